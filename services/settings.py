@@ -1,0 +1,69 @@
+"""Configuration: ``FAULTLIGHT_*`` environment variables, and no other source."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE = 1 << 20
+GIBIBYTE = 1 << 30
+
+
+class Settings(BaseSettings):
+    """Every setting of the service. ``docs/reference/configuration.md`` is generated from this class."""
+
+    model_config = SettingsConfigDict(env_prefix="FAULTLIGHT_", extra="ignore")
+
+    data_dir: Path = Field(Path(".data"), description="where embedded servers and local stores keep their data")
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL, `postgresql+psycopg://user:password@host/name`; unset: embedded"
+    )
+    broker_url: SecretStr | None = Field(None, description="Redis, `redis://host:6379/0`; unset: embedded")
+    blob_url: str | None = Field(None, description="`s3://bucket/prefix` or `file:///path`; unset: in the data folder")
+    s3_endpoint: str | None = Field(None, description="endpoint of an S3-compatible store; unset: AWS")
+    s3_region: str = Field("us-east-1", description="region of the S3 store")
+    s3_access_key_id: SecretStr | None = Field(None, description="access key of the S3 store")
+    s3_secret_access_key: SecretStr | None = Field(None, description="secret key of the S3 store")
+    staging_dir: Path | None = Field(None, description="where uploads are staged; unset: in the data folder")
+    scratch_dir: Path | None = Field(None, description="workers' scratch space; unset: in the data folder")
+
+    api_host: str = Field("127.0.0.1", description="address the API listens on")
+    api_port: int = Field(8460, description="port the API listens on; 0 takes a free one")
+    public_url: str | None = Field(None, description="how clients reach the API; unset: made from host and port")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: str = Field("json", description="json or console")
+
+    upload_max_bytes: int = Field(16 * GIBIBYTE, description="largest file accepted")
+    bundle_max_members: int = Field(10_000, description="most files in one bundle")
+    program_quota_bytes: int = Field(1024 * GIBIBYTE, description="most bytes of originals kept per program")
+    upload_expires_s: int = Field(
+        7 * 86400, description="an unfinished upload is dropped this long after its last byte"
+    )
+    staging_reserve_bytes: int = Field(GIBIBYTE, description="free space that must remain in the staging folder")
+
+    rate_limit_per_minute: int = Field(6000, description="requests per key and minute; 0: no limit")
+
+    read_timeout_s: float = Field(600.0, description="wall-clock limit for reading one file")
+    read_memory_bytes: int = Field(2 * GIBIBYTE, description="memory limit for reading one file")
+    read_output_bytes: int = Field(64 * GIBIBYTE, description="most bytes of records read from one file")
+
+    lease_s: float = Field(30.0, description="a worker that does not renew its lease this long has lost the job")
+    reconcile_interval_s: float = Field(10.0, description="seconds between two passes of the reconciler")
+    republish_after_s: float = Field(15.0, description="a queued job unclaimed this long is published again")
+    job_max_attempts: int = Field(3, description="a job that kills its worker this often is dead")
+    orphan_age_s: float = Field(86400.0, description="a blob without a row is swept when older than this")
+
+    def staging(self) -> Path:
+        """Return the staging directory."""
+        return self.staging_dir or self.data_dir / "staging"
+
+    def scratch(self) -> Path:
+        """Return the workers' scratch directory."""
+        return self.scratch_dir or self.data_dir / "scratch"
+
+
+@cache
+def get_settings() -> Settings:
+    """Return this process's settings, read once from the environment."""
+    return Settings()
