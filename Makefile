@@ -1,0 +1,50 @@
+# Everything a new user needs: make run, make demo, make test. Python >= 3.11 and make are enough.
+PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
+	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$candidate && break; done)
+BIN := .venv/bin
+
+.PHONY: run demo test lint bench soak fuzz gpu setup openapi docs clean
+
+run: setup
+	$(BIN)/faultlight run
+
+demo: setup
+	$(BIN)/faultlight run --demo
+
+test: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+soak: setup
+	$(BIN)/python -m pytest -q -m slow tests/kill
+
+fuzz: setup
+	$(BIN)/python -m pytest -q -m fuzz tests
+
+gpu: setup
+	$(BIN)/python -m pytest -q tests/analysis --gpu
+
+openapi: setup
+	$(BIN)/python -m services.api.snapshot tests/api/openapi.json
+
+docs: setup
+	$(BIN)/python -m services.configuration_reference > docs/reference/configuration.md
+
+setup: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Faultlight needs Python 3.11 or newer on the PATH."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	touch $@
+
+clean:
+	rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache

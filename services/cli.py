@@ -1,0 +1,165 @@
+"""The command ``faultlight``: one line per command; the work is in the module each command imports.
+
+Exit codes: 0 ok, 1 the service cannot be reached or failed, 2 bad input.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.uploader import commands as uploader
+
+app = typer.Typer(
+    help="Faultlight: from an instrument's file to the failing gate.", no_args_is_help=True, add_completion=False
+)
+JsonFlag = Annotated[bool, typer.Option("--json", help="Machine output on stdout and nothing else.")]
+
+
+@app.command()
+def run(
+    demo: Annotated[
+        bool, typer.Option("--demo", help="On a throw-away data folder; exit 0 if the fault was found.")
+    ] = False,
+    demonstration: Annotated[bool, typer.Option(help="Load the demonstration die at the first start.")] = True,
+) -> None:
+    """Start everything on this machine, load the demonstration once, run until Ctrl-C."""
+    from services.run import run_demo, run_until_interrupted
+
+    raise typer.Exit(run_demo() if demo else run_until_interrupted(demonstration=demonstration))
+
+
+@app.command()
+def api() -> None:
+    """Serve the REST API."""
+    from services.run import serve_api
+
+    serve_api()
+
+
+@app.command()
+def worker(
+    queue: Annotated[list[str] | None, typer.Option("--queue", help="ingest, cpu or gpu; may be repeated.")] = None,
+    name: Annotated[str, typer.Option(help="How this worker is called in logs and rows.")] = "worker",
+) -> None:
+    """Claim and run jobs of the given queues (default: ingest and cpu)."""
+    from services.settings import get_settings
+    from services.workers.main import run_worker
+
+    run_worker(get_settings(), queue or ["ingest", "cpu"], name)
+
+
+@app.command()
+def scheduler() -> None:
+    """Run the reconciler and everything that happens on time."""
+    from services.scheduler.main import run_scheduler
+    from services.settings import get_settings
+
+    run_scheduler(get_settings())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the configured database to this version's schema."""
+    from db.migration import current_revision, upgrade
+    from services.settings import get_settings
+    from services.stores import open_engine
+
+    engine = open_engine(get_settings())
+    before = current_revision(engine)
+    upgrade(engine)
+    typer.echo(f"schema: {before or 'empty'} -> {current_revision(engine)}")
+
+
+@app.command()
+def read(
+    files: Annotated[list[Path], typer.Argument(help="Files, folders of a bundle, or .zip archives.")],
+    format_name: Annotated[str | None, typer.Option("--format", help="Adapter to use; bypasses sniffing.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Read files offline and show what they hold, or why they are refused (exit 2)."""
+    from instruments.errors import InstrumentError
+    from services.pipelines.reading import read_document
+
+    refused = False
+    for path in files:
+        try:
+            document = read_document(path, format_name)
+        except InstrumentError as error:
+            refused = True
+            _print_refusal(error.to_document(), as_json=as_json)
+            continue
+        if as_json:
+            _print_json(document)
+        else:
+            _print_reading(document)
+    raise typer.Exit(2 if refused else 0)
+
+
+@app.command()
+def localize(
+    session: Annotated[Path, typer.Argument(help="A probing session: a folder or .zip with session.json.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Find the failing gate of a probing session, offline."""
+    from instruments.errors import InstrumentError
+    from services.pipelines.localization import localize_path
+
+    try:
+        document = localize_path(session).to_document()
+    except InstrumentError as error:
+        _print_refusal(error.to_document(), as_json=as_json)
+        raise typer.Exit(2) from error
+    except ValueError as error:
+        _print_refusal(
+            {"type": type(error).__name__, "message": str(error), "offset": None, "expected": None, "found": None},
+            as_json=as_json,
+        )
+        raise typer.Exit(2) from error
+    if as_json:
+        _print_json(document)
+    else:
+        from services.demo.presentation import print_localization
+
+        print_localization(document)
+
+
+app.command(name="upload")(uploader.upload)
+app.command(name="watch")(uploader.watch)
+app.command(name="status")(uploader.status)
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _print_refusal(error: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        _print_json({"error": error})
+        return
+    typer.echo(f"refused: {error['message']}", err=True)
+    for reason in error.get("reasons") or ():
+        typer.echo(f"  {reason.get('adapter', '?')}: {reason.get('reason', '')}", err=True)
+
+
+def _print_reading(document: dict[str, Any]) -> None:
+    typer.echo(f"{document['file']}: {document['format']} (adapter version {document['adapter_version']})")
+    for record in document["records"]:
+        times = "" if record.get("dt_s") is None else f", dt {record['dt_s']:.6g} s"
+        segments = "" if (record.get("segments") or 1) == 1 else f", {record['segments']} segments"
+        typer.echo(
+            f"  {record['kind']} {record['name']}: {record['count']} {record.get('unit') or ''}{times}{segments}"
+        )
+    for warning in document["warnings"]:
+        typer.echo(f"  warning: {warning}")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
