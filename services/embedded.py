@@ -100,8 +100,9 @@ class EmbeddedPostgres:
         if not (self._data / "PG_VERSION").exists():
             self._initialise(binaries)
         self._stop_leftover()
-        self._sockets = Path(tempfile.mkdtemp(prefix="flpg-", dir="/tmp"))  # a socket path has 107 bytes at most
-        self._give_away(self._sockets)
+        if self._sockets is None:  # kept over a restart, so that the URL stays; a socket path has 107 bytes at most
+            self._sockets = Path(tempfile.mkdtemp(prefix="flpg-", dir="/tmp"))
+            self._give_away(self._sockets)
         arguments = [str(binaries / "postgres"), "-D", str(self._data), "-k", str(self._sockets)]
         for setting in self._server_settings():
             arguments += ["-c", setting]
@@ -124,6 +125,13 @@ class EmbeddedPostgres:
             row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone()
             if row is None:
                 connection.execute(f'CREATE DATABASE "{database}"'.encode())
+
+    def kill(self) -> None:
+        """Kill the postmaster at once, as a power cut would; :meth:`start` brings it back under the same URL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(30)
+            self._process = None
 
     def stop(self) -> None:
         """Stop the server (fast shutdown: transactions in flight are rolled back)."""
@@ -303,6 +311,13 @@ class EmbeddedBroker:
             self._process.stdin.write(self._configuration().encode())
         self._process.stdin.close()
         self._wait_until_ready()
+
+    def kill(self) -> None:
+        """Kill the server at once; all it held is lost. :meth:`start` brings it back under the same URL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
 
     def stop(self) -> None:
         """Stop the server."""

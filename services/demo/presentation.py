@@ -1,0 +1,63 @@
+"""A localization's answer as a person reads it in a terminal."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+WRONG_ABOVE = 0.5
+
+VERDICTS = {
+    "located": "one site holds at least 0.95 of the posterior",
+    "ambiguous": "several sites remain; probe the first of the next probes",
+    "unmodelled": "no single-gate fault explains the measurements",
+    "no-fault": "fail log and waveforms agree with a good die",
+}
+
+
+def print_localization(document: dict[str, Any], console: Console | None = None, *, most: int = 5) -> None:
+    """Print verdict, the first ``most`` suspects, the wrong waveforms and the next probes."""
+    console = console or Console()
+    verdict = str(document["verdict"])
+    console.print(f"\nVerdict: [bold]{verdict}[/] ({VERDICTS.get(verdict, '')})")
+    candidates = document["candidates"]
+    if candidates:
+        console.print(_suspects(candidates[:most], len(candidates)))
+    console.print(f"Unmodelled: {document['unmodelled']:.3f}")
+    wrong = [item for item in document["waveforms"] if (item.get("p_faulty") or 0.0) > WRONG_ABOVE]
+    console.print(_waveforms(wrong, len(document["waveforms"])))
+    probes = document["next_probes"]
+    if probes and verdict != "located":
+        console.print(_next_probes(probes[:most]))
+
+
+def _suspects(candidates: list[dict[str, Any]], total: int) -> Table:
+    table = Table(title=f"Ranked suspects ({len(candidates)} of {total})", title_justify="left")
+    for heading in ("#", "gate output", "fault", "posterior"):
+        table.add_column(heading, justify="right" if heading in ("#", "posterior") else "left")
+    for rank, item in enumerate(candidates, 1):
+        table.add_row(str(rank), str(item["net"]), str(item["fault"]), f"{item['posterior']:.4f}")
+    return table
+
+
+def _waveforms(wrong: list[dict[str, Any]], total: int) -> Table:
+    table = Table(title=f"Waveforms that are wrong ({len(wrong)} of {total})", title_justify="left")
+    for heading in ("net", "P(wrong)", "SNR per cycle", "skew"):
+        table.add_column(heading, justify="left" if heading == "net" else "right")
+    for item in sorted(wrong, key=lambda entry: -float(entry["p_faulty"])):
+        skew = item.get("skew_ps")
+        sigma = item.get("skew_sigma_ps")
+        text = "unknown" if skew is None else f"{skew:.0f} ps" + (f" +- {sigma:.0f}" if sigma is not None else "")
+        snr = item.get("snr")
+        table.add_row(str(item["net"]), f"{item['p_faulty']:.4f}", "unknown" if snr is None else f"{snr:.1f}", text)
+    return table
+
+
+def _next_probes(probes: list[dict[str, Any]]) -> Table:
+    table = Table(title="Next probes", title_justify="left")
+    for heading in ("net", "x um", "y um", "bits", "seconds"):
+        table.add_column(heading, justify="left" if heading == "net" else "right")
+    for item in probes:
+        place = ["?" if item.get(axis) is None else f"{item[axis]:.2f}" for axis in ("x_um", "y_um")]
+        table.add_row(str(item["net"]), *place, f"{item['bits']:.2f}", f"{item['seconds']:.1f}")
+    return table
