@@ -54,12 +54,13 @@ class Supervisor:
                 self._spawn(child)
         return died
 
-    def pid(self, name: str) -> int | None:
-        """Return the process id of the child ``name``, ``None`` while it is down."""
+    def kill(self, name: str) -> bool:
+        """Kill the child ``name`` at once; return whether it was running. :meth:`check` starts it again."""
         for child in self._children:
-            if child.name == name and child.process is not None:
-                return child.process.pid
-        return None
+            if child.name == name and child.process is not None and child.process.poll() is None:
+                child.process.kill()
+                return True
+        return False
 
     def log_tail(self, name: str, *, characters: int = 800) -> str:
         """Return the end of a child's log."""

@@ -1,0 +1,191 @@
+"""A storm: uploads go on while the service's processes are killed at random, and what must hold afterwards."""
+
+import csv
+import hashlib
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psycopg
+from psycopg.rows import dict_row
+
+from services.demo.oscilloscope_files import write_lecroy_trc
+from services.stack import Stack
+from services.uploader.client import UploadClient
+
+PROGRAM = "storm"
+SAMPLES = 400
+VICTIMS = ("api", "ingest-worker", "cpu-worker", "ingest-worker", "postgres", "broker", "scheduler")
+
+
+@dataclass
+class Storm:
+    """What is uploaded, how often something is killed, and for how long at most.
+
+    ``seed`` decides files, victims and pauses.
+    """
+
+    uploads: int
+    kills: int
+    seed: int
+    deadline_s: float
+    pause_s: tuple[float, float] = (0.6, 1.6)
+
+
+@dataclass
+class Toll:
+    """How often each victim was killed."""
+
+    killed: dict[str, int] = field(default_factory=dict)
+
+    def add(self, victim: str) -> None:
+        """Count one more."""
+        self.killed[victim] = self.killed.get(victim, 0) + 1
+
+    @property
+    def total(self) -> int:
+        """All kills."""
+        return sum(self.killed.values())
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A file to upload: where it is, and the state it must end in."""
+
+    path: Path
+    expected_state: str
+    expected_waveforms: int
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of its bytes."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+
+def make_specimens(folder: Path, count: int, seed: int) -> list[Specimen]:
+    """Write ``count`` files: good ones of two formats, broken ones, and copies of earlier ones under other names."""
+    chooser = random.Random(seed)
+    numbers = np.random.default_rng(seed)
+    specimens: list[Specimen] = []
+    for index in range(count):
+        kind = chooser.choice(("scope", "scope", "text", "truncated", "noise", "duplicate"))
+        path = folder / f"{index:04d}-{kind}.bin"
+        if kind == "duplicate" and specimens:
+            original = chooser.choice(specimens)
+            path = path.with_name(f"{index:04d}-copy-of-{original.path.name}")
+            path.write_bytes(original.path.read_bytes())
+            specimens.append(Specimen(path, original.expected_state, original.expected_waveforms))
+        elif kind == "text":
+            path = path.with_suffix(".csv")
+            with path.open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(("time_s", "reflectance"))
+                writer.writerows((f"{i * 1e-9:.9e}", f"{numbers.normal():.6f}") for i in range(SAMPLES))
+            specimens.append(Specimen(path, "stored", 1))
+        elif kind == "noise":
+            path.write_bytes(numbers.bytes(3000))
+            specimens.append(Specimen(path, "quarantined", 0))
+        else:
+            specimens.append(_scope_file(path.with_suffix(".trc"), numbers, truncated=kind == "truncated"))
+    return specimens
+
+
+def _scope_file(path: Path, numbers: np.random.Generator, *, truncated: bool) -> Specimen:
+    segments = int(numbers.integers(1, 4))
+    samples = numbers.integers(-20000, 20000, (segments, SAMPLES)).astype(np.int16)
+    offsets = [float(i) * 1e-6 for i in range(segments)]
+    write_lecroy_trc(
+        path, samples, gain=1e-5, offset=0.0, dt_s=1e-9, t0_s=0.0, trigger_offsets_s=offsets, instrument="storm"
+    )
+    if truncated:
+        path.write_bytes(path.read_bytes()[:-200])
+        return Specimen(path, "quarantined", 0)
+    return Specimen(path, "stored", segments)
+
+
+def upload_all(stack: Stack, specimens: list[Specimen], deadline: float, accepted: list[Specimen]) -> None:
+    """Upload from two threads at once, as often as it takes; add to ``accepted`` what the service accepted."""
+    queue = list(reversed(specimens))
+    lock = threading.Lock()
+
+    def work() -> None:
+        while time.monotonic() < deadline:
+            with lock:
+                if not queue:
+                    return
+                specimen = queue.pop()
+            with UploadClient(stack.url, stack.key) as client:
+                try:
+                    client.upload_file(specimen.path, PROGRAM)
+                except Exception:  # the client gave up: the service was down for too long
+                    with lock:
+                        queue.append(specimen)
+                    time.sleep(0.2)
+                else:
+                    with lock:
+                        accepted.append(specimen)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def strike(stack: Stack, chooser: random.Random, toll: Toll) -> None:
+    """Kill one process of the service at random: a server comes back at once, the rest is for the supervisor.
+
+    To be called from the main thread: what is started here dies with the thread that started it.
+    """
+    assert stack.postgres is not None
+    assert stack.broker is not None
+    victim = chooser.choice(VICTIMS)
+    if victim == "postgres":
+        stack.postgres.kill()
+        stack.postgres.start()
+    elif victim == "broker":
+        stack.broker.kill()
+        stack.broker.start()
+    elif not stack.supervisor.kill(victim):
+        return
+    toll.add(victim)
+
+
+def open_work(url: str) -> int:
+    """Return how many jobs are queued or running and files are between received and their end."""
+    question = """
+        SELECT (SELECT count(*) FROM faultlight.job WHERE state IN ('queued', 'running'))
+             + (SELECT count(*) FROM faultlight.raw_file WHERE state = 'received')
+    """
+    with psycopg.connect(url) as connection:
+        row = connection.execute(question).fetchone()
+    return int(row[0]) if row else 0
+
+
+def check_aftermath(url: str, accepted: list[Specimen]) -> None:
+    """Assert what the issue demands: every accepted file at its end, nothing twice, nothing held, nothing lost."""
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        files = connection.execute(
+            "SELECT id, sha256, state, size_bytes FROM faultlight.raw_file WHERE program_id = "
+            "(SELECT id FROM faultlight.program WHERE name = %s)",
+            (PROGRAM,),
+        ).fetchall()
+        waveforms = connection.execute(
+            "SELECT raw_file_id, count(*) AS rows, count(DISTINCT (record_index, segment_index)) AS places "
+            "FROM faultlight.waveform GROUP BY raw_file_id"
+        ).fetchall()
+        jobs = connection.execute("SELECT state, kind, count(*) AS n FROM faultlight.job GROUP BY 1, 2").fetchall()
+        held = connection.execute("SELECT count(*) AS n FROM faultlight.job WHERE lease_token IS NOT NULL").fetchone()
+    by_hash = {row["sha256"]: row for row in files}
+    assert len(by_hash) == len(files), "a file has two rows"
+    by_file = {row["raw_file_id"]: row for row in waveforms}
+    for specimen in accepted:
+        row = by_hash[specimen.sha256]
+        assert row["state"] == specimen.expected_state, f"{specimen.path.name} is {row['state']}"
+        found = by_file.get(row["id"], {"rows": 0, "places": 0})
+        assert found["rows"] == found["places"] == specimen.expected_waveforms, specimen.path.name
+    assert {job["state"] for job in jobs} <= {"succeeded", "failed"}, jobs
+    assert held == {"n": 0}
