@@ -24,8 +24,8 @@ def render() -> str:
         lines.append(f"| `FAULTLIGHT_{name.upper()}` | {_type_name(field)} | {default} | {field.description} |")
     lines += [
         "",
-        "The uploader on an instrument PC reads `FAULTLIGHT_URL`, `FAULTLIGHT_KEY` or `FAULTLIGHT_KEY_FILE` and nothing else.",
-        "The test suite reads `FAULTLIGHT_TEST_DATABASE_URL`, `FAULTLIGHT_TEST_BROKER_URL` and `FAULTLIGHT_SHARED_DATA`.",
+        "The uploader on an instrument PC reads `FAULTLIGHT_URL` and `FAULTLIGHT_KEY` or `FAULTLIGHT_KEY_FILE`.",
+        "The suite reads `FAULTLIGHT_TEST_DATABASE_URL`, `FAULTLIGHT_TEST_BROKER_URL` and `FAULTLIGHT_SHARED_DATA`.",
         "",
     ]
     return "\n".join(lines)
