@@ -62,6 +62,13 @@ class Supervisor:
                 return True
         return False
 
+    def pid(self, name: str) -> int | None:
+        """Return the process id of the child ``name``, ``None`` while it is down."""
+        for child in self._children:
+            if child.name == name and child.process is not None:
+                return child.process.pid
+        return None
+
     def log_tail(self, name: str, *, characters: int = 800) -> str:
         """Return the end of a child's log."""
         try:
