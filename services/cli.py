@@ -15,6 +15,7 @@ from services.uploader import commands as uploader
 app = typer.Typer(
     help="Faultlight: from an instrument's file to the failing gate.", no_args_is_help=True, add_completion=False
 )
+WORKER_SILENCE_S = 120.0
 JsonFlag = Annotated[bool, typer.Option("--json", help="Machine output on stdout and nothing else.")]
 
 
@@ -71,6 +72,30 @@ def migrate() -> None:
     before = current_revision(engine)
     upgrade(engine)
     typer.echo(f"schema: {before or 'empty'} -> {current_revision(engine)}")
+
+
+@app.command(name="create-admin")
+def create_admin() -> None:
+    """Print a new key of the installation's administrator; it is shown once and not kept."""
+    from db.repositories.access import bootstrap_admin
+    from services.settings import get_settings
+    from services.stores import open_engine
+
+    with open_engine(get_settings()).begin() as connection:
+        key = bootstrap_admin(connection)
+    typer.echo(key)
+
+
+@app.command(name="worker-health")
+def worker_health() -> None:
+    """Exit 0 while the worker or scheduler on this machine shows signs of life, 1 otherwise."""
+    from services.settings import get_settings
+    from services.telemetry import seconds_since_last_sign_of_life
+
+    age_s = seconds_since_last_sign_of_life(get_settings())
+    if age_s is None or age_s > WORKER_SILENCE_S:
+        typer.echo("no sign of life" if age_s is None else f"the last sign of life was {age_s:.0f} s ago", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()
