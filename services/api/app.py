@@ -1,0 +1,113 @@
+"""The application: one process of the API."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import structlog
+from fastapi import APIRouter, FastAPI
+from sqlalchemy.pool import QueuePool
+
+from db.migration import head_revision
+from services.api.contract import build_openapi
+from services.api.errors import install_error_handlers
+from services.api.middleware import API, RequestFrame
+from services.api.ratelimit import RateLimiter
+from services.api.routers import (
+    bundles,
+    uploads,
+)
+from services.api.state import ApiState
+from services.api.uploads.digests import RunningDigests
+from services.api.uploads.reception import sweep_expired
+from services.api.uploads.staging import Staging
+from services.settings import Settings
+from services.stores import open_blobs, open_engine
+from services.workers.doorbell import Doorbell
+
+log = structlog.get_logger(__name__)
+
+FILE_THREADS = 4
+_SWEEP_INTERVAL_S = 600.0
+_RESOURCES = (uploads, bundles)
+
+
+def open_state(settings: Settings) -> ApiState:
+    """Open what an API process needs; the database itself need not be there yet."""
+    broker_url = settings.broker_url.get_secret_value() if settings.broker_url is not None else None
+    return ApiState(
+        settings=settings,
+        engine=open_engine(settings),
+        blobs=open_blobs(settings),
+        doorbell=Doorbell(broker_url or ""),
+        limiter=RateLimiter(broker_url, settings.rate_limit_per_minute),
+        staging=Staging(settings.staging()),
+        digests=RunningDigests(),
+        file_threads=anyio.CapacityLimiter(FILE_THREADS),
+        head_revision=head_revision(),
+    )
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the application on the servers and folders that ``settings`` name."""
+    state = open_state(settings)
+    app = make_app(_lifespan)
+    app.state.api = state
+    return app
+
+
+def make_app(lifespan: Callable[[FastAPI], Any] | None = None) -> FastAPI:
+    """Return the application with its routes, without resources: enough to tell its contract."""
+    app = FastAPI(title="Faultlight", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    api = APIRouter(prefix=API)
+    for module in _RESOURCES:
+        api.include_router(module.router)
+    app.include_router(api)
+    install_error_handlers(app)
+    app.add_middleware(RequestFrame)
+    app.openapi = _cached(app)  # type: ignore[method-assign]
+    return app
+
+
+def _cached(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """Return the function that makes the contract once."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = build_openapi(app)
+        return app.openapi_schema
+
+    return openapi
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Match threads to connections, sweep expired uploads now and then, and close everything at the end."""
+    state: ApiState = app.state.api
+    pool = state.engine.pool
+    if isinstance(pool, QueuePool):
+        # One connection for each thread, with the pool's overflow for those that work on files.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = pool.size()
+    sweeper = asyncio.create_task(_sweep_forever(state))
+    try:
+        yield
+    finally:
+        sweeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await sweeper
+        state.limiter.close()
+        state.engine.dispose()
+
+
+async def _sweep_forever(state: ApiState) -> None:
+    while True:
+        try:
+            dropped = await anyio.to_thread.run_sync(sweep_expired, state, limiter=state.file_threads)
+            if dropped:
+                log.info("uploads_expired", count=dropped)
+        except Exception:
+            log.exception("sweep_failed")
+        await asyncio.sleep(_SWEEP_INTERVAL_S)

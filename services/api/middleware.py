@@ -1,0 +1,130 @@
+"""What happens around every request: its id, a log line, metrics, security headers, a limit on bodies."""
+
+import re
+import time
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from db.identifiers import uuid7
+from services.api.answers import answer_problem
+from services.api.metrics import REQUEST_SECONDS
+from services.api.uploads.protocol import VERSION
+from services.problems import Problem
+
+log = structlog.get_logger(__name__)
+
+API = "/api/v1"
+UPLOADS = f"{API}/uploads"
+MEBIBYTE = 1 << 20
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "private, no-cache",
+}
+
+
+def is_upload_path(path: str) -> bool:
+    """Return whether the path speaks tus."""
+    return path == UPLOADS or path.startswith(f"{UPLOADS}/")
+
+
+def body_limit(path: str) -> int | None:
+    """Return how many bytes a body may have; ``None`` for uploads, which have limits of their own."""
+    if is_upload_path(path):
+        return None
+    return 16 * MEBIBYTE if path == f"{API}/bundles" else MEBIBYTE
+
+
+class BodyTooLarge(Exception):  # noqa: N818
+    """The body has more bytes than its route takes."""
+
+
+class RequestFrame:
+    """The outermost layer of the application (plain ASGI, so that streams pass through untouched)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await _FramedRequest(self._app, scope, receive, send).run()
+
+
+class _FramedRequest:
+    """One request on its way through the frame."""
+
+    def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        self._app, self._scope, self._receive, self._send = app, scope, receive, send
+        headers = Headers(scope=scope)
+        sent_id = headers.get("x-request-id", "")
+        self._request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else str(uuid7())
+        self._path: str = scope["path"]
+        self._limit = body_limit(self._path)
+        self._content_length = headers.get("content-length", "")
+        self._body_bytes = 0
+        self._status = 0
+        override = headers.get("x-http-method-override", "").upper()
+        if scope["method"] == "POST" and override in {"PATCH", "DELETE"} and is_upload_path(self._path):
+            scope["method"] = override
+        scope.setdefault("state", {})["request_id"] = self._request_id
+
+    async def run(self) -> None:
+        """Call the application and tell what it did."""
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=self._request_id)
+        started = time.perf_counter()
+        try:
+            if self._limit is not None and self._content_length.isdigit() and int(self._content_length) > self._limit:
+                raise BodyTooLarge
+            await self._app(self._scope, self._limited_receive, self._framed_send)
+        except BodyTooLarge:
+            await self._fail(Problem("request-too-large", f"this route takes at most {self._limit} bytes"))
+        except Exception:
+            log.exception("request_failed", method=self._scope["method"], path=self._path)
+            if self._status:
+                raise
+            await self._fail(Problem("internal-error", f"see the log of request {self._request_id}"))
+        finally:
+            self._tell(time.perf_counter() - started)
+
+    async def _fail(self, problem: Problem) -> None:
+        if not self._status:
+            await answer_problem(problem, self._path)(self._scope, self._receive, self._framed_send)
+
+    def _tell(self, seconds: float) -> None:
+        route: Any = self._scope.get("route")
+        label = getattr(route, "path", None) or "unmatched"
+        method = self._scope["method"]
+        method = method if method in {"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"} else "other"
+        REQUEST_SECONDS.labels(method, label, str(self._status)).observe(seconds)
+        tell = log.debug if self._path in _QUIET else log.info
+        tell("request", method=method, path=self._path, status=self._status, duration_ms=round(seconds * 1000, 2))
+
+    async def _limited_receive(self) -> Message:
+        message = await self._receive()
+        if self._limit is not None and message["type"] == "http.request":
+            self._body_bytes += len(message.get("body", b""))
+            if self._body_bytes > self._limit:
+                raise BodyTooLarge
+        return message
+
+    async def _framed_send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = MutableHeaders(raw=message["headers"])
+            headers["X-Request-ID"] = self._request_id
+            for name, value in _SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+            if is_upload_path(self._path):
+                headers["Tus-Resumable"] = VERSION
+        await self._send(message)
