@@ -1,0 +1,372 @@
+"""A walk over the raw text of a value change dump: the count that the reading library is checked against.
+
+IEEE Std 1364-2005 clause 18 (value change dump files), with the extensions that simulators write: ``string``
+variables with ``s`` values, ``$attrbegin``/``$attrend``, and nine-valued VHDL logic. Extended dumps (``p`` port
+values) are refused. The walk holds a few numbers per identifier, never the changes themselves.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from instruments.errors import CorruptField, InstrumentError, Truncated, UnsupportedVersion
+
+LAST_TICK = 2**63 - 1
+TEXT_COMMANDS = frozenset({"$date", "$version", "$comment", "$attrbegin", "$attrend"})
+BODY_COMMANDS = frozenset(
+    {b"$end", b"$dumpvars", b"$dumpall", b"$dumpon", b"$dumpoff"},
+)
+REAL_KINDS = frozenset({"real", "realtime", "real_parameter", "shortreal"})
+SCALAR_VALUES = frozenset(b"01xXzZuUwWlLhH-")
+SCALAR_TEXTS = {bytes([code]): chr(code).lower() for code in SCALAR_VALUES}
+UNIT_EXPONENTS = {"s": 0, "ms": -3, "us": -6, "ns": -9, "ps": -12, "fs": -15}
+INDEX = re.compile(r"\s*\[\s*(-?\d+)\s*(?::\s*(-?\d+)\s*)?\]$")
+ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
+ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+@dataclass(frozen=True)
+class DeclaredVariable:
+    """One ``$var``: its scopes, its name as declared and without a trailing index, and where it stands."""
+
+    scopes: tuple[str, ...]
+    reference: str
+    identifier: str
+    kind: str
+    width: int
+    line: int
+
+    @property
+    def base(self) -> str:
+        """The name without its last bracketed index."""
+        return INDEX.sub("", self.reference)
+
+    @property
+    def high_index(self) -> int | None:
+        """The larger number of the index, ``None`` when the name has none."""
+        match = INDEX.search(self.reference)
+        if match is None:
+            return None
+        return max(int(match[1]), int(match[2] or match[1]))
+
+    @property
+    def full_name(self) -> str:
+        """Scopes and base name, joined by dots."""
+        return ".".join((*self.scopes, self.base))
+
+
+@dataclass(slots=True)
+class ChangeCount:
+    """How often one identifier changed, and a checksum of what it changed to and when.
+
+    The checksum is a chain of Python hashes: fast, and equal for equal changes within one process only. A leading
+    unknown value (all ``x``) is kept out of the chain, because a reader that merges bits cannot tell it from
+    "not yet known".
+    """
+
+    count: int = 0
+    leading_x_tick: int | None = None
+    last_value: str | None = None
+    chain: int = 0
+
+    def add(self, tick: int, value: str, *, repeats: bool = False) -> None:
+        """Count a change; a value equal to the last is not one unless ``repeats`` (events)."""
+        if value == self.last_value and not repeats:
+            return
+        if self.count == 0 and self.last_value is None and not value.strip("x"):
+            self.leading_x_tick = tick
+        else:
+            self.chain = hash((self.chain, tick, value))
+        self.last_value = value
+        self.count += 1
+
+    def signature(self, *, ignore_leading_x: bool = False) -> tuple[int, int | None, int]:
+        """Return number, tick of a leading unknown value and checksum: equal for equal sequences of changes."""
+        if ignore_leading_x:
+            return self.count - (self.leading_x_tick is not None), None, self.chain
+        return self.count, self.leading_x_tick, self.chain
+
+
+@dataclass
+class WalkedDump:
+    """What the walk found: declarations, counts by identifier, and the last time stamp in ticks."""
+
+    variables: list[DeclaredVariable] = field(default_factory=list)
+    counts: dict[str, ChangeCount] = field(default_factory=dict)
+    timescale: str | None = None
+    timescale_s: float | None = None
+    timezero: int | None = None
+    date: str = ""
+    version: str = ""
+    last_tick: int | None = None
+    ends_with_newline: bool = True
+
+    @property
+    def changes(self) -> int:
+        """Value changes of all identifiers together."""
+        return sum(count.count for count in self.counts.values())
+
+
+class _Tokens:
+    """Whitespace-separated tokens of a file with the line that each stands on."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.line = 0
+        self.last_line = b"\n"
+        self._iterator = self._tokens()
+
+    def _tokens(self) -> Iterator[bytes]:
+        for raw in self.stream:
+            self.line += 1
+            self.last_line = raw
+            yield from raw.split()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._iterator
+
+
+def walk_dump(path: Path, file: str) -> WalkedDump:
+    """Read the whole dump token by token.
+
+    Args:
+        path: the dump.
+        file: its name for messages.
+
+    Raises:
+        Truncated: it ends within its header or within a value change.
+        CorruptField: a statement that cannot be right, with its line.
+        UnsupportedVersion: an extended dump (EVCD), or a command that this walk does not know.
+    """
+    dump = WalkedDump()
+    with path.open("rb") as stream:
+        tokens = _Tokens(stream)
+        try:
+            _walk_header(tokens, dump)
+            _walk_body(tokens, dump)
+        except InstrumentError as error:
+            error.file = file
+            raise
+        dump.ends_with_newline = tokens.last_line.endswith(b"\n")
+    return dump
+
+
+def _walk_header(tokens: _Tokens, dump: WalkedDump) -> None:
+    scopes: list[str] = []
+    for raw in tokens:
+        command, line = raw.decode("utf-8", "replace"), tokens.line
+        if not command.startswith("$"):
+            raise CorruptField(
+                "the header has a word outside any command", offset=line, found=command, offset_unit="line"
+            )
+        words = _words_to_end(tokens, command)
+        if command == "$enddefinitions":
+            return
+        if command == "$scope":
+            _expect_words(command, words, (1, 2), line)
+            scopes.append(words[1] if len(words) == 2 else "")
+        elif command == "$upscope":
+            if not scopes:
+                raise CorruptField("$upscope closes a scope that is not open", offset=line, offset_unit="line")
+            scopes.pop()
+        elif command == "$var":
+            _declare(dump, words, tuple(scope for scope in scopes if scope), line)
+        elif command == "$timescale":
+            dump.timescale, dump.timescale_s = _timescale(words, line)
+        elif command == "$timezero":
+            dump.timezero = _timezero(words, line)
+        elif command == "$date":
+            dump.date = " ".join(words)
+        elif command == "$version":
+            dump.version = " ".join(words)
+        elif command not in TEXT_COMMANDS:
+            raise UnsupportedVersion("unknown header command", offset=line, found=command, offset_unit="line")
+    raise Truncated("the dump ends before $enddefinitions", offset=tokens.line, offset_unit="line")
+
+
+def _words_to_end(tokens: _Tokens, command: str) -> list[str]:
+    words: list[str] = []
+    line = tokens.line
+    for raw in tokens:
+        if raw == b"$end":
+            return words
+        words.append(raw.decode("utf-8", "replace"))
+    raise Truncated(f"{command} has no $end", offset=line, offset_unit="line")
+
+
+def _expect_words(command: str, words: list[str], allowed: tuple[int, ...], line: int) -> None:
+    if len(words) not in allowed:
+        raise CorruptField(
+            f"{command} has the wrong number of words",
+            offset=line,
+            expected=" or ".join(map(str, allowed)),
+            found=len(words),
+            offset_unit="line",
+        )
+
+
+def _declare(dump: WalkedDump, words: list[str], scopes: tuple[str, ...], line: int) -> None:
+    if len(words) < 4 or not words[1].isdigit():
+        raise CorruptField(
+            "$var is not kind, width, identifier, name", offset=line, found=" ".join(words), offset_unit="line"
+        )
+    kind, width, identifier = words[0], int(words[1]), words[2]
+    if kind == "port":
+        raise UnsupportedVersion(
+            "extended value change dumps (EVCD, port variables) are not read", offset=line, offset_unit="line"
+        )
+    if kind == "string" or kind in REAL_KINDS:
+        width = 0
+    elif kind == "event":
+        width = 1
+    elif width == 0:
+        raise CorruptField("a variable has width 0", offset=line, found=" ".join(words), offset_unit="line")
+    variable = DeclaredVariable(scopes, " ".join(words[3:]), identifier, kind, width, line)
+    dump.variables.append(variable)
+    dump.counts.setdefault(identifier, ChangeCount())
+
+
+def _timescale(words: list[str], line: int) -> tuple[str, float]:
+    text = "".join(words)
+    match = re.fullmatch(r"(1|10|100)(s|ms|us|ns|ps|fs)", text)
+    if match is None:
+        raise CorruptField(
+            "$timescale is not 1, 10 or 100 of s to fs", offset=line, found=" ".join(words), offset_unit="line"
+        )
+    return text, float(f"{match[1]}e{UNIT_EXPONENTS[match[2]]}")
+
+
+def _timezero(words: list[str], line: int) -> int:
+    text = "".join(words)
+    if not re.fullmatch(r"[+-]?\d+", text):
+        raise CorruptField("$timezero is not a whole number", offset=line, found=text, offset_unit="line")
+    return int(text)
+
+
+class _Body:
+    """The state of the walk through the value changes."""
+
+    def __init__(self, dump: WalkedDump) -> None:
+        self.dump = dump
+        self.tick = 0
+        self.by_identifier: dict[bytes, tuple[ChangeCount, str, int]] = {}
+        for variable in dump.variables:
+            key = variable.identifier.encode()
+            known = self.by_identifier.get(key)
+            if known is not None and known[2] != variable.width:
+                raise CorruptField(
+                    f"identifier {variable.identifier} is declared with two widths",
+                    offset=variable.line,
+                    expected=known[2],
+                    found=variable.width,
+                    offset_unit="line",
+                )
+            kind = "real" if variable.kind in REAL_KINDS else variable.kind
+            self.by_identifier[key] = (dump.counts[variable.identifier], kind, variable.width)
+
+    def move(self, token: bytes, line: int) -> None:
+        digits = token[1:]
+        if not digits.isdigit():
+            message = "the time stamp is not a whole number of ticks"
+            raise CorruptField(message, offset=line, found=token.decode("utf-8", "replace"), offset_unit="line")
+        tick = int(digits)
+        if tick > LAST_TICK:
+            raise CorruptField("the time stamp does not fit 63 bits", offset=line, found=tick, offset_unit="line")
+        if tick < self.tick:
+            raise CorruptField(
+                "time runs backwards", offset=line, expected=f">= {self.tick}", found=tick, offset_unit="line"
+            )
+        self.tick = self.dump.last_tick = tick
+
+    def change(self, value: bytes, identifier: bytes, line: int) -> None:
+        entry = self.by_identifier.get(identifier)
+        if entry is None:
+            name = identifier.decode("utf-8", "replace")
+            message = "a value change of an identifier that no $var declares"
+            raise CorruptField(message, offset=line, found=name, offset_unit="line")
+        count, kind, width = entry
+        if width == 1 and kind != "event" and value in SCALAR_TEXTS:
+            count.add(self.tick, SCALAR_TEXTS[value])
+            return
+        text = value.decode("utf-8", "replace")
+        try:
+            normal = "1" if kind == "event" else normalize_value(text, kind, width)
+        except ValueError as error:
+            name = identifier.decode("utf-8", "replace")
+            message = f"identifier {name} gets a value it cannot hold: {error}"
+            raise CorruptField(message, offset=line, found=text, offset_unit="line") from None
+        count.add(self.tick, normal, repeats=kind == "event")
+
+
+def normalize_value(text: str, kind: str, width: int) -> str:
+    """Return a raw value (with its ``b``, ``r`` or ``s``, if any) as ``DigitalTrace.values`` has it.
+
+    Args:
+        text: for example ``b01x``, ``r1.5``, ``sIDLE`` or a bare ``1``.
+        kind: ``"real"``, ``"string"`` or anything else for bits.
+        width: bits of the variable.
+
+    Raises:
+        ValueError: the value does not suit the variable.
+    """
+    letter = text[0]
+    if kind == "string":
+        if letter not in "sS":
+            raise ValueError("not a string")
+        return ESCAPE.sub(_unescape, text[1:])
+    if kind == "real":
+        if letter not in "rR" or "_" in text:
+            raise ValueError("not a real")
+        return repr(float(text[1:]))
+    if letter in "sSrR":
+        raise ValueError("not bits")
+    bits = (text[1:] if letter in "bB" else text).lower()
+    if not bits or not set(bits) <= set("01xzuwlh-"):
+        raise ValueError("not bits")
+    if len(bits) > width:
+        raise ValueError(f"{len(bits)} bits for {width}")
+    if len(bits) == width:
+        return bits
+    fill = {"0": "0", "1": "0", "x": "x", "z": "z"}.get(bits[0])
+    if fill is None:
+        raise ValueError(f"{len(bits)} bits for {width}, and {bits[0]} is not extended")
+    return bits.rjust(width, fill)
+
+
+def _unescape(match: re.Match[str]) -> str:
+    code = match[1]
+    if code[0] == "x" and len(code) > 1:
+        return chr(int(code[1:], 16))
+    if code[0] in "01234567":
+        return chr(int(code, 8) & 0xFF)
+    return ESCAPED.get(code, code)
+
+
+def _walk_body(tokens: _Tokens, dump: WalkedDump) -> None:
+    body = _Body(dump)
+    stream = iter(tokens)
+    for token in stream:
+        letter = token[0]
+        if letter in SCALAR_VALUES:
+            body.change(token[:1], token[1:], tokens.line)
+        elif letter == 0x23:  # '#'
+            body.move(token, tokens.line)
+        elif letter in b"bBrRsS":
+            line = tokens.line
+            identifier = next(stream, None)
+            if identifier is None:
+                raise Truncated("the dump ends within a value change", offset=line, offset_unit="line")
+            body.change(token, identifier, line)
+        elif token == b"$comment":
+            _words_to_end(tokens, "$comment")
+        elif letter == 0x24 and token in BODY_COMMANDS:  # '$'
+            continue
+        elif letter in b"pP":
+            raise UnsupportedVersion(
+                "extended value change dumps (EVCD, port values) are not read", offset=tokens.line, offset_unit="line"
+            )
+        else:
+            found = token[:40].decode("utf-8", "replace")
+            raise UnsupportedVersion("unknown statement", offset=tokens.line, found=found, offset_unit="line")
