@@ -1,0 +1,24 @@
+"""Unique keys of jobs: the same question has the same key, so asking twice gives one job and one result."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def make_key(algorithm: str, version: str, inputs: Sequence[str], parameters: Mapping[str, Any]) -> str:
+    """Return the sha256 (hex) of an algorithm, its version, its inputs' hashes and its parameters."""
+    document = {"algorithm": algorithm, "version": version, "inputs": list(inputs), "parameters": dict(parameters)}
+    return hashlib.sha256(json.dumps(document, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def ingest_key(program_id: object, content_sha256: str, generation: str = "first") -> str:
+    """Return the key of reading a file or bundle; ``generation`` names the set of adapters for a repeated reading."""
+    return make_key("ingest", generation, [str(program_id), content_sha256], {})
+
+
+def localize_key(
+    probing_session_id: object, content_sha256: str, algorithm_version: str, parameters: Mapping[str, Any]
+) -> str:
+    """Return the key of localizing the fault of a probing session whose content has this hash."""
+    return make_key("localize", algorithm_version, [str(probing_session_id), content_sha256], parameters)
