@@ -153,7 +153,7 @@ class _Flattener:
             elif kind == "ContinuousAssign":
                 self._add_assign(member.assignment, prefix, line)
             else:
-                raise self.refuse(f"a {kind} is no gate, cell or assignment", line)
+                raise self.refuse(f"{kind} is no gate, cell or assignment", line)
 
     def _add_net(self, net: Any, prefix: str, line: int) -> None:
         if net.initializer is not None:
@@ -177,8 +177,8 @@ class _Flattener:
         if kind.isScalar and kind.isIntegral:
             raw: Bits = (name,)
         elif kind.isSimpleBitVector and kind.hasFixedRange:
-            low, high = int(kind.fixedRange.lower), int(kind.fixedRange.upper)
-            order = range(high, low - 1, -1) if kind.fixedRange.isLittleEndian else range(low, high + 1)
+            left, right = int(kind.fixedRange.left), int(kind.fixedRange.right)
+            order = range(left, right - 1, -1) if left >= right else range(left, right + 1)
             raw = tuple(f"{name}[{index}]" for index in order)
         else:
             raise self.refuse(f"net {symbol.name} is neither a bit nor a vector of bits", line)
@@ -200,6 +200,8 @@ class _Flattener:
         kind = expression.kind.name
         constant = _constant_bits(expression)
         if constant is not None:
+            if not CONSTANTS.keys() >= set(constant):
+                raise self.refuse("a constant that is neither 0 nor 1", line)
             return constant
         if kind == "NamedValue":
             return self.symbol_bits(expression.symbol, prefix, line)
@@ -229,15 +231,19 @@ class _Flattener:
         whole = self.symbol_bits(expression.value.symbol, prefix, line)
         bounds = expression.value.type.fixedRange
         if expression.kind.name == "ElementSelect":
-            ends = [expression.selector.constant]
+            ends = [expression.selector.constant] * 2
         elif expression.selectionKind.name == "Simple":
             ends = [expression.left.constant, expression.right.constant]
         else:
             raise self.refuse("an indexed part select", line)
         if any(end is None for end in ends):
             raise self.refuse("a selection that is not constant", line)
-        positions = [abs(int(bounds.left) - int(str(end))) for end in ends]
-        return whole[positions[0] : positions[-1] + 1]
+        step = 1 if int(bounds.left) >= int(bounds.right) else -1
+        first, last = ((int(bounds.left) - int(str(end))) * step for end in ends)
+        if not 0 <= first <= last < len(whole):
+            message = f"a selection outside net {expression.value.symbol.name}"
+            raise CorruptField(message, file=self._file, offset=line, offset_unit="line")
+        return whole[first : last + 1]
 
     def target(self, expression: Any, prefix: str, line: int) -> Bits:
         """Return the nets that an output drives."""
@@ -365,13 +371,17 @@ def _ports(body: Any, flattener: _Flattener) -> Iterator[Any]:
 
 
 def _constant_bits(expression: Any) -> Bits | None:
-    """Return a literal's bits; ``None`` for anything else."""
+    """Return the bits (``1'b0``, ``1'b1``, or the bare sign of an unknown) of a literal; ``None`` for others."""
     inner = expression
     while inner.kind.name == "Conversion":
         inner = inner.operand
-    if inner.kind.name not in ("IntegerLiteral", "UnbasedUnsizedIntegerLiteral") or expression.constant is None:
+    if inner.kind.name not in ("IntegerLiteral", "UnbasedUnsizedIntegerLiteral"):
         return None
-    value = expression.constant.value
-    width = int(expression.type.bitWidth)
-    bits = [str(value[index]) for index in range(width - 1, -1, -1)]
+    if inner.type.bitWidth == expression.type.bitWidth:
+        value = inner.value
+    elif expression.constant is not None:
+        value = expression.constant.value
+    else:
+        return None
+    bits = [str(value[index]) for index in range(int(expression.type.bitWidth) - 1, -1, -1)]
     return tuple({"0": LOW, "1": HIGH}.get(bit, bit) for bit in bits)

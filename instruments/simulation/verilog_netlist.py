@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from instruments.adapter import Confidence, Sniff, Source
-from instruments.errors import CorruptField, InstrumentError, UnsupportedVersion
+from instruments.errors import CorruptField, UnsupportedVersion
 from instruments.records import Netlist, Record
 from instruments.simulation.cell_library import Cell, find_cell
 from instruments.simulation.netlist_checks import check_netlist
@@ -82,9 +82,7 @@ def _read_netlist(source: Source) -> Netlist:
 
     try:
         circuit: FlatCircuit = elaborate(text, cells, frozenset(flip_flops), file)
-    except InstrumentError:
-        raise
-    except (RuntimeError, ValueError, AttributeError) as error:
+    except RuntimeError as error:
         raise CorruptField(f"the Verilog cannot be elaborated: {error}", file=file) from error
     expected = expand_counts(modules, circuit.name, frozenset(flip_flops))
     check_counts(expected, (circuit.instances, circuit.assigns), file)

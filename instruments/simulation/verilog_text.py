@@ -24,6 +24,7 @@ BEHAVIOUR = frozenset(
         *("for", "if", "else", "case", "function", "task", "specify", "primitive", "bind", "property", "assert"),
     }
 )
+STRENGTHS = frozenset(f"{name}{level}" for name in ("supply", "strong", "pull", "weak", "highz") for level in "01")
 DIRECTIVES = frozenset({"`timescale", "`default_nettype", "`celldefine", "`endcelldefine", "`resetall"})
 TOKEN = re.compile(
     r"""(?P<skip>\s+|//[^\n]*|/\*.*?\*/|\(\*(?!\s*\)).*?\*\))
@@ -179,7 +180,7 @@ def _commas_at_depth_0(statement: list[Token]) -> int:
 
 
 def _scan_instances(module: ScannedModule, statement: list[Token]) -> None:
-    """Count the parenthesised groups at depth 0, less the one after a ``#``."""
+    """Count the parenthesised groups at depth 0, less parameters, delays (``#``) and drive strengths."""
     kind = _plain(statement[0].text)
     module.first_lines.setdefault(kind, statement[0].line)
     depth = 0
@@ -187,7 +188,7 @@ def _scan_instances(module: ScannedModule, statement: list[Token]) -> None:
     for index, token in enumerate(statement):
         if token.text == "(":
             if depth == 0:
-                parameters = statement[index - 1].text == "#"
+                parameters = statement[index - 1].text == "#" or statement[index + 1].text in STRENGTHS
                 module.instances[kind] += not parameters
             depth += 1
         elif token.text == ")":
