@@ -1,0 +1,44 @@
+"""Job kinds: which handler runs which, and what happens to the subject of a job that died. Handlers load lazily."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from sqlalchemy import Connection
+
+from db.repositories import ingest
+from services.pipelines.context import Completion, JobContext, JobRefused
+
+Handler = Callable[[JobContext], Completion]
+
+HANDLERS = {
+    "ingest": "services.pipelines.ingest:run",
+    "localize": "services.pipelines.localization_job:run",
+    "noop": "services.pipelines.kinds:run_nothing",
+}
+"""Job kind to ``module:function``; a new analysis adds one line."""
+
+
+def handler(kind: str) -> Handler:
+    """Return the handler of ``kind``.
+
+    Raises:
+        JobRefused: this version knows no such kind.
+    """
+    place = HANDLERS.get(kind)
+    if place is None:
+        raise JobRefused(f"this worker knows no job of the kind {kind!r}; it knows {', '.join(sorted(HANDLERS))}")
+    module, _, function = place.partition(":")
+    found: Handler = getattr(import_module(module), function)
+    return found
+
+
+def bury(connection: Connection, kind: str, payload: dict[str, Any], error: dict[str, Any]) -> None:
+    """Give the subject of a dead job its end, in the transaction that buries the job: a file is quarantined."""
+    if kind == "ingest":
+        ingest.quarantine_after_death(connection, payload, error)
+
+
+def run_nothing(_context: JobContext) -> Completion:
+    """Do nothing: the kind ``noop`` measures what a job costs and shows that workers are alive."""
+    return lambda _unit: None
