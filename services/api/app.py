@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from sqlalchemy.pool import QueuePool
 
 from db.migration import head_revision
@@ -17,22 +17,34 @@ from services.api.errors import install_error_handlers
 from services.api.middleware import API, RequestFrame
 from services.api.ratelimit import RateLimiter
 from services.api.routers import (
+    administration,
     bundles,
+    documentation,
+    files,
+    health,
+    jobs,
+    records,
+    results,
+    sessions,
     uploads,
+    waveforms,
 )
 from services.api.state import ApiState
 from services.api.uploads.digests import RunningDigests
 from services.api.uploads.reception import sweep_expired
 from services.api.uploads.staging import Staging
-from services.settings import Settings
+from services.settings import Settings, get_settings
 from services.stores import open_blobs, open_engine
+from services.telemetry import configure_logging
 from services.workers.doorbell import Doorbell
 
 log = structlog.get_logger(__name__)
 
 FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
-_RESOURCES = (uploads, bundles)
+_RESOURCES = (uploads, bundles, files, waveforms, sessions, records, jobs, results, administration)
+ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
+"""Every router with its prefix."""
 
 
 def open_state(settings: Settings) -> ApiState:
@@ -51,8 +63,11 @@ def open_state(settings: Settings) -> ApiState:
     )
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the application on the servers and folders that ``settings`` name."""
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the application on the servers and folders that ``settings`` (default: the environment) name."""
+    if settings is None:
+        settings = get_settings()
+        configure_logging(settings)
     state = open_state(settings)
     app = make_app(_lifespan)
     app.state.api = state
@@ -62,10 +77,8 @@ def create_app(settings: Settings) -> FastAPI:
 def make_app(lifespan: Callable[[FastAPI], Any] | None = None) -> FastAPI:
     """Return the application with its routes, without resources: enough to tell its contract."""
     app = FastAPI(title="Faultlight", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    api = APIRouter(prefix=API)
-    for module in _RESOURCES:
-        api.include_router(module.router)
-    app.include_router(api)
+    for prefix, router in ROUTERS:
+        app.include_router(router, prefix=prefix)
     install_error_handlers(app)
     app.add_middleware(RequestFrame)
     app.openapi = _cached(app)  # type: ignore[method-assign]
@@ -77,7 +90,7 @@ def _cached(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = build_openapi(app)
+            app.openapi_schema = build_openapi(app, ROUTERS)
         return app.openapi_schema
 
     return openapi

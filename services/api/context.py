@@ -108,6 +108,7 @@ def acting(*actions: Action) -> Any:
 Uploads = Annotated[RequestContext, acting(Action.UPLOAD)]
 ReadsOperations = Annotated[RequestContext, acting(Action.READ_OPERATIONS)]
 FollowsUploads = Annotated[RequestContext, acting(Action.READ_OPERATIONS, Action.UPLOAD)]
+ReadsInstallation = Annotated[RequestContext, acting(Action.READ_OPERATIONS, Action.READ_ADMINISTRATION)]
 ReadsRecords = Annotated[RequestContext, acting(Action.READ_RECORDS)]
 Analyses = Annotated[RequestContext, acting(Action.ANALYSE)]
 Cancels = Annotated[RequestContext, acting(Action.CANCEL)]

@@ -4,17 +4,20 @@
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from db.repositories.access import ROLE_ACTIONS, SCOPE_OF_ACTION, Action
 from services.api.context import ContextFactory
 from services.problems import CATALOGUE, MEDIA_TYPE, reference_page
+
+Routers = Sequence[tuple[str, APIRouter]]
+"""Each router with the prefix that it is included under."""
 
 ACTIONS_MEMBER = "x-faultlight-actions"
 _ALWAYS = ("internal-error",)
@@ -60,11 +63,12 @@ def describe_problems(*names: str) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def list_operations(app: FastAPI) -> Iterator[tuple[APIRoute, str]]:
+def list_operations(routers: Routers) -> Iterator[tuple[APIRoute, str]]:
     """Yield every documented route with its full path."""
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
-            yield route, route.path
+    for prefix, router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and route.include_in_schema:
+                yield route, prefix + route.path
 
 
 def actions_of(route: APIRoute) -> tuple[Action, ...]:
@@ -96,8 +100,8 @@ def _access_page() -> str:
     return "\n".join(lines)
 
 
-def build_openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of ``app``."""
+def build_openapi(app: FastAPI, routers: Routers) -> dict[str, Any]:
+    """Return the OpenAPI document of ``app``, which includes ``routers``."""
     document = get_openapi(title="Faultlight", version="1", description=_access_page(), routes=app.routes)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
@@ -105,7 +109,7 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
-    for route, path in list_operations(app):
+    for route, path in list_operations(routers):
         actions = actions_of(route)
         for method in route.methods or ():
             operation = document["paths"][path][method.lower()]

@@ -5,7 +5,7 @@ Answers are made as JSON from rows; these models document them and are checked a
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -90,6 +90,3 @@ class UploadDocument(BaseModel):
     completed_at: datetime | None
     raw_file_id: uuid.UUID | None
     job_id: uuid.UUID | None
-
-
-Json = Any

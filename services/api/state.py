@@ -17,7 +17,7 @@ from services.settings import Settings
 class RingsForJobs(Protocol):
     """What tells the workers that a job waits; never raises, never blocks for long."""
 
-    def ring(self, job_id: UUID, queue: str, priority: int) -> None:
+    def ring(self, job_id: UUID, queue: str, priority: int) -> bool:
         """Publish the job's id."""
 
 
@@ -34,3 +34,7 @@ class ApiState:
     digests: RunningDigests
     file_threads: anyio.CapacityLimiter
     head_revision: str
+
+    def ring(self, job_id: UUID, queue: str, priority: int) -> None:
+        """Tell the workers that a job waits; nothing depends on it."""
+        self.doorbell.ring(job_id, queue, priority)

@@ -1,17 +1,21 @@
 """Bundles: files that belong together, declared before they are uploaded."""
 
 import uuid
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from db.repositories import audit, bundles, uploads
 from db.repositories.access import Action, find_program
 from db.repositories.bundles import Bundle, Member
+from db.repositories.catalogue import BUNDLES
 from services.api.answers import JsonAnswer
-from services.api.context import FollowsUploads, RequestUnit, Uploads
+from services.api.context import FollowsUploads, ReadsOperations, RequestUnit, Uploads
 from services.api.contract import describe_problems
 from services.api.documents import BundleDeclaration, BundleDocument
+from services.api.listing import BundleQuery, answer_list, describe_page
+from services.api.record_documents import BundleItem
 from services.api.uploads.completion import Requester, request_bundle_ingest
 from services.pipelines.job_keys import ingest_key
 from services.problems import Problem
@@ -62,6 +66,12 @@ def declare_bundle(declaration: BundleDeclaration, context: Uploads) -> Response
             unit.audit(audit.AuditEntry("bundle.declared", "bundle", bundle.id, program_id, after=after))
         document = _document(unit, bundle)
     return JsonAnswer(document, status_code=201 if created else 200)
+
+
+@router.get("", responses=describe_page(BundleItem))
+def list_bundles(query: Annotated[BundleQuery, Query()], context: ReadsOperations) -> Response:
+    """Return bundles."""
+    return answer_list(context, BUNDLES, query)
 
 
 @router.get("/{bundle_id}", responses={200: {"model": BundleDocument}, **describe_problems("not-found")})

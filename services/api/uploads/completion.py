@@ -66,7 +66,7 @@ def request_ingest(
     )
     job_id, created = jobs.insert(unit.connection, job)
     if created:
-        unit.after_commit(partial(state.doorbell.ring, job_id, INGEST_QUEUE, INGEST_PRIORITY))
+        unit.after_commit(partial(state.ring, job_id, INGEST_QUEUE, INGEST_PRIORITY))
     return job_id
 
 

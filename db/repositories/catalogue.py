@@ -1,0 +1,281 @@
+"""Lists and single rows of every resource, as JSON made by PostgreSQL.
+
+Building the JSON where the rows are costs a third of fetching, converting and encoding them here. Each
+:class:`Listing` says which columns are shown, which action reads them, and by what they can be filtered.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, Text, cast, func, or_, select
+
+from db.pagination import PageRequest
+from db.repositories.access import Action, Caller, RowNotFound
+from db.schema import data, files, parts, people, work
+
+Condition = Callable[[Any], ColumnElement[bool]]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A resource that can be listed and read.
+
+    Attributes:
+        kind: what a row is called in messages.
+        table: where the rows are; it has ``id`` and the column ``program_column``.
+        action: what the caller must be allowed to do in the row's program.
+        hidden: columns that are never shown.
+        detail_only: columns that a list leaves out because they can be large.
+        conditions: filters by name.
+        program_column: the column that says whose the row is.
+        alternative: another action that allows to read the row.
+    """
+
+    kind: str
+    table: Table
+    action: Action
+    hidden: frozenset[str] = frozenset()
+    detail_only: frozenset[str] = frozenset()
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    program_column: str = "program_id"
+    alternative: Action | None = None
+
+    def columns(self, *, detail: bool) -> list[Column[Any]]:
+        """Return the columns that a list or a single row shows."""
+        left_out = self.hidden if detail else self.hidden | self.detail_only
+        return [column for column in self.table.columns if column.name not in left_out]
+
+    def visible_to(self, caller: Caller) -> ColumnElement[bool]:
+        """Return the condition that keeps the rows that the caller may read."""
+        column = self.table.c[self.program_column]
+        allowed = caller.restriction(self.action, column)
+        return allowed if self.alternative is None else or_(allowed, caller.restriction(self.alternative, column))
+
+
+@dataclass(frozen=True)
+class RowPage:
+    """One page: each row as JSON, and the row to continue after, ``None`` at the end."""
+
+    rows: list[str]
+    next_after: uuid.UUID | None
+
+
+def list_page(
+    connection: Connection, caller: Caller, listing: Listing, filters: Mapping[str, Any], page: PageRequest
+) -> RowPage:
+    """Return one page of the rows that the caller may read and that pass every filter."""
+    key = listing.table.c.id
+    query = select(*listing.columns(detail=False)).where(listing.visible_to(caller))
+    for name, value in filters.items():
+        query = query.where(listing.conditions[name](value))
+    return fetch_page(connection, query, key, page)
+
+
+def fetch_page(connection: Connection, query: Select[Any], key: ColumnElement[Any], page: PageRequest) -> RowPage:
+    """Return one page of a query's rows as JSON; ``key`` is the primary key, which the query selects as ``id``."""
+    if page.after is not None:
+        query = query.where(key < page.after if page.newest_first else key > page.after)
+    chosen = query.order_by(key.desc() if page.newest_first else key.asc()).limit(page.limit + 1).subquery("item")
+    order = chosen.c.id.desc() if page.newest_first else chosen.c.id.asc()
+    ordered = select(cast(func.row_to_json(chosen.table_valued()), Text), chosen.c.id).order_by(order)
+    found = connection.execute(ordered).all()
+    shown = found[: page.limit]
+    return RowPage([row[0] for row in shown], shown[-1][1] if len(found) > page.limit else None)
+
+
+def read_row(connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID) -> str:
+    """Return a row with all its columns as JSON; raises :class:`RowNotFound`."""
+    query = select(*listing.columns(detail=True)).where(listing.table.c.id == identity, listing.visible_to(caller))
+    chosen = query.subquery("item")
+    found = connection.execute(select(cast(func.row_to_json(chosen.table_valued()), Text))).scalar()
+    if found is None:
+        raise RowNotFound(listing.kind, identity)
+    return str(found)
+
+
+def fetch_row(connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID) -> Mapping[str, Any]:
+    """Return a row with all its columns, hidden ones too, for the service's own use; raises :class:`RowNotFound`."""
+    query = select(listing.table).where(listing.table.c.id == identity, listing.visible_to(caller))
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise RowNotFound(listing.kind, identity)
+    return dict(row)
+
+
+def _equal(*columns: Column[Any]) -> dict[str, Condition]:
+    """Return filters by equality, named after their columns without ``_id``."""
+    return {column.name.removesuffix("_id"): column.__eq__ for column in columns}
+
+
+def _payload(member: str) -> Condition:
+    return lambda value: work.job.c.payload[member].astext == str(value)
+
+
+_BLOB_PLACE = frozenset({"blob_key", "byte_offset", "byte_length"})
+_VENDOR = frozenset({"vendor_metadata", "warnings"})
+
+FILES = Listing(
+    "file",
+    files.raw_file,
+    Action.READ_OPERATIONS,
+    frozenset({"blob_key"}),
+    frozenset({"quarantine_reasons"}),
+    _equal(
+        files.raw_file.c.program_id,
+        files.raw_file.c.state,
+        files.raw_file.c.sha256,
+        files.raw_file.c.instrument_id,
+        files.raw_file.c.format,
+        files.raw_file.c.filename,
+    ),
+)
+BUNDLES = Listing(
+    "bundle",
+    files.bundle,
+    Action.READ_OPERATIONS,
+    frozenset(),
+    frozenset({"quarantine_reasons"}),
+    _equal(files.bundle.c.program_id, files.bundle.c.state, files.bundle.c.name),
+)
+JOBS = Listing(
+    "job",
+    work.job,
+    Action.READ_OPERATIONS,
+    frozenset({"lease_token", "trace_context"}),
+    frozenset(),
+    _equal(work.job.c.program_id, work.job.c.state, work.job.c.kind, work.job.c.queue)
+    | {
+        "bundle": _payload("bundle_id"),
+        "raw_file": _payload("raw_file_id"),
+        "probing_session": _payload("probing_session_id"),
+    },
+)
+INSTRUMENTS = Listing(
+    "instrument",
+    people.instrument,
+    Action.READ_OPERATIONS,
+    conditions=_equal(people.instrument.c.program_id, people.instrument.c.name, people.instrument.c.kind),
+    alternative=Action.READ_ADMINISTRATION,
+)
+PROGRAMS = Listing(
+    "program",
+    people.program,
+    Action.READ_OPERATIONS,
+    conditions=_equal(people.program.c.name) | {"program": people.program.c.id.__eq__},
+    program_column="id",
+    alternative=Action.READ_ADMINISTRATION,
+)
+WAVEFORMS = Listing(
+    "waveform",
+    data.waveform,
+    Action.READ_RECORDS,
+    _BLOB_PLACE,
+    _VENDOR,
+    _equal(
+        data.waveform.c.program_id,
+        data.waveform.c.raw_file_id,
+        data.waveform.c.bundle_id,
+        data.waveform.c.probing_session_id,
+        data.waveform.c.net,
+        data.waveform.c.name,
+        data.waveform.c.kind,
+        data.waveform.c.sha256,
+    ),
+)
+SESSIONS = Listing(
+    "probing session",
+    data.probing_session,
+    Action.READ_RECORDS,
+    frozenset(),
+    frozenset({"document"}),
+    _equal(
+        data.probing_session.c.program_id,
+        data.probing_session.c.bundle_id,
+        data.probing_session.c.raw_file_id,
+        data.probing_session.c.unit_id,
+        data.probing_session.c.name,
+        data.probing_session.c.role,
+    ),
+)
+RESULTS = Listing(
+    "result",
+    work.result,
+    Action.READ_RECORDS,
+    frozenset(),
+    frozenset({"body", "provenance"}),
+    _equal(
+        work.result.c.program_id,
+        work.result.c.probing_session_id,
+        work.result.c.job_id,
+        work.result.c.kind,
+        work.result.c.verdict,
+    ),
+)
+FINDINGS = Listing(
+    "finding",
+    work.finding,
+    Action.READ_RECORDS,
+    frozenset(),
+    frozenset({"evidence"}),
+    _equal(work.finding.c.program_id, work.finding.c.result_id, work.finding.c.kind, work.finding.c.subject),
+)
+AUDIT_EVENTS = Listing(
+    "audit event",
+    people.audit_event,
+    Action.READ_ADMINISTRATION,
+    conditions=_equal(
+        people.audit_event.c.program_id,
+        people.audit_event.c.actor,
+        people.audit_event.c.action,
+        people.audit_event.c.subject_id,
+    ),
+)
+MEMBERSHIPS = Listing(
+    "membership",
+    people.membership,
+    Action.READ_ADMINISTRATION,
+    conditions=_equal(people.membership.c.program_id, people.membership.c.account_id, people.membership.c.role),
+)
+
+
+def _documents(kind: str, table: Table) -> Listing:
+    """Return the listing of records that are one document each."""
+    return Listing(
+        kind,
+        table,
+        Action.READ_RECORDS,
+        _BLOB_PLACE,
+        _VENDOR,
+        _equal(table.c.program_id, table.c.raw_file_id, table.c.bundle_id, table.c.name),
+    )
+
+
+NETLISTS = _documents("netlist", data.netlist)
+PATTERN_SETS = _documents("pattern set", data.pattern_set)
+FAIL_LOGS = _documents("fail log", data.fail_log)
+PLACEMENTS = _documents("placement", data.placement)
+DIGITAL_TRACES = _documents("digital trace", data.digital_trace)
+
+PRODUCTS = Listing(
+    "product", parts.product, Action.READ_RECORDS, conditions=_equal(parts.product.c.program_id, parts.product.c.name)
+)
+LOTS = Listing(
+    "lot",
+    parts.lot,
+    Action.READ_RECORDS,
+    conditions=_equal(parts.lot.c.program_id, parts.lot.c.product_id, parts.lot.c.name),
+)
+WAFERS = Listing(
+    "wafer",
+    parts.wafer,
+    Action.READ_RECORDS,
+    conditions=_equal(parts.wafer.c.program_id, parts.wafer.c.lot_id, parts.wafer.c.name),
+)
+UNITS = Listing(
+    "unit",
+    parts.unit,
+    Action.READ_RECORDS,
+    conditions=_equal(parts.unit.c.program_id, parts.unit.c.product_id, parts.unit.c.wafer_id, parts.unit.c.serial),
+)

@@ -1,0 +1,62 @@
+"""Whether the process lives, whether it can serve, and its metrics; needs no key."""
+
+import structlog
+from fastapi import APIRouter, Request
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.responses import Response
+
+from db.migration import current_revision
+from db.repositories.statistics import count_everything
+from db.unit_of_work import begin
+from services.api.answers import JsonAnswer
+from services.api.contract import describe_problems
+from services.api.metrics import render_metrics
+from services.api.state import ApiState
+from services.problems import Problem
+
+log = structlog.get_logger(__name__)
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez", response_class=JsonAnswer, responses={200: {"description": "the process answers"}})
+async def live() -> JsonAnswer:
+    """Say that the process answers; touches nothing."""
+    return JsonAnswer({"status": "ok"})
+
+
+@router.get(
+    "/readyz",
+    response_class=JsonAnswer,
+    responses={
+        200: {"description": "the database answers, at this version's schema"},
+        **describe_problems("unavailable"),
+    },
+)
+def ready(request: Request) -> JsonAnswer:
+    """Say whether the database answers at this version's schema. The broker does not matter: uploads work without."""
+    state: ApiState = request.app.state.api
+    revision = current_revision(state.engine)
+    if revision != state.head_revision:
+        detail = f"the schema is at {revision}, this version needs {state.head_revision}: run faultlight migrate"
+        raise Problem("unavailable", detail, headers={"Retry-After": "5"})
+    return JsonAnswer({"status": "ok", "revision": revision})
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    },
+)
+def metrics(request: Request) -> Response:
+    """Return the metrics of this process and the state of the queues."""
+    state: ApiState = request.app.state.api
+    statistics = None
+    try:
+        with begin(state.engine) as unit:
+            statistics = count_everything(unit.connection)
+    except SQLAlchemyError as error:
+        log.warning("queues_not_counted", error=type(error).__name__)
+    return Response(render_metrics(statistics), media_type="text/plain; version=0.0.4; charset=utf-8")
