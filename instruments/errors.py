@@ -32,6 +32,8 @@ class InstrumentError(Exception):
         self.expected = expected
         self.found = found
         self.offset_unit = offset_unit
+        self.reasons: list[dict[str, str]] = []
+        """Every adapter's word about the file: ``{"adapter", "version", "reason"}`` each."""
 
     def __str__(self) -> str:
         place = f" at {self.offset_unit} {self.offset}" if self.offset is not None else ""
@@ -49,7 +51,7 @@ class InstrumentError(Exception):
             "offset": self.offset,
             "expected": self.expected,
             "found": self.found,
-        }
+        } | ({"reasons": self.reasons} if self.reasons else {})
 
 
 class NotThisFormat(InstrumentError):  # noqa: N818
@@ -62,10 +64,6 @@ class UnknownFormat(InstrumentError):  # noqa: N818
     def __init__(self, message: str, *, reasons: list[dict[str, str]], file: str = "") -> None:
         super().__init__(message, file=file)
         self.reasons = reasons
-
-    def to_document(self) -> dict[str, Any]:
-        """Return the error's document with the adapters' reasons."""
-        return super().to_document() | {"reasons": self.reasons}
 
 
 class AmbiguousFormat(InstrumentError):  # noqa: N818
