@@ -1,0 +1,300 @@
+"""Records on their way from the reading process to the store: plain JSON, and one file of packed samples.
+
+Nothing here executes what it reads: the reading process may have been taken over by a hostile file.
+``manifest.json`` describes the records; ``samples.bin`` holds native little-endian samples and JSON documents.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from instruments.documents import describe, encode_document, kind_of, plain
+from instruments.errors import CountMismatch
+from instruments.records import ProbingSession, ReadResult, Record, Samples, Segment, Waveform, finite_range
+
+MANIFEST = "manifest.json"
+SAMPLES = "samples.bin"
+
+
+@dataclass(frozen=True)
+class PackedPart:
+    """Bytes of a record in ``samples.bin``: one segment of a waveform, or a whole document.
+
+    ``minimum`` and ``maximum`` are in the record's unit; ``dtype`` is a numpy dtype string, ``""`` for a document.
+    """
+
+    segment_index: int
+    byte_offset: int
+    byte_length: int
+    sha256: str
+    count: int
+    dtype: str
+    t0_s: float | None = None
+    trigger_offset_s: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class PackedRecord:
+    """A record without its samples. ``summary`` is what ``faultlight read --json`` prints of it."""
+
+    kind: str
+    name: str
+    member_path: str
+    record_index: int
+    summary: dict[str, Any]
+    fields: dict[str, Any]
+    parts: tuple[PackedPart, ...]
+
+
+@dataclass(frozen=True)
+class PackedReading:
+    """What a reading gave, with its files in ``folder``."""
+
+    folder: Path
+    file: str
+    format: str
+    adapter: str
+    adapter_version: str
+    warnings: tuple[str, ...]
+    records: tuple[PackedRecord, ...]
+
+    @property
+    def samples_path(self) -> Path:
+        """The file that the parts' offsets refer to."""
+        return self.folder / SAMPLES
+
+    @staticmethod
+    def load(folder: Path) -> "PackedReading":
+        """Read a packed reading back; raises CountMismatch when the parts do not lie within the samples' file."""
+        document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        records = tuple(
+            PackedRecord(**(item | {"parts": tuple(PackedPart(**part) for part in item["parts"])}))
+            for item in document["records"]
+        )
+        size = (folder / SAMPLES).stat().st_size
+        for record in records:
+            for part in record.parts:
+                if part.byte_offset < 0 or part.byte_length < 0 or part.byte_offset + part.byte_length > size:
+                    raise CountMismatch("a packed part lies outside the samples", file=document["file"], found=size)
+        return PackedReading(
+            folder=folder, **(document | {"records": records, "warnings": tuple(document["warnings"])})
+        )
+
+
+@dataclass
+class _Sink:
+    """The samples' file with the place of the next byte."""
+
+    file: BinaryIO
+    offset: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    def write(self, data: bytes | memoryview) -> None:
+        self.file.write(data)
+        self.digest.update(data)
+        self.offset += len(data)
+
+
+def pack(result: ReadResult, folder: Path) -> PackedReading:
+    """Write ``result`` to ``folder`` (created), samples in blocks, and return its description.
+
+    Raises:
+        CountMismatch: a record's samples are fewer or more than it says.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / SAMPLES).open("wb") as file:
+        sink = _Sink(file)
+        records = tuple(_pack_all(result, sink))
+    reading = PackedReading(
+        folder, result.file, result.format, result.adapter, result.adapter_version, result.warnings, records
+    )
+    document = asdict(reading)
+    document.pop("folder")
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return reading
+
+
+def _pack_all(result: ReadResult, sink: _Sink) -> Iterator[PackedRecord]:
+    index = 0
+    for record in result.records:
+        for member_path, net, piece in _flatten(record):
+            packed = _pack_one(piece, member_path, sink)
+            if net is not None:
+                packed = replace(packed, fields=packed.fields | {"net": net})
+            yield replace(packed, record_index=index)
+            index += 1
+
+
+def _flatten(record: Record) -> Iterator[tuple[str, str | None, Record]]:
+    """Yield (path in the bundle, net, record): a session is its document and then the records of its files."""
+    yield "", None, record
+    if not isinstance(record, ProbingSession):
+        return
+    document = record.document
+    for key, piece in (
+        ("netlist", record.netlist),
+        ("patterns", record.patterns),
+        ("fails", record.fails),
+        ("placement", record.placement),
+    ):
+        if piece is not None:
+            yield str(document.get(key, "")), None, piece
+    for trace in record.simulation:
+        yield str(document.get("simulation", "")), None, trace
+    nets = {str(item["file"]): str(item["net"]) for item in document.get("waveforms", ())}
+    for path, waveforms in record.waveforms.items():
+        for waveform in waveforms:
+            yield path, nets.get(path), waveform
+
+
+def _pack_one(record: Record, member_path: str, sink: _Sink) -> PackedRecord:
+    kind = kind_of(record)
+    summary = summarize(record)
+    if isinstance(record, Waveform):
+        return PackedRecord(
+            kind, record.name, member_path, 0, summary, _waveform_fields(record), _segments(record, sink)
+        )
+    data = encode_document(record)
+    start = sink.offset
+    sink.write(data)
+    part = PackedPart(0, start, len(data), hashlib.sha256(data).hexdigest(), int(summary["count"]), "")
+    fields: dict[str, Any] = {"warnings": list(record.warnings), "vendor_metadata": plain(record.vendor_metadata)}
+    if isinstance(record, ProbingSession):
+        fields |= {"document": plain(record.document), "role": record.role}
+    return PackedRecord(kind, record.name, member_path, 0, summary, fields, (part,))
+
+
+def _waveform_fields(waveform: Waveform) -> dict[str, Any]:
+    return {
+        "unit": waveform.unit,
+        "dt_s": waveform.dt_s,
+        "gain": waveform.gain,
+        "offset": waveform.offset,
+        "kind": waveform.kind,
+        "averages": waveform.averages,
+        "dtype": waveform.samples.dtype.str.replace("|", "<"),
+        "minimum": waveform.minimum,
+        "maximum": waveform.maximum,
+        "warnings": list(waveform.warnings),
+        "vendor_metadata": plain(waveform.vendor_metadata),
+    }
+
+
+def _segments(waveform: Waveform, sink: _Sink) -> tuple[PackedPart, ...]:
+    """Write the samples block by block, cut at the segments' ends."""
+    blocks = waveform.samples.blocks()
+    rest = np.empty(0, waveform.samples.dtype)
+    parts = []
+    total = 0
+    for index, segment in enumerate(waveform.segments):
+        start, missing = sink.offset, segment.count
+        digest = hashlib.sha256()
+        ranges: list[tuple[float | None, float | None]] = []
+        while missing:
+            if not rest.size:
+                block = next(blocks, None)
+                if block is None:
+                    break
+                rest = np.ascontiguousarray(block, waveform.samples.dtype)
+                continue
+            piece, rest = rest[:missing], rest[missing:]
+            data = piece.data.cast("B")
+            sink.file.write(data)
+            sink.offset += len(data)
+            digest.update(data)
+            ranges.append(finite_range((piece,), waveform.gain, waveform.offset))
+            missing -= piece.size
+        total += segment.count - missing
+        parts.append(
+            PackedPart(
+                segment_index=index,
+                byte_offset=start,
+                byte_length=sink.offset - start,
+                sha256=digest.hexdigest(),
+                count=segment.count - missing,
+                dtype=waveform.samples.dtype.str.replace("|", "<"),
+                t0_s=segment.t0_s,
+                trigger_offset_s=segment.trigger_offset_s,
+                minimum=min((low for low, _ in ranges if low is not None), default=None),
+                maximum=max((high for _, high in ranges if high is not None), default=None),
+            )
+        )
+    left = rest.size + sum(block.size for block in blocks)
+    if (
+        total + left != waveform.samples.count
+        or left
+        or any(part.count != segment.count for part, segment in zip(parts, waveform.segments, strict=True))
+    ):
+        raise CountMismatch(
+            f"the samples of {waveform.name} are not what its header says",
+            expected=waveform.samples.count,
+            found=int(total + left),
+        )
+    return tuple(parts)
+
+
+def unpack_waveform(
+    name: str, fields: Mapping[str, Any], parts: tuple[PackedPart, ...], read: Callable[[int, int], bytes]
+) -> Waveform:
+    """Return the waveform that was packed; ``read(offset, length)`` gives bytes of the packed file.
+
+    ``fields`` and ``parts`` are those of its :class:`PackedRecord`.
+    """
+    dtype = np.dtype(fields["dtype"])
+
+    def blocks() -> Iterator[np.ndarray[Any, Any]]:
+        for part in parts:
+            yield np.frombuffer(read(part.byte_offset, part.byte_length), dtype)
+
+    return Waveform(
+        name=name,
+        samples=Samples(dtype, sum(part.count for part in parts), blocks),
+        unit=fields["unit"],
+        dt_s=fields["dt_s"],
+        segments=tuple(Segment(part.count, part.t0_s, part.trigger_offset_s) for part in parts),
+        minimum=fields["minimum"],
+        maximum=fields["maximum"],
+        gain=fields["gain"],
+        offset=fields["offset"],
+        kind=fields["kind"],
+        averages=fields["averages"],
+        vendor_metadata=fields["vendor_metadata"],
+        warnings=tuple(fields["warnings"]),
+    )
+
+
+def summarize(record: Record) -> dict[str, Any]:
+    """Return what ``faultlight read --json`` prints: kind, name, count, unit, t0_s, dt_s, min, max, segments, meta."""
+    kind = kind_of(record)
+    if isinstance(record, Waveform):
+        meta = {
+            "kind": record.kind,
+            "gain": record.gain,
+            "offset": record.offset,
+            "dtype": record.samples.dtype.str,
+            "averages": record.averages,
+            "trigger_offsets_s": [segment.trigger_offset_s for segment in record.segments][:1000],
+            "vendor": plain(record.vendor_metadata),
+        }
+        values: dict[str, Any] = {
+            "count": record.samples.count,
+            "unit": record.unit,
+            "t0_s": record.t0_s,
+            "dt_s": record.dt_s,
+            "min": record.minimum,
+            "max": record.maximum,
+            "segments": len(record.segments),
+            "meta": meta,
+        }
+    else:
+        values = {"t0_s": None, "dt_s": None, "min": None, "max": None, "segments": 1} | describe(record)
+        values["meta"] = values["meta"] | {"vendor": plain(record.vendor_metadata)}
+    return {"kind": kind, "name": record.name, **plain(values)}
