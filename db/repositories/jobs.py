@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, case, func, or_, select, text, update
+from sqlalchemy import ARRAY, Connection, Engine, Row, Text, and_, case, cast, func, or_, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from db.identifiers import uuid7
@@ -131,12 +131,21 @@ def claim(engine: Engine, job_id: uuid.UUID, worker: str, lease_s: float) -> Cla
 
 def claim_next(engine: Engine, queues: Sequence[str], worker: str, lease_s: float) -> ClaimedJob | None:
     """Claim the waiting job of ``queues`` that is first by priority, then by age; ``None`` when none is due."""
-    candidate = (
-        select(job.c.id)
-        .where(job.c.queue.in_(queues), _claimable())
+    # The first of each queue, then the first of those: each look is one step down the index of waiting jobs.
+    queue = func.unnest(cast(list(queues), ARRAY(Text))).table_valued("name").render_derived("queue")
+    first = (
+        select(job.c.id, job.c.priority)
+        .where(job.c.queue == queue.c.name, _claimable())
         .order_by(job.c.priority, job.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
+        .lateral("first")
+    )
+    candidate = (
+        select(first.c.id)
+        .select_from(queue.join(first, true()))
+        .order_by(first.c.priority, first.c.id)
+        .limit(1)
         .scalar_subquery()
     )
     with engine.begin() as connection:
@@ -172,7 +181,7 @@ def _usual_duration(kind: Any) -> Any:
     recent = (
         select((past.c.finished_at - past.c.started_at).label("duration"))
         .where(past.c.kind == kind, past.c.state == "succeeded")
-        .order_by(past.c.id.desc())
+        .order_by(past.c.finished_at.desc())
         .limit(50)
         .correlate(job)
         .subquery("recent")
@@ -239,40 +248,40 @@ def finish(connection: Connection, claimed: ClaimedJob, state: str, error: dict[
 
 
 def release(engine: Engine, claimed: ClaimedJob) -> bool:
-    """Give the job back unharmed (a worker that is told to stop): the attempt does not count."""
-    statement = (
-        update(job)
-        .where(*_held(claimed))
-        .values(state="queued", lease_token=None, lease_expires_at=None, attempts=func.greatest(job.c.attempts - 1, 0))
-    )
+    """Give the job back unharmed (a worker that is told to stop): the attempt does not count.
+
+    Returns whether the lease was held. A job that somebody has cancelled meanwhile ends instead.
+    """
+    values = _given_back() | {"attempts": func.greatest(job.c.attempts - 1, 0)}
     with engine.begin() as connection:
-        return connection.execute(statement).rowcount == 1
+        return connection.execute(update(job).where(*_held(claimed)).values(**values)).rowcount == 1
+
+
+def _given_back() -> dict[str, Any]:
+    """What a job without a worker becomes: queued, or cancelled when somebody asked for that."""
+    return {
+        "state": case((job.c.cancel_requested, "cancelled"), else_="queued"),
+        "finished_at": case((job.c.cancel_requested, func.now()), else_=None),
+        "lease_token": None,
+        "lease_expires_at": None,
+    }
 
 
 def retry_or_bury(connection: Connection, claimed: ClaimedJob, error: dict[str, Any]) -> str:
     """After a surprise: back to ``queued`` with a pause, or ``dead`` when the attempts are used up; the new state.
 
-    Raises :class:`LeaseLost`.
+    A job that somebody has cancelled meanwhile is ``cancelled``. Raises :class:`LeaseLost`.
     """
     if claimed.attempts >= claimed.max_attempts:
         finish(connection, claimed, "dead", error)
         return "dead"
     pause_s = BACK_OFF_S[min(claimed.attempts, len(BACK_OFF_S)) - 1]
-    statement = (
-        update(job)
-        .where(*_held(claimed))
-        .values(
-            state="queued",
-            lease_token=None,
-            lease_expires_at=None,
-            error=error,
-            not_before=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, pause_s),
-        )
-        .returning(job.c.id)
-    )
-    if connection.execute(statement).scalar() is None:
+    not_before = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, pause_s)
+    values = _given_back() | {"error": error, "not_before": not_before}
+    state = connection.execute(update(job).where(*_held(claimed)).values(**values).returning(job.c.state)).scalar()
+    if state is None:
         raise LeaseLost(claimed.id)
-    return "queued"
+    return str(state)
 
 
 def request_cancel(connection: Connection, job_id: uuid.UUID) -> str | None:
