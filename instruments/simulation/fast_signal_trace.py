@@ -8,6 +8,7 @@ A whole file may be wrapped in one gzip block.
 import gzip
 import math
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ VALUE_CHANGES = frozenset({1, 5, 8})
 HIERARCHY = frozenset({4, 6, 7})
 HEADER_LENGTH = 329
 ENDIAN_TEST = math.e
+MAXIMUM_COMPRESSION = 1100  # deflate reaches 1032:1, LZ4 255:1
 WRAPPER_PREFIX = struct.Struct(">BQQ")
 
 
@@ -77,9 +79,16 @@ def read_trace_header(path: Path, file: str) -> TraceHeader:
                 raise Truncated("the gzip wrapper is cut", file=file, offset=size, expected=length + 1, found=size)
             with gzip.GzipFile(fileobj=stream) as inner:
                 try:
-                    return _walk(inner, inner_size, file)
-                except (EOFError, OSError) as error:
-                    raise Truncated(f"the gzip wrapper cannot be unpacked: {error}", file=file) from error
+                    header = _walk(inner, inner_size, file)
+                    inner.seek(inner_size)
+                    if inner.read(1):  # reaching the end also makes gzip verify its checksum
+                        message = "the gzip wrapper holds more than it says"
+                        raise CorruptField(message, file=file, offset=9, expected=inner_size)
+                    return header
+                except EOFError as error:
+                    raise Truncated(f"the gzip wrapper is cut: {error}", file=file) from error
+                except (OSError, zlib.error) as error:
+                    raise CorruptField(f"the gzip wrapper cannot be unpacked: {error}", file=file) from error
         stream.seek(0)
         return _walk(stream, size, file)
 
@@ -107,6 +116,8 @@ def _walk(stream: BinaryIO | gzip.GzipFile, size: int, file: str) -> TraceHeader
             times = stream.read(16)
             if len(times) == 16:
                 ends.append(struct.unpack(">QQ", times)[1])
+        elif kind in HIERARCHY or kind == GEOMETRY:
+            _check_unpacked_size(stream.read(8), length, file, offset)
         types.append(kind)
         offset += 1 + length
     if header is None:
@@ -116,6 +127,15 @@ def _walk(stream: BinaryIO | gzip.GzipFile, size: int, file: str) -> TraceHeader
         raise Truncated(message, file=file, offset=size)
     _check_blocks(header, ends, file)
     return header
+
+
+def _check_unpacked_size(field: bytes, length: int, file: str, offset: int) -> None:
+    """The reading library allocates what the block claims: refuse a claim that no compression can keep."""
+    claimed = int.from_bytes(field, "big")
+    most = MAXIMUM_COMPRESSION * length
+    if claimed > most:
+        message = "a block claims to unpack to more than it can"
+        raise CorruptField(message, file=file, offset=offset + 9, expected=f"at most {most}", found=claimed)
 
 
 def _header(block: bytes, length: int, file: str) -> TraceHeader:

@@ -74,6 +74,11 @@ def test_header_of_a_whole_file(tmp_path, wrapped):
             trace().replace(E_BYTES, bytes(8)),
             "UnsupportedVersion: x.fst: the byte order mark of real numbers is unknown at byte 25",
         ),
+        (
+            header() + block(8, struct.pack(">QQ", 0, 7)) + block(3, struct.pack(">Q", 1 << 60) + bytes(8)),
+            "CorruptField: x.fst: a block claims to unpack to more than it can at byte 364"
+            " (expected at most 26400, found 1152921504606846976)",
+        ),
         (b"\xfe" + bytes(8), "Truncated: x.fst: the file ends within its gzip wrapper at byte 9"),
         (
             struct.pack(">BQQ", 254, 1000, 5) + bytes(10),
@@ -83,6 +88,21 @@ def test_header_of_a_whole_file(tmp_path, wrapped):
 )
 def test_refusals_in_full(tmp_path, content, message):
     assert refusal(tmp_path, content) == message
+
+
+def test_a_damaged_wrapper_is_refused(tmp_path):
+    packed = bytearray(gzip.compress(trace(), mtime=0))
+    packed[-8] ^= 1
+    message = refusal(tmp_path, struct.pack(">BQQ", 254, len(packed) + 16, len(trace())) + packed)
+    assert message.startswith("CorruptField: x.fst: the gzip wrapper cannot be unpacked: CRC check failed ")
+
+
+def test_a_wrapper_that_holds_more_is_refused(tmp_path):
+    packed = gzip.compress(trace() + b"more", mtime=0)
+    message = refusal(tmp_path, struct.pack(">BQQ", 254, len(packed) + 16, len(trace())) + packed)
+    assert (
+        message == "CorruptField: x.fst: the gzip wrapper holds more than it says at byte 9 (expected 433, found None)"
+    )
 
 
 @pytest.mark.shared_data
