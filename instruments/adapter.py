@@ -63,8 +63,12 @@ class Adapter(Protocol):
     """
 
     name: str
-    version: str
     formats: tuple[str, ...]
+
+    @property
+    def version(self) -> str:
+        """A plain class attribute will do."""
+        ...
 
     def sniff(self, source: Source) -> Sniff:
         """Say how sure it is, from the name, the size and the head alone; never raises."""
