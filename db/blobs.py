@@ -144,6 +144,14 @@ class BlobStore:
             return False
         return True
 
+    def describe(self, key: str) -> BlobInfo | None:
+        """Return size and time of ``key``, ``None`` when the store does not have it."""
+        try:
+            item = obstore.head(self._store, key)
+        except FileNotFoundError:
+            return None
+        return BlobInfo(str(item["path"]), int(item["size"]), item["last_modified"])
+
     def delete(self, key: str) -> None:
         """Remove ``key``; a missing object is no error."""
         try:

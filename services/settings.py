@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     reconcile_interval_s: float = Field(10.0, description="seconds between two passes of the reconciler")
     republish_after_s: float = Field(15.0, description="a queued job unclaimed this long is published again")
     job_max_attempts: int = Field(3, description="a job that kills its worker this often is dead")
+    reread_interval_s: float = Field(3600.0, description="seconds between two looks for files to read again")
+    scheduler_metrics_port: int = Field(0, description="port of the scheduler's Prometheus metrics; 0: none")
     orphan_age_s: float = Field(86400.0, description="a blob without a row is swept when older than this")
 
     def staging(self) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, and_, delete, func, select, update
+from sqlalchemy import Connection, Row, Table, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from db.bulk import copy_rows
@@ -254,27 +254,38 @@ def _find_or_insert(
     return uuid.UUID(str(connection.execute(select(table.c.id).where(condition)).scalar_one()))
 
 
-def list_stale(
-    connection: Connection, versions: Mapping[str, str], limit: int = 1000
-) -> list[tuple[uuid.UUID, str, dict[str, str]]]:
-    """Return (program, content hash, ingest payload) of what other adapters read or refused than ``versions`` now has.
+@dataclass(frozen=True)
+class StaleReading:
+    """A file or bundle whose last reading was by other adapters than there are now."""
 
-    ``versions`` maps adapter to version. A stored file is stale when its adapter's version differs, a quarantined one
-    when an adapter that did not refuse it is there now.
+    program_id: uuid.UUID
+    content_sha256: str
+    payload: Mapping[str, str]
+
+
+def list_subjects(connection: Connection, after: uuid.UUID | None, limit: int) -> list[uuid.UUID]:
+    """Return the next ``limit`` files and bundles that were ever read, in the order of their ids."""
+    subject = func.coalesce(ingest_event.c.raw_file_id, ingest_event.c.bundle_id)
+    statement = select(subject).distinct().order_by(subject).limit(limit)
+    if after is not None:
+        statement = statement.where(subject > after)
+    return list(connection.execute(statement).scalars())
+
+
+def find_stale(
+    connection: Connection, subjects: Sequence[uuid.UUID], versions: Mapping[str, str]
+) -> list[StaleReading]:
+    """Return those of ``subjects`` that ``versions`` (adapter to version) may read otherwise than they were read.
+
+    A stored one is stale when its adapter has another version now, a quarantined one when an adapter is there that has
+    not refused it.
     """
-    stale: list[tuple[uuid.UUID, str, dict[str, str]]] = []
+    subject = func.coalesce(ingest_event.c.raw_file_id, ingest_event.c.bundle_id)
     latest = (
-        select(
-            ingest_event.c.raw_file_id,
-            ingest_event.c.bundle_id,
-            ingest_event.c.adapter,
-            ingest_event.c.adapter_version,
-            ingest_event.c.outcome,
-            ingest_event.c.reasons,
-            ingest_event.c.program_id,
-        )
-        .distinct(func.coalesce(ingest_event.c.raw_file_id, ingest_event.c.bundle_id))
-        .order_by(func.coalesce(ingest_event.c.raw_file_id, ingest_event.c.bundle_id), ingest_event.c.id.desc())
+        select(ingest_event)
+        .where(or_(ingest_event.c.raw_file_id.in_(subjects), ingest_event.c.bundle_id.in_(subjects)))
+        .distinct(subject)
+        .order_by(subject, ingest_event.c.id.desc())
         .subquery("latest")
     )
     rows = connection.execute(
@@ -282,14 +293,13 @@ def list_stale(
         .outerjoin(raw_file, raw_file.c.id == latest.c.raw_file_id)
         .outerjoin(bundle, bundle.c.id == latest.c.bundle_id)
     )
-    for row in rows:
-        if not _is_stale(row, versions):
-            continue
-        payload = {"raw_file_id": str(row.raw_file_id)} if row.raw_file_id else {"bundle_id": str(row.bundle_id)}
-        stale.append((row.program_id, str(row.sha256 or row.content_sha256), payload))
-        if len(stale) >= limit:
-            break
-    return stale
+    return [_stale_reading(row) for row in rows if _is_stale(row, versions)]
+
+
+def _stale_reading(row: Row[Any]) -> StaleReading:
+    if row.raw_file_id is not None:
+        return StaleReading(row.program_id, str(row.sha256), {"raw_file_id": str(row.raw_file_id)})
+    return StaleReading(row.program_id, str(row.content_sha256), {"bundle_id": str(row.bundle_id)})
 
 
 def _is_stale(row: Row[Any], versions: Mapping[str, str]) -> bool:

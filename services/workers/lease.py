@@ -41,24 +41,33 @@ class LeaseKeeper:
         finally:
             with self._lock:
                 self._current = None
+            context.report_due.set()  # the thread waits on this job; the next one is not to wait for that
 
     def stop(self) -> None:
         """End the thread."""
         self._stop.set()
 
     def _run(self) -> None:
-        interval_s = self._settings.lease_s / 3
-        idle = threading.Event()
         while not self._stop.is_set():
+            try:
+                self._attend()
+            except Exception:  # without this thread every lease would be lost
+                log.exception("lease_keeper_failed")
+                self._stop.wait(0.5)
+
+    def _attend(self) -> None:
+        """Wait for the next report or a third of the lease, and renew."""
+        interval_s = self._settings.lease_s / 3
+        with self._lock:
+            context = self._current
+        if context is None:
             give_sign_of_life(self._settings)
-            with self._lock:
-                context = self._current
-            if context is None:
-                idle.wait(min(interval_s, 1.0))
-                continue
-            context.report_due.wait(interval_s)
-            context.report_due.clear()
-            self._renew(context)
+            self._stop.wait(min(interval_s, 1.0))
+            return
+        context.report_due.wait(interval_s)
+        context.report_due.clear()
+        self._renew(context)
+        give_sign_of_life(self._settings)
 
     def _renew(self, context: JobContext) -> None:
         with self._lock:
