@@ -1,0 +1,187 @@
+"""A gate-level circuit as arrays, levelised, in full-scan view.
+
+In full-scan view each flip-flop is cut: its output net is an input of the combinational circuit (the tester sets it)
+and its data net an output (the tester reads it).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+FUNCTIONS = ("AND", "NAND", "OR", "NOR", "XOR", "XNOR", "NOT", "BUF", "CONST0", "CONST1")
+TABLE_PREFIX = "TABLE:"
+
+
+class CircuitError(ValueError):
+    """The gates do not make a circuit that can be simulated; the message names the net or gate."""
+
+
+@dataclass(frozen=True)
+class LogicGate:
+    """``output = function(inputs)``: nets by name.
+
+    ``function`` is one of :data:`FUNCTIONS`, ``DFF``, or ``TABLE:<bits>`` with bit ``i`` the output for the inputs
+    whose binary number is ``i``, the first input being the most significant bit.
+    """
+
+    output: str
+    function: str
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A combinational circuit in evaluation order.
+
+    Attributes:
+        nets: every net's name; a net's number is its place here.
+        inputs: net numbers of primary inputs and flip-flop outputs.
+        outputs: net numbers of primary outputs and flip-flop data nets, without repeats.
+        output_names: for each entry of ``outputs`` the names by which a tester may call it.
+        gates: gates in topological order, flip-flops left out.
+        fan_in: for each gate the net numbers of its inputs.
+        drives: for each gate the net number of its output.
+    """
+
+    nets: tuple[str, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    output_names: tuple[tuple[str, ...], ...]
+    gates: tuple[LogicGate, ...]
+    fan_in: tuple[tuple[int, ...], ...]
+    drives: tuple[int, ...]
+
+    @cached_property
+    def number(self) -> dict[str, int]:
+        """Net number by name."""
+        return {name: index for index, name in enumerate(self.nets)}
+
+    @cached_property
+    def driver(self) -> dict[int, int]:
+        """Gate (place in ``gates``) by the net it drives; inputs have none."""
+        return {net: gate for gate, net in enumerate(self.drives)}
+
+    @cached_property
+    def fan_out(self) -> NDArray[np.int64]:
+        """How many gate pins and outputs each net feeds, int64 of shape ``(nets,)``."""
+        counts = np.zeros(len(self.nets), np.int64)
+        for pins in self.fan_in:
+            for net in pins:
+                counts[net] += 1
+        for net in self.outputs:
+            counts[net] += 1
+        return counts
+
+    @cached_property
+    def output_number(self) -> dict[str, int]:
+        """Place in ``outputs`` by any name a tester may use."""
+        return {name: place for place, names in enumerate(self.output_names) for name in names}
+
+
+def build_circuit(gates: Sequence[LogicGate], inputs: Sequence[str], outputs: Sequence[str]) -> Circuit:
+    """Return the circuit of ``gates`` with the primary ``inputs`` and ``outputs`` (names), flip-flops cut.
+
+    Raises:
+        CircuitError: a net has no driver or two, a function is unknown or has the wrong number of inputs, or the
+            combinational gates form a loop.
+    """
+    states = {gate.output: gate.inputs[0] for gate in gates if gate.function == "DFF"}
+    logic = [gate for gate in gates if gate.function != "DFF"]
+    sources = [*inputs, *states]
+    _check_drivers(logic, sources)
+    order = _topological_order(logic, sources)
+    names = (*sources, *(gate.output for gate in order))
+    number = {name: index for index, name in enumerate(names)}
+    observed: dict[int, list[str]] = {}
+    for name in outputs:
+        observed.setdefault(_number_of(number, name), []).append(name)
+    for state, data in states.items():
+        observed.setdefault(_number_of(number, data), []).extend((data, state))
+    return Circuit(
+        nets=names,
+        inputs=tuple(range(len(sources))),
+        outputs=tuple(observed),
+        output_names=_unambiguous(observed),
+        gates=tuple(order),
+        fan_in=tuple(tuple(_number_of(number, net) for net in gate.inputs) for gate in order),
+        drives=tuple(number[gate.output] for gate in order),
+    )
+
+
+def _unambiguous(observed: Mapping[int, Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Keep each name at one output only: a flip-flop's own output net may itself be a primary output."""
+    taken: set[str] = set()
+    result: list[tuple[str, ...]] = []
+    for names in observed.values():
+        free = tuple(dict.fromkeys(name for name in names if name not in taken))
+        taken.update(free)
+        result.append(free)
+    return tuple(result)
+
+
+def _number_of(number: Mapping[str, int], name: str) -> int:
+    try:
+        return number[name]
+    except KeyError:
+        raise CircuitError(f"the net {name} has no driver") from None
+
+
+def _check_drivers(logic: Sequence[LogicGate], sources: Sequence[str]) -> None:
+    driven = [*sources, *(gate.output for gate in logic)]
+    if len(set(driven)) != len(driven):
+        twice = next(name for name in driven if driven.count(name) > 1)
+        raise CircuitError(f"the net {twice} has two drivers")
+    for gate in logic:
+        table = gate.function.startswith(TABLE_PREFIX)
+        if not table and gate.function not in FUNCTIONS:
+            raise CircuitError(f"the gate of {gate.output} has the unknown function {gate.function}")
+        if table and len(gate.function) - len(TABLE_PREFIX) != 1 << len(gate.inputs):
+            raise CircuitError(f"the truth table of {gate.output} does not fit its {len(gate.inputs)} inputs")
+        wrong = {"NOT": 1, "BUF": 1, "CONST0": 0, "CONST1": 0}.get(gate.function, len(gate.inputs)) != len(gate.inputs)
+        if wrong or (not gate.inputs and not gate.function.startswith(("CONST", TABLE_PREFIX))):
+            raise CircuitError(f"the gate of {gate.output} has {len(gate.inputs)} inputs, too many or too few")
+
+
+def _topological_order(logic: Sequence[LogicGate], sources: Sequence[str]) -> list[LogicGate]:
+    """Return the gates with every gate after those that drive it (Kahn's algorithm)."""
+    waiting = {gate.output: len(set(gate.inputs) - set(sources)) for gate in logic}
+    readers: dict[str, list[LogicGate]] = {}
+    for gate in logic:
+        for net in set(gate.inputs):
+            readers.setdefault(net, []).append(gate)
+    ready = [gate for gate in logic if waiting[gate.output] == 0]
+    order: list[LogicGate] = []
+    while ready:
+        gate = ready.pop()
+        order.append(gate)
+        for reader in readers.get(gate.output, ()):
+            waiting[reader.output] -= 1
+            if waiting[reader.output] == 0:
+                ready.append(reader)
+    if len(order) != len(logic):
+        driven = {gate.output for gate in logic} | set(sources)
+        for gate in logic:
+            for net in gate.inputs:
+                if net not in driven:
+                    raise CircuitError(f"the net {net} has no driver")
+        stuck = next(name for name, count in waiting.items() if count)
+        raise CircuitError(f"the combinational gates form a loop through {stuck}")
+    return order
+
+
+def depth(circuit: Circuit) -> int:
+    """Return the number of gates on the longest path of ``circuit``."""
+    level = [0] * len(circuit.nets)
+    for net, pins in zip(circuit.drives, circuit.fan_in, strict=True):
+        level[net] = 1 + max((level[pin] for pin in pins), default=0)
+    return max(level, default=0)
+
+
+def is_levelised(circuit: Circuit) -> bool:
+    """Return whether every gate of ``circuit`` stands after the gates that drive it."""
+    ordered = all(max(pins, default=-1) < net for net, pins in zip(circuit.drives, circuit.fan_in, strict=True))
+    return ordered and all(before < after for before, after in pairwise(circuit.drives))
