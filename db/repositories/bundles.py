@@ -167,7 +167,8 @@ def list_members(connection: Connection, bundle_id: uuid.UUID) -> list[dict[str,
     query = select(
         bundle_member.c.path, bundle_member.c.sha256, bundle_member.c.size_bytes, bundle_member.c.raw_file_id
     ).where(bundle_member.c.bundle_id == bundle_id)
-    return sorted((dict(row._mapping) for row in connection.execute(query)), key=lambda member: str(member["path"]))
+    rows = connection.execute(query.order_by(bundle_member.c.path.collate("C"))).mappings()
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def find_member(connection: Connection, bundle_id: uuid.UUID, path: str) -> Member:

@@ -11,21 +11,27 @@ from typing import Any
 
 import anyio
 import httpx
+import psycopg
 import pytest
+import structlog
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete, text
 
 from db.blobs import BlobStore
+from db.engine import make_engine
 from db.migration import head_revision
 from db.repositories.access import bootstrap_admin
+from db.schema.tables import metadata
 from services.api.app import make_app
 from services.api.ratelimit import RateLimiter
 from services.api.state import ApiState
 from services.api.uploads.digests import RunningDigests
 from services.api.uploads.staging import Staging
 from services.settings import Settings
+from services.telemetry import configure_logging
+from tests.conftest import sqlalchemy_url
 
 TUS = {"Tus-Resumable": "1.0.0"}
 CHUNK = {**TUS, "Content-Type": "application/offset+octet-stream"}
@@ -65,9 +71,7 @@ class Api:
         return self.call("POST", "/uploads", key, headers=headers)
 
     def send(self, location: str, offset: int, data: bytes, **headers: str) -> httpx.Response:
-        return self.call(
-            "PATCH", location, content=data, headers={**CHUNK, "Upload-Offset": str(offset), **headers}
-        )
+        return self.call("PATCH", location, content=data, headers={**CHUNK, "Upload-Offset": str(offset), **headers})
 
     def offset(self, location: str) -> int:
         answer = self.call("HEAD", location, headers=TUS)
@@ -79,6 +83,11 @@ class Api:
         answer = self.announce(data, name, **metadata)
         assert answer.status_code == 201, answer.text
         return self.send(answer.headers["Location"], 0, data)
+
+
+def list_staged(api: Api) -> list[str]:
+    """The names of the files in the staging folder."""
+    return sorted(path.name for path in api.state.staging.folder.iterdir())
 
 
 def encode_metadata(pairs: dict[str, str]) -> str:
@@ -108,8 +117,22 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 StartApi = Callable[..., Api]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quiet_logs() -> Iterator[None]:
+    """Logs as in production, errors only: the default rendering of tracebacks takes seconds."""
+    configure_logging(Settings(log_level="ERROR"))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def shared_app() -> FastAPI:
+    """The application; making its routes takes longer than most tests."""
+    return make_app()
+
+
 @pytest.fixture
-def start_api(settings: Settings, engine: Engine, blobs: BlobStore) -> Iterator[StartApi]:
+def start_api(settings: Settings, engine: Engine, blobs: BlobStore, shared_app: FastAPI) -> Iterator[StartApi]:
     """Starts an API with some settings changed; ``raise_server_exceptions`` is off, as for a real client."""
     clients: list[TestClient] = []
 
@@ -127,7 +150,7 @@ def start_api(settings: Settings, engine: Engine, blobs: BlobStore) -> Iterator[
             file_threads=anyio.CapacityLimiter(4),
             head_revision=head_revision(),
         )
-        app = make_app()
+        app = shared_app
         app.state.api = state
         with engine.begin() as connection:
             key = bootstrap_admin(connection)
@@ -147,3 +170,26 @@ def api(start_api: StartApi) -> Api:
     answer = made.call("POST", "/programs", json={"name": "alpha"})
     assert answer.status_code == 201, answer.text
     return made
+
+
+@pytest.fixture(scope="session")
+def shared_database(database_server: str, template_database: str) -> Iterator[str]:
+    """The SQLAlchemy URL of one database for all tests of the API, emptied before each."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(database_server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}" STRATEGY FILE_COPY')
+    yield sqlalchemy_url(database_server, name)
+    with psycopg.connect(database_server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def database_url(shared_database: str) -> str:
+    """The same database, empty."""
+    emptied = [text("SET LOCAL session_replication_role = replica"), *map(delete, metadata.sorted_tables)]
+    engine = make_engine(shared_database)
+    with engine.begin() as connection:
+        for statement in emptied:
+            connection.execute(statement)
+    engine.dispose()
+    return shared_database

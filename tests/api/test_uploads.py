@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from db.schema.files import raw_file, upload
 from db.schema.people import audit_event
 from db.schema.work import job
-from tests.api.conftest import CHUNK, TUS, Api, StartApi, encode_checksum, encode_metadata, sha256
+from tests.api.conftest import CHUNK, TUS, Api, StartApi, encode_checksum, encode_metadata, list_staged, sha256
 
 DATA = bytes(range(256)) * 40
 
@@ -41,7 +41,7 @@ def test_a_file_is_received_and_asks_for_its_reading(api: Api) -> None:
     assert (queued["kind"], queued["state"], queued["payload"]) == ("ingest", "queued", {"raw_file_id": file_id})
     assert queued["request_id"] == answer.headers["X-Request-ID"]
     assert api.call("GET", f"/files/{file_id}/content").content == DATA
-    assert os.listdir(api.state.staging.folder) == []
+    assert list_staged(api) == []
     with api.engine.connect() as connection:
         actions = connection.execute(select(audit_event.c.action)).scalars().all()
     assert "file.received" in actions
@@ -94,7 +94,7 @@ def test_the_same_bytes_sent_twice_are_one_file(api: Api) -> None:
     assert first.headers["Faultlight-Raw-File"] == second.headers["Faultlight-Raw-File"]
     assert first.headers["Faultlight-Job"] == second.headers["Faultlight-Job"]
     assert (count(api, raw_file), count(api, job)) == (1, 1)
-    assert os.listdir(api.state.staging.folder) == []
+    assert list_staged(api) == []
 
 
 def test_an_empty_file_is_complete_at_once(api: Api) -> None:
@@ -144,7 +144,7 @@ def test_a_file_that_is_not_what_was_declared_is_dropped(api: Api) -> None:
     assert answer.status_code == 460
     assert sha256(DATA) in answer.json()["detail"]
     assert (count(api, upload), count(api, raw_file), count(api, job)) == (0, 0, 0)
-    assert os.listdir(api.state.staging.folder) == []
+    assert list_staged(api) == []
 
 
 @pytest.mark.parametrize(
@@ -205,9 +205,7 @@ def test_more_bytes_than_announced_are_refused(api: Api) -> None:
         ({"Upload-Metadata": "x " + "A" * 20000}, 400, "invalid-upload-metadata"),
     ],
 )  # fmt: skip
-def test_a_wrong_announcement_is_refused(
-    api: Api, headers: dict[str, str | None], status: int, name: str
-) -> None:
+def test_a_wrong_announcement_is_refused(api: Api, headers: dict[str, str | None], status: int, name: str) -> None:
     metadata = encode_metadata({"filename": "a", "program": "alpha"})
     sent = {**TUS, "Upload-Length": "10", "Upload-Metadata": metadata, **headers}
     answer = api.call("POST", "/uploads", headers={k: v for k, v in sent.items() if v is not None})
@@ -245,7 +243,7 @@ def test_an_upload_can_be_terminated_until_it_is_complete(api: Api) -> None:
     api.send(location, 0, DATA[:10])
     assert api.call("DELETE", location, headers=TUS).status_code == 204
     assert api.call("HEAD", location, headers=TUS).status_code == 404
-    assert os.listdir(api.state.staging.folder) == []
+    assert list_staged(api) == []
     done = api.announce(DATA).headers["Location"]
     api.send(done, 0, DATA)
     answer = api.call("DELETE", done, headers=TUS)
@@ -262,7 +260,7 @@ def test_an_expired_upload_is_gone(api: Api) -> None:
     from services.api.uploads.reception import sweep_expired
 
     assert sweep_expired(api.state) == 1
-    assert (count(api, upload), os.listdir(api.state.staging.folder)) == (0, [])
+    assert (count(api, upload), list_staged(api)) == (0, [])
 
 
 def test_a_complete_upload_answers_for_ever(api: Api) -> None:
@@ -276,11 +274,15 @@ def test_a_complete_upload_answers_for_ever(api: Api) -> None:
     assert (state["raw_file_id"], state["offset_bytes"]) == (final.headers["Faultlight-Raw-File"], len(DATA))
     repeated = api.send(location, len(DATA), b"")
     assert repeated.headers["Faultlight-Raw-File"] == final.headers["Faultlight-Raw-File"]
-    assert os.listdir(api.state.staging.folder) == []
+    assert list_staged(api) == []
 
 
 def test_creation_can_carry_the_bytes(api: Api) -> None:
-    headers = {**CHUNK, "Upload-Length": "10", "Upload-Metadata": encode_metadata({"filename": "a", "program": "alpha"})}
+    headers = {
+        **CHUNK,
+        "Upload-Length": "10",
+        "Upload-Metadata": encode_metadata({"filename": "a", "program": "alpha"}),
+    }
     partial = api.call("POST", "/uploads", content=b"12345", headers=headers)
     assert (partial.status_code, partial.headers["Upload-Offset"]) == (201, "5")
     assert api.send(partial.headers["Location"], 5, b"67890").status_code == 204

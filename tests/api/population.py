@@ -1,0 +1,130 @@
+"""One row of every resource in a program, written straight into the tables."""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from sqlalchemy import Engine, Table, insert, select
+
+from db.blobs import BlobStore, raw_key, record_key
+from db.identifiers import uuid7
+from db.repositories.access import KeyOwner, issue_key
+from db.schema import data, files, parts, people, work
+
+CONTENT = b"the original bytes of a file"
+
+
+@dataclass(frozen=True)
+class Population:
+    """The ids of the rows, by the name of their path parameter."""
+
+    program_id: uuid.UUID
+    ids: dict[str, uuid.UUID]
+
+
+def add_row(engine: Engine, table: Table, **values: object) -> uuid.UUID:
+    identity = uuid7()
+    with engine.begin() as connection:
+        connection.execute(insert(table).values(id=identity, **values))
+    return identity
+
+
+def add_program(engine: Engine, name: str) -> uuid.UUID:
+    return add_row(engine, people.program, name=name)
+
+
+def add_account(engine: Engine, name: str, scopes: list[str], roles: dict[uuid.UUID, str]) -> str:
+    """Add an account with roles by program; its key."""
+    account = add_row(engine, people.account, name=name)
+    for program, role in roles.items():
+        add_row(engine, people.membership, account_id=account, program_id=program, role=role)
+    with engine.begin() as connection:
+        return issue_key(connection, KeyOwner(account_id=account), name, scopes).key
+
+
+def add_instrument_key(engine: Engine, instrument_id: uuid.UUID) -> str:
+    with engine.begin() as connection:
+        return issue_key(connection, KeyOwner(instrument_id=instrument_id), "tool", ["upload"]).key
+
+
+def add_file(engine: Engine, blobs: BlobStore, program: uuid.UUID, content: bytes = CONTENT) -> uuid.UUID:
+    digest = hashlib.sha256(content).hexdigest()
+    key = raw_key(program, digest)
+    blobs.put_bytes(key, content)
+    values = {"filename": "a.csv", "size_bytes": len(content), "sha256": digest, "blob_key": key}
+    return add_row(engine, files.raw_file, program_id=program, **values)
+
+
+def add_waveform(
+    engine: Engine, blobs: BlobStore, raw_file: uuid.UUID, samples: np.ndarray, **values: object
+) -> uuid.UUID:
+    """Add a waveform with these samples behind 16 other bytes in its blob."""
+    with engine.connect() as connection:
+        owner = select(files.raw_file.c.program_id).where(files.raw_file.c.id == raw_file)
+        program = connection.execute(owner).scalar()
+        index = len(connection.execute(select(data.waveform.c.id)).all())
+    little = np.ascontiguousarray(samples, samples.dtype.newbyteorder("<"))
+    key = record_key(program, uuid7())
+    blobs.put_bytes(key, b"\xaa" * 16 + little.tobytes() + b"\xbb" * 16)
+    row: dict[str, object] = {
+        "program_id": program, "raw_file_id": raw_file, "record_index": index, "name": "C1", "blob_key": key,
+        "byte_offset": 16, "byte_length": little.nbytes, "sha256": hashlib.sha256(little.tobytes()).hexdigest(),
+        "sample_count": little.size, "dtype": little.dtype.str, "gain": 0.5, "offset": 1.0, "unit": "µV",
+        "t0_s": -1e-9, "dt_s": 1e-10,
+    }  # fmt: skip
+    return add_row(engine, data.waveform, **(row | values))
+
+
+def populate(engine: Engine, blobs: BlobStore, program: uuid.UUID) -> Population:
+    """Add one row of everything to a program."""
+    raw_file = add_file(engine, blobs, program)
+    bundle = add_row(engine, files.bundle, program_id=program, name="S", content_sha256="c" * 64)
+    session = add_row(
+        engine, data.probing_session, program_id=program, bundle_id=bundle, name="S-1", role="suspect",
+        technique="LVP", document={"session": "S-1"},
+    )  # fmt: skip
+    job = add_row(engine, work.job, job_key=uuid.uuid4().hex, program_id=program, kind="localize", queue="cpu",
+                  payload={"probing_session_id": str(session)}, requested_by="test")  # fmt: skip
+    result = add_row(
+        engine, work.result, job_key=uuid.uuid4().hex, job_id=job, program_id=program, kind="localize",
+        probing_session_id=session, verdict="located", body={"verdict": "located"}, provenance={"version": "1"},
+    )  # fmt: skip
+    finding = add_row(engine, work.finding, result_id=result, program_id=program, rank=1, kind="suspect",
+                      subject="G16", probability=0.97)  # fmt: skip
+    product = add_row(engine, parts.product, program_id=program, name="P1")
+    lot = add_row(engine, parts.lot, program_id=program, product_id=product, name="L1")
+    wafer = add_row(engine, parts.wafer, program_id=program, lot_id=lot, name="W03")
+    unit = add_row(engine, parts.unit, program_id=program, product_id=product, wafer_id=wafer, x=4, y=7)
+    instrument = add_row(engine, people.instrument, program_id=program, name="scope-1", kind="oscilloscope")
+    account = add_row(engine, people.account, name=f"bystander-{program}")
+    membership = add_row(engine, people.membership, account_id=account, program_id=program, role="viewer")
+    with engine.begin() as connection:
+        api_key = issue_key(connection, KeyOwner(instrument_id=instrument), "tool", ["upload"]).id
+    samples = np.arange(100, dtype=np.int16)
+    ids = {
+        "program_id": program, "file_id": raw_file, "bundle_id": bundle, "session_id": session, "job_id": job,
+        "result_id": result, "finding_id": finding, "product_id": product, "lot_id": lot, "wafer_id": wafer,
+        "unit_id": unit, "instrument_id": instrument, "membership_id": membership, "key_id": api_key,
+        "account_id": account, "waveform_id": add_waveform(engine, blobs, raw_file, samples),
+        "upload_id": add_upload(engine, program),
+    }  # fmt: skip
+    for parameter, table in {
+        "netlist_id": data.netlist, "pattern_set_id": data.pattern_set, "fail_log_id": data.fail_log,
+        "placement_id": data.placement, "digital_trace_id": data.digital_trace,
+    }.items():  # fmt: skip
+        ids[parameter] = add_row(
+            engine, table, program_id=program, raw_file_id=raw_file, record_index=0, name="r", blob_key="k",
+            byte_offset=0, byte_length=0, sha256="0" * 64, summary={"count": 1},
+        )  # fmt: skip
+    return Population(program, ids)
+
+
+def add_upload(engine: Engine, program: uuid.UUID, instrument: uuid.UUID | None = None) -> uuid.UUID:
+    """Add an upload that nobody has sent a byte of."""
+    values = {
+        "actor": "account:admin", "instrument_id": instrument, "filename": "a", "length_bytes": 10,
+        "expires_at": datetime.now(UTC) + timedelta(days=1),
+    }  # fmt: skip
+    return add_row(engine, files.upload, program_id=program, **values)

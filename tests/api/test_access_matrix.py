@@ -1,0 +1,173 @@
+"""Every operation of the contract against every kind of caller, expected from the one table of roles."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, select, update
+
+from db.repositories.access import INSTALLATION_ACTIONS, ROLE_ACTIONS, SCOPE_OF_ACTION, Action
+from db.schema import people, work
+from services.api.contract import ACTIONS_MEMBER
+from tests.api.conftest import CHUNK, TUS, Api, encode_metadata
+from tests.api.population import add_account, add_instrument_key, add_program, add_row, add_upload, populate
+
+PUBLIC = {("options", "/api/v1/uploads"), ("get", "/livez"), ("get", "/readyz"), ("get", "/metrics")}
+SCOPES = ["read", "write", "upload"]
+OWN_KEYS = frozenset({Action.READ_KEYS, Action.WRITE_KEYS})
+DONE = frozenset({200, 201, 202, 204})
+KINDS = (
+    *ROLE_ACTIONS, "instrument", "admin with the scope read", "no key", "bad key", "revoked", "expired", "disabled",
+    "admin of a foreign program", "no membership", "installation",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of caller. ``actions``: what it may do in the program; ``outside``: it is no member of it."""
+
+    key: str | None
+    actions: frozenset[Action] = frozenset()
+    known: bool = True
+    outside: bool = False
+    sees_instrument_keys: bool = False
+
+
+@dataclass(frozen=True)
+class World:
+    """A populated program ``alpha`` and everybody who may knock."""
+
+    api: Api
+    program: uuid.UUID
+    ids: dict[str, uuid.UUID]
+    callers: dict[str, Kind]
+
+
+@pytest.fixture
+def world(api: Api) -> World:
+    with api.engine.begin() as connection:
+        alpha = connection.execute(select(people.program.c.id)).scalar_one()
+        connection.execute(delete(people.membership))
+    ids = populate(api.engine, api.state.blobs, alpha).ids
+    return World(api, alpha, ids, make_callers(api, alpha, ids["instrument_id"]))
+
+
+def make_callers(api: Api, alpha: uuid.UUID, instrument: uuid.UUID) -> dict[str, Kind]:
+    engine = api.engine
+    members = {
+        role: Kind(add_account(engine, f"the {role}", SCOPES, {alpha: role}), actions | OWN_KEYS,
+                   sees_instrument_keys=role == "admin")
+        for role, actions in ROLE_ACTIONS.items()
+    }  # fmt: skip
+    turned_away = {
+        name: Kind(add_account(engine, name, SCOPES, {alpha: "admin"}), known=False)
+        for name in ("revoked", "expired", "disabled")
+    }
+    now = datetime.now(UTC)
+    with engine.begin() as connection:
+        keys, accounts = update(people.api_key), update(people.account)
+        connection.execute(keys.where(people.api_key.c.label == "revoked").values(revoked_at=now))
+        past = now - timedelta(seconds=1)
+        connection.execute(keys.where(people.api_key.c.label == "expired").values(expires_at=past))
+        connection.execute(accounts.where(people.account.c.name == "disabled").values(disabled_at=now))
+    foreign = add_program(engine, "foreign")
+    reads = frozenset(action for action in ROLE_ACTIONS["admin"] | OWN_KEYS if SCOPE_OF_ACTION[action] == "read")
+    stranger = add_account(engine, "stranger", SCOPES, {foreign: "admin"})
+    return (
+        members
+        | turned_away
+        | {
+            "instrument": Kind(add_instrument_key(engine, instrument), frozenset({Action.UPLOAD})),
+            "admin with the scope read": Kind(add_account(engine, "reader", ["read"], {alpha: "admin"}), reads),
+            "no key": Kind(None, known=False),
+            "bad key": Kind("fl_abcdefgh_" + "x" * 43, known=False),
+            "admin of a foreign program": Kind(stranger, OWN_KEYS, outside=True),
+            "no membership": Kind(add_account(engine, "nobody", SCOPES, {}), OWN_KEYS, outside=True),
+            "installation": Kind(
+                api.admin_key, OWN_KEYS | INSTALLATION_ACTIONS | {Action.INSTALL}, outside=True,
+                sees_instrument_keys=True,
+            ),
+        }
+    )  # fmt: skip
+
+
+def expected(kind: Kind, actions: frozenset[Action], method: str, path: str) -> frozenset[int]:
+    """The statuses that are right."""
+    if not kind.known:
+        return frozenset({401})
+    if actions & kind.actions:
+        foreign_key = path.endswith("{key_id}") and not kind.sees_instrument_keys
+        return frozenset({404}) if foreign_key else DONE
+    if not kind.outside or Action.INSTALL in actions:
+        return frozenset({403})
+    is_list = method == "get" and "{" not in path
+    return DONE if is_list else frozenset({404})
+
+
+def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
+    unique = uuid.uuid4().hex
+    members = [{"path": "a", "sha256": unique * 2, "size_bytes": 3}]
+    return {
+        ("post", "/bundles"): {"program": "alpha", "name": "b", "members": members},
+        ("post", "/programs"): {"name": unique},
+        ("post", "/accounts"): {"name": unique},
+        ("patch", "/accounts/{account_id}"): {"disabled": False},
+        ("post", "/memberships"): {"program": "alpha", "account": str(ids["account_id"]), "role": "viewer"},
+        ("post", "/instruments"): {"program": "alpha", "name": unique, "kind": "scope"},
+        ("post", "/api-keys"): {"label": "k", "scopes": ["read"]},
+    }.get((method, path.removeprefix("/api/v1")))
+
+
+def headers_of(method: str, path: str) -> dict[str, str]:
+    if path.endswith("/events"):
+        return {"Last-Event-ID": "0-cancelled-0.000000"}
+    if "/uploads" not in path:
+        return {}
+    metadata = encode_metadata({"filename": "a", "program": "alpha"})
+    headers = {**TUS, "Upload-Length": "3", "Upload-Metadata": metadata, "Upload-Offset": "0"}
+    return {**CHUNK, **headers} if method == "patch" else headers
+
+
+def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
+    """The ids of rows that no attempt before has changed."""
+    engine, program, ids = world.api.engine, world.program, dict(world.ids)
+    ids["account_id"] = add_row(engine, people.account, name=uuid.uuid4().hex)
+    if "{upload_id}" in path:
+        ids["upload_id"] = add_upload(engine, program, ids["instrument_id"])
+    if "{membership_id}" in path:
+        values = {"account_id": ids["account_id"], "program_id": program, "role": "viewer"}
+        ids["membership_id"] = add_row(engine, people.membership, **values)
+    if "{job_id}" in path:
+        state = "cancelled" if path.endswith("/events") else "queued"
+        values = {"job_key": uuid.uuid4().hex, "program_id": program, "kind": "k", "queue": "cpu", "payload": {}}
+        ids["job_id"] = add_row(engine, work.job, **values, state=state, requested_by="test")
+    return ids
+
+
+def test_every_operation_answers_each_caller_by_the_table(world: World) -> None:
+    wrong, tried = [], 0
+    for path, methods in world.api.app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            if (method, path) in PUBLIC:
+                assert ACTIONS_MEMBER not in operation
+                continue
+            actions = frozenset(map(Action, operation[ACTIONS_MEMBER]))
+            for name in KINDS:
+                kind, ids = world.callers[name], fresh_ids(world, path)
+                headers = headers_of(method, path)
+                if kind.key is not None:
+                    headers["Authorization"] = f"Bearer {kind.key}"
+                target = path.format(**ids)
+                answer = world.api.client.request(
+                    method.upper(), target, json=body_of(method, path, ids), headers=headers
+                )
+                tried += 1
+                right = expected(kind, actions, method, path)
+                leaks = answer.is_success and kind.outside and not actions & kind.actions
+                leaks = leaks and str(world.program) in answer.text
+                if answer.status_code not in right or leaks:
+                    wrong.append(f"{method} {path} by {name}: {answer.status_code} {answer.text[:200]}, not {right}")
+    assert not wrong, "\n".join(wrong)
+    assert tried > 700
