@@ -57,7 +57,7 @@ class Reading:
     """How a reading ended: which adapter, and either records or the reasons of a refusal."""
 
     outcome: str
-    job_id: uuid.UUID
+    job_id: uuid.UUID | None
     format: str | None = None
     adapter: str | None = None
     adapter_version: str | None = None
@@ -180,30 +180,43 @@ def close_reading(connection: Connection, subject: Subject, reading: Reading) ->
         connection.execute(update(raw_file).where(raw_file.c.id == subject.raw_file_id).values(**described))
         return
     connection.execute(update(bundle).where(bundle.c.id == subject.bundle_id).values(**values))
-    members = update(raw_file).where(raw_file.c.id.in_(set(subject.file_ids.values())), raw_file.c.state == "received")
+    open_states = ("received", "quarantined") if reading.outcome == "stored" else ("received",)
+    members = update(raw_file).where(
+        raw_file.c.id.in_(set(subject.file_ids.values())), raw_file.c.state.in_(open_states)
+    )
     connection.execute(members.values(**described))
 
 
 def quarantine_after_death(connection: Connection, payload: Mapping[str, Any], error: Mapping[str, Any]) -> None:
-    """Quarantine the subject of an ingest job whose every attempt killed its worker."""
+    """Quarantine the subject of an ingest job whose every attempt killed its worker; what was read before stays."""
     subject = find_subject(connection, payload)
-    if subject is None:
+    if subject is None or was_read(connection, subject):
         return
-    reason = {
-        "adapter": "none",
-        "version": "none",
-        "reason": f"reading was given up: {error.get('message', 'unknown')}",
-    }
-    values = {"state": "quarantined", "quarantine_reasons": [reason]}
-    if subject.bundle_id is not None:
-        connection.execute(
-            update(bundle).where(bundle.c.id == subject.bundle_id, bundle.c.state == "received").values(**values)
-        )
-    connection.execute(
-        update(raw_file)
-        .where(raw_file.c.id.in_(set(subject.file_ids.values())), raw_file.c.state == "received")
-        .values(**values)
+    message = f"reading was given up: {error.get('message', 'unknown')}".replace("\0", "\ufffd")
+    reason = {"adapter": "none", "version": "none", "reason": message}
+    close_reading(connection, subject, Reading("quarantined", None, reasons=[reason]))
+
+
+def was_read(connection: Connection, subject: Subject) -> bool:
+    """Return whether a reading of the subject has ended before, well or not."""
+    of_subject = (
+        ingest_event.c.bundle_id == subject.bundle_id
+        if subject.bundle_id is not None
+        else ingest_event.c.raw_file_id == subject.raw_file_id
     )
+    return connection.execute(select(ingest_event.c.id).where(of_subject).limit(1)).scalar() is not None
+
+
+def remove_unused_session(connection: Connection, subject: Subject) -> None:
+    """Delete the subject's probing session, which a repeated reading did not find, unless results refer to it."""
+    used = select(result.c.id).where(result.c.probing_session_id == probing_session.c.id).exists()
+    connection.execute(delete(probing_session).where(_session_of(subject), ~used))
+
+
+def _session_of(subject: Subject) -> Any:
+    if subject.bundle_id is not None:
+        return probing_session.c.bundle_id == subject.bundle_id
+    return probing_session.c.raw_file_id == subject.raw_file_id
 
 
 def upsert_session(connection: Connection, values: Mapping[str, Any]) -> uuid.UUID:
