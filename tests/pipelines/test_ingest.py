@@ -1,155 +1,26 @@
 """Ingest on a real database and store: rows and object together, refusals with reasons, repeated readings replace."""
 
 import uuid
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, Table, func, select
+from sqlalchemy import select
 
-from db.blobs import BlobStore
 from db.repositories import jobs
-from db.repositories.jobs import DueJob, LeaseLost
+from db.repositories.jobs import LeaseLost
 from db.schema.data import netlist, probing_session, waveform
 from db.schema.files import blob, bundle, ingest_event, raw_file
 from db.schema.parts import lot, product, unit, wafer
 from db.schema.people import audit_event
 from db.schema.work import job
-from db.unit_of_work import begin
 from instruments.errors import ReaderCrashed, UnknownFormat
-from instruments.packing import PackedReading, pack
-from instruments.records import (
-    Gate,
-    Netlist,
-    PatternSet,
-    ProbingSession,
-    ReadResult,
-    Record,
-    Samples,
-    Segment,
-    Waveform,
-)
-from instruments.records import (
-    Table as TableRecord,
-)
-from services.pipelines.context import Completion, JobContext, JobRefused
-from services.pipelines.ingest import Reader, read_subject, run
-from services.settings import Settings
-from tests.workers.scenery import add_ingest, job_row, make_program, store_bundle, store_original
+from instruments.records import Table
+from services.pipelines.context import JobRefused
+from services.pipelines.ingest import read_subject, run
+from tests.pipelines.bench import Bench, make_session, make_waveform, reader, refusing
+from tests.workers.scenery import add_ingest, job_row, store_bundle, store_original
 
 COUNTER = b"INPUT(a)\nINPUT(b)\nOUTPUT(y)\ny = NAND(a, b)\n"
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Settings with a scratch folder of the test's own."""
-    return Settings(data_dir=tmp_path / "data")
-
-
-@pytest.fixture
-def program_id(engine: Engine) -> uuid.UUID:
-    """A program."""
-    return make_program(engine)
-
-
-class Bench:
-    """Runs ingest jobs without a worker."""
-
-    def __init__(self, engine: Engine, blobs: BlobStore, settings: Settings) -> None:
-        self.engine = engine
-        self.blobs = blobs
-        self.settings = settings
-        self.announced: list[DueJob] = []
-
-    def claim(self, job_id: uuid.UUID) -> JobContext:
-        claimed = jobs.claim(self.engine, job_id, "test", 60)
-        assert claimed is not None
-        return JobContext(claimed, self.settings, self.engine, self.blobs, self.announced.append)
-
-    def ingest(self, job_id: uuid.UUID, read: Reader) -> None:
-        context = self.claim(job_id)
-        self.finish(context, read_subject(context, read))
-
-    def finish(self, context: JobContext, completion: Completion) -> None:
-        with begin(self.engine) as unit_of_work:
-            completion(unit_of_work)
-            jobs.finish(unit_of_work.connection, context.claimed, "succeeded")
-
-    def count(self, table: Table) -> int:
-        with self.engine.connect() as connection:
-            return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
-
-    def rows(self, table: Table) -> list[Any]:
-        with self.engine.connect() as connection:
-            return list(connection.execute(select(table).order_by(table.c.id)).all())
-
-
-@pytest.fixture
-def bench(engine: Engine, blobs: BlobStore, settings: Settings) -> Bench:
-    """A bench for ingest jobs."""
-    return Bench(engine, blobs, settings)
-
-
-def make_waveform(name: str = "C1", segments: int = 2, **values: Any) -> Waveform:
-    samples = np.arange(segments * 10, dtype="<i2")
-    return Waveform(
-        name=name,
-        samples=Samples.of(samples),
-        unit="V",
-        dt_s=1e-9,
-        segments=tuple(Segment(10, 0.0, index * 1e-6) for index in range(segments)),
-        minimum=0.0,
-        maximum=float(samples.max()) * 0.5,
-        gain=0.5,
-        **values,
-    )
-
-
-def make_session(role: str = "suspect") -> ProbingSession:
-    document = {
-        "schema": "faultlight.probing-session/1",
-        "session": "S-1",
-        "role": role,
-        "technique": "LVP",
-        "simulated": True,
-        "unit": {"program": "p", "product": "P1", "lot": "L1", "wafer": "W1", "x": 4, "y": 7},
-        "stimulus": {"cycle_s": 1e-8},
-        "netlist": "n.bench",
-        "patterns": "p.csv",
-        "waveforms": [{"file": "w.csv", "net": "y"}],
-    }
-    gate = Gate("y", "NAND", "NAND", "y", ("a", "b"))
-    return ProbingSession(
-        name="S-1",
-        role=role,
-        document=document,
-        netlist=Netlist("n", ("a", "b"), ("y",), (gate,)),
-        patterns=PatternSet("p", ("a", "b"), np.array([[0, 1]], np.uint8)),
-        fails=None,
-        placement=None,
-        simulation=(),
-        waveforms={"w.csv": (make_waveform("w", 1),)},
-    )
-
-
-def reader(*records: Record, version: str = "1") -> Reader:
-    """A reader that finds these records in every file."""
-
-    def read(path: Path, name: str, workdir: Path) -> PackedReading:
-        assert path.exists()
-        return pack(ReadResult(name, "format", "adapter", version, records, ("odd",)), workdir)
-
-    return read
-
-
-def refusing(error: Exception) -> Reader:
-    """A reader that refuses every file."""
-
-    def read(path: Path, name: str, workdir: Path) -> PackedReading:
-        raise error
-
-    return read
 
 
 def test_samples_and_rows_are_stored_together(bench: Bench, program_id: uuid.UUID) -> None:
@@ -198,7 +69,7 @@ def test_a_crashed_reader_quarantines_with_its_own_word(bench: Bench, program_id
 def test_records_without_a_table_are_refused(bench: Bench, program_id: uuid.UUID) -> None:
     file_id = store_original(bench.engine, bench.blobs, program_id, "t", b"t")
     job_id = add_ingest(bench.engine, program_id, {"raw_file_id": str(file_id)})
-    bench.ingest(job_id, reader(TableRecord("t", {"a": np.array([1.0])}, {"a": "V"})))
+    bench.ingest(job_id, reader(Table("t", {"a": np.array([1.0])}, {"a": "V"})))
     (file,) = bench.rows(raw_file)
     assert file.quarantine_reasons == [
         {"adapter": "adapter", "version": "1", "reason": "it holds a record of the kind table, which is not stored"}

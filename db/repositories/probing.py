@@ -1,0 +1,62 @@
+"""Everything that is stored of one probing session, for the analyses."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from db.repositories.ingest import DOCUMENT_TABLES, Subject, find_subject
+from db.schema.data import probing_session, waveform
+from db.schema.files import ingest_event
+
+
+@dataclass(frozen=True)
+class StoredSession:
+    """A session's row, its records' rows, and what they were read from.
+
+    ``documents`` has the rows of each kind in file order, ``waveforms`` one row per segment in file order.
+    """
+
+    row: Row[Any]
+    subject: Subject
+    documents: Mapping[str, Sequence[Row[Any]]]
+    waveforms: Sequence[Row[Any]]
+    adapter: str | None
+    adapter_version: str | None
+
+
+def find_session(connection: Connection, session_id: uuid.UUID) -> StoredSession | None:
+    """Return the session with all its records, ``None`` when there is none."""
+    row = connection.execute(select(probing_session).where(probing_session.c.id == session_id)).one_or_none()
+    if row is None:
+        return None
+    name = "bundle_id" if row.bundle_id is not None else "raw_file_id"
+    source = getattr(row, name)
+    subject = find_subject(connection, {name: source})
+    if subject is None:
+        return None
+    documents = {
+        kind: connection.execute(select(table).where(table.c[name] == source).order_by(table.c.record_index)).all()
+        for kind, table in DOCUMENT_TABLES.items()
+    }
+    segments = (
+        select(waveform)
+        .where(waveform.c.probing_session_id == session_id)
+        .order_by(waveform.c.record_index, waveform.c.segment_index)
+    )
+    reading = connection.execute(
+        select(ingest_event.c.adapter, ingest_event.c.adapter_version)
+        .where(ingest_event.c[name] == source)
+        .order_by(ingest_event.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return StoredSession(
+        row=row,
+        subject=subject,
+        documents=documents,
+        waveforms=connection.execute(segments).all(),
+        adapter=reading.adapter if reading else None,
+        adapter_version=reading.adapter_version if reading else None,
+    )

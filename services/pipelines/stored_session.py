@@ -1,0 +1,116 @@
+"""A probing session as it was read, put together again from rows and packed objects."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any, TypeVar
+
+from sqlalchemy import Row
+
+from db.blobs import BlobStore
+from db.repositories.probing import StoredSession
+from instruments.documents import decode_document
+from instruments.packing import PackedPart, unpack_waveform
+from instruments.records import (
+    DigitalTrace,
+    FailLog,
+    Netlist,
+    PatternSet,
+    Placement,
+    ProbingSession,
+    Record,
+    Waveform,
+)
+
+R = TypeVar("R", bound=Record)
+
+
+class DamagedRecord(Exception):  # noqa: N818
+    """The stored bytes of a record are not those that were written."""
+
+
+def rebuild_session(stored: StoredSession, blobs: BlobStore) -> ProbingSession:
+    """Return the session; samples are read from the store when they are asked for, and checked against their hash.
+
+    Raises:
+        DamagedRecord: a document's bytes are not those that were written, or there are two where one belongs.
+        db.blobs.BlobMissing: an object is gone.
+    """
+    return ProbingSession(
+        name=stored.row.name,
+        role=stored.row.role,
+        document=stored.row.document,
+        netlist=_only(stored, "netlist", Netlist, blobs),
+        patterns=_only(stored, "pattern_set", PatternSet, blobs),
+        fails=_only(stored, "fail_log", FailLog, blobs),
+        placement=_only(stored, "placement", Placement, blobs),
+        simulation=tuple(
+            _decode(row, "digital_trace", DigitalTrace, blobs) for row in stored.documents["digital_trace"]
+        ),
+        waveforms=_waveforms(stored.waveforms, blobs),
+    )
+
+
+def _only(stored: StoredSession, kind: str, expected: type[R], blobs: BlobStore) -> R | None:
+    rows = stored.documents[kind]
+    if len(rows) > 1:
+        raise DamagedRecord(f"the session has {len(rows)} records of the kind {kind}, not one")
+    return _decode(rows[0], kind, expected, blobs) if rows else None
+
+
+def _decode(row: Row[Any], kind: str, expected: type[R], blobs: BlobStore) -> R:
+    record = decode_document(kind, _checked(blobs, row))
+    if not isinstance(record, expected):
+        raise DamagedRecord(f"the {kind} {row.id} is a {type(record).__name__}")
+    return record
+
+
+def _checked(blobs: BlobStore, row: Row[Any]) -> bytes:
+    data = blobs.read_range(row.blob_key, row.byte_offset, row.byte_length)
+    if hashlib.sha256(data).hexdigest() != row.sha256:
+        raise DamagedRecord(f"the stored bytes of record {row.id} are not those that were written")
+    return data
+
+
+def _waveforms(rows: Sequence[Row[Any]], blobs: BlobStore) -> dict[str, tuple[Waveform, ...]]:
+    """Return the waveforms by the file that the session names, in file order."""
+    waveforms: dict[str, tuple[Waveform, ...]] = {}
+    for _, group in groupby(rows, key=lambda row: row.record_index):
+        segments = list(group)
+        path = segments[0].member_path
+        waveforms[path] = (*waveforms.get(path, ()), _waveform(segments, blobs))
+    return waveforms
+
+
+def _waveform(segments: Sequence[Row[Any]], blobs: BlobStore) -> Waveform:
+    first = segments[0]
+    low = [row.minimum for row in segments if row.minimum is not None]
+    high = [row.maximum for row in segments if row.maximum is not None]
+    fields = {name: getattr(first, name) for name in ("unit", "dt_s", "gain", "kind", "averages", "dtype")} | {
+        "offset": first.offset,
+        "minimum": min(low, default=None),
+        "maximum": max(high, default=None),
+        "vendor_metadata": first.vendor_metadata,
+        "warnings": first.warnings,
+    }
+    return unpack_waveform(first.name, fields, tuple(map(_part, segments)), _reader(segments, blobs))
+
+
+def _part(row: Row[Any]) -> PackedPart:
+    return PackedPart(
+        segment_index=row.segment_index,
+        byte_offset=row.byte_offset,
+        byte_length=row.byte_length,
+        sha256=row.sha256,
+        count=row.sample_count,
+        dtype=row.dtype,
+        t0_s=row.t0_s,
+        trigger_offset_s=row.trigger_offset_s,
+        minimum=row.minimum,
+        maximum=row.maximum,
+    )
+
+
+def _reader(segments: Sequence[Row[Any]], blobs: BlobStore) -> Callable[[int, int], bytes]:
+    by_place = {(row.byte_offset, row.byte_length): row for row in segments}
+    return lambda offset, length: _checked(blobs, by_place[offset, length])
