@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from sqlalchemy.pool import QueuePool
 
 from db.migration import head_revision
-from services.api.contract import build_openapi
+from services.api.contract import build_openapi, list_operations
 from services.api.errors import install_error_handlers
 from services.api.middleware import API, RequestFrame
 from services.api.ratelimit import RateLimiter
@@ -80,7 +80,7 @@ def make_app(lifespan: Callable[[FastAPI], Any] | None = None) -> FastAPI:
     for prefix, router in ROUTERS:
         app.include_router(router, prefix=prefix)
     install_error_handlers(app)
-    app.add_middleware(RequestFrame)
+    app.add_middleware(RequestFrame, labels={route.endpoint: path for route, path in list_operations(ROUTERS)})
     app.openapi = _cached(app)  # type: ignore[method-assign]
     return app
 

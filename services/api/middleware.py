@@ -2,10 +2,11 @@
 
 import re
 import time
-from typing import Any
+from collections.abc import Mapping
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.identifiers import uuid7
@@ -42,29 +43,38 @@ def body_limit(path: str) -> int | None:
     return 16 * MEBIBYTE if path == f"{API}/bundles" else MEBIBYTE
 
 
-class BodyTooLarge(Exception):  # noqa: N818
-    """The body has more bytes than its route takes."""
+class BodyTooLarge(HTTPException):
+    """The body has more bytes than its route takes (an HTTPException passes through FastAPI's body parsing)."""
+
+    def __init__(self, limit: int | None) -> None:
+        super().__init__(413, f"this route takes at most {limit} bytes")
 
 
 class RequestFrame:
-    """The outermost layer of the application (plain ASGI, so that streams pass through untouched)."""
+    """The outermost layer of the application (plain ASGI, so that streams pass through untouched).
 
-    def __init__(self, app: ASGIApp) -> None:
+    ``labels`` names each endpoint's route for the metrics.
+    """
+
+    def __init__(self, app: ASGIApp, labels: Mapping[object, str]) -> None:
         self._app = app
+        self._labels = labels
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await _FramedRequest(self._app, scope, receive, send).run()
+        await _FramedRequest(self._app, self._labels, (scope, receive, send)).run()
 
 
 class _FramedRequest:
     """One request on its way through the frame."""
 
-    def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        self._app, self._scope, self._receive, self._send = app, scope, receive, send
+    def __init__(self, app: ASGIApp, labels: Mapping[object, str], request: tuple[Scope, Receive, Send]) -> None:
+        self._app, self._labels = app, labels
+        self._scope, self._receive, self._send = request
+        scope = self._scope
         headers = Headers(scope=scope)
         sent_id = headers.get("x-request-id", "")
         self._request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else str(uuid7())
@@ -85,10 +95,10 @@ class _FramedRequest:
         started = time.perf_counter()
         try:
             if self._limit is not None and self._content_length.isdigit() and int(self._content_length) > self._limit:
-                raise BodyTooLarge
+                raise BodyTooLarge(self._limit)
             await self._app(self._scope, self._limited_receive, self._framed_send)
-        except BodyTooLarge:
-            await self._fail(Problem("request-too-large", f"this route takes at most {self._limit} bytes"))
+        except BodyTooLarge as error:
+            await self._fail(Problem("request-too-large", error.detail))
         except Exception:
             log.exception("request_failed", method=self._scope["method"], path=self._path)
             if self._status:
@@ -102,8 +112,7 @@ class _FramedRequest:
             await answer_problem(problem, self._path)(self._scope, self._receive, self._framed_send)
 
     def _tell(self, seconds: float) -> None:
-        route: Any = self._scope.get("route")
-        label = getattr(route, "path", None) or "unmatched"
+        label = self._labels.get(self._scope.get("endpoint"), "unmatched")
         method = self._scope["method"]
         method = method if method in {"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"} else "other"
         REQUEST_SECONDS.labels(method, label, str(self._status)).observe(seconds)
@@ -115,7 +124,7 @@ class _FramedRequest:
         if self._limit is not None and message["type"] == "http.request":
             self._body_bytes += len(message.get("body", b""))
             if self._body_bytes > self._limit:
-                raise BodyTooLarge
+                raise BodyTooLarge(self._limit)
         return message
 
     async def _framed_send(self, message: Message) -> None:

@@ -86,7 +86,8 @@ def stream_float32(blobs: BlobStore, stored: StoredSamples) -> Iterator[bytes]:
     """Yield the values in the waveform's unit as little-endian float32 (beyond its range: infinite)."""
     for _, samples in stored.blocks(blobs, 0, stored.count):
         with np.errstate(over="ignore"):
-            yield stored.values(samples).astype("<f4").tobytes()
+            values = stored.values(samples).astype("<f4")
+        yield values.tobytes()
 
 
 def stream_json(blobs: BlobStore, stored: StoredSamples, head: dict[str, Any]) -> Iterator[bytes]:

@@ -1,7 +1,10 @@
 """Whether the process lives, whether it can serve, and its metrics; needs no key."""
 
+from typing import Literal
+
 import structlog
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import Response
 
@@ -19,21 +22,30 @@ log = structlog.get_logger(__name__)
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez", response_class=JsonAnswer, responses={200: {"description": "the process answers"}})
-async def live() -> JsonAnswer:
+class HealthDocument(BaseModel):
+    """All is well; ``revision`` is the schema's."""
+
+    status: Literal["ok"]
+    revision: str | None = None
+
+
+@router.get(
+    "/livez",
+    responses={200: {"model": HealthDocument, "description": "the process answers"}},
+)
+async def live() -> Response:
     """Say that the process answers; touches nothing."""
     return JsonAnswer({"status": "ok"})
 
 
 @router.get(
     "/readyz",
-    response_class=JsonAnswer,
     responses={
-        200: {"description": "the database answers, at this version's schema"},
+        200: {"model": HealthDocument, "description": "the database is at this version's schema"},
         **describe_problems("unavailable"),
     },
 )
-def ready(request: Request) -> JsonAnswer:
+def ready(request: Request) -> Response:
     """Say whether the database answers at this version's schema. The broker does not matter: uploads work without."""
     state: ApiState = request.app.state.api
     revision = current_revision(state.engine)
