@@ -22,14 +22,13 @@ def pack_patterns(bits: NDArray[np.uint8]) -> Words:
     padded = np.zeros((nets, words * 64), np.uint8)
     padded[:, :patterns] = bits.T
     packed = np.packbits(padded, axis=1, bitorder="little")
-    words_of_nets: Words = packed.view("<u8").astype(np.uint64)
-    return words_of_nets
+    return np.asarray(packed.view("<u8"), np.uint64)
 
 
 def unpack_patterns(words: Words, patterns: int) -> NDArray[np.uint8]:
     """Return ``words`` (uint64, shape ``(..., words)``) as bits: uint8 0/1 of shape ``(..., patterns)``."""
     data = np.ascontiguousarray(words).astype("<u8").view(np.uint8)
-    return np.unpackbits(data, axis=-1, bitorder="little")[..., :patterns]
+    return np.asarray(np.unpackbits(data, axis=-1, bitorder="little")[..., :patterns], np.uint8)
 
 
 def pattern_mask(patterns: int) -> Words:

@@ -1,0 +1,315 @@
+"""Finding the failing gate: every piece of evidence about one die, put together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.circuits.faults import Fault, list_faults, simulate_faults
+from analysis.circuits.logic_simulation import (
+    Words,
+    pack_patterns,
+    pattern_mask,
+    simulate,
+    unpack_patterns,
+)
+from analysis.circuits.netlist import Circuit
+from analysis.localization.evidence import FailCounts, WaveformEvidence, count_fails, weigh_waveform
+from analysis.localization.mixture import Spot, estimate_mixture, neighbours_of
+from analysis.localization.next_probe import MOST_HYPOTHESES, Hypotheses, rank_probes
+from analysis.localization.posterior import (
+    Posterior,
+    combine,
+    faulty_probability,
+    faulty_probability_alone,
+    likeliest,
+)
+from analysis.results import LOCATED_ABOVE, Candidate, Localization, NextProbe, WaveformVerdict
+from analysis.waveforms.alignment import estimate_skew
+from analysis.waveforms.comparison import (
+    Observation,
+    RatioPrior,
+    broad_prior,
+    fit_levels,
+    observe,
+    prior_around,
+)
+from analysis.waveforms.cycles import WaveformError, read_cycle_levels
+from analysis.waveforms.quality import assess_quality
+
+MOST_CANDIDATES = 50
+STAGE_MOVE_S = 5.0
+_NEGLIGIBLE = 1e-6
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class ProbedWaveform:
+    """A waveform with the net that the laser was on.
+
+    ``values`` is float64 of shape ``(samples,)`` in arbitrary units; sample ``i`` was taken at ``t0_s + i * dt_s``
+    seconds. ``spot`` says where the beam was, when that is known.
+    """
+
+    net: str
+    values: NDArray[np.float64]
+    t0_s: float
+    dt_s: float
+    spot: Spot | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything known about a die.
+
+    Attributes:
+        circuit: in full-scan view.
+        patterns: uint8 0/1 of shape ``(cycles, inputs)`` in the order of ``circuit.inputs``.
+        fails: bool of shape ``(cycles, outputs)``, the tester's failing bits; ``None`` when there is no fail log.
+        waveforms: what was probed.
+        cycle_s: seconds of one tester cycle.
+        places_um: place of each net's drain in micrometres, where known.
+        averages: loops averaged for one waveform, for the time a probe takes; ``None`` when unknown.
+    """
+
+    circuit: Circuit
+    patterns: NDArray[np.uint8]
+    fails: NDArray[np.bool_] | None
+    waveforms: Sequence[ProbedWaveform]
+    cycle_s: float
+    places_um: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    averages: int | None = None
+
+
+@dataclass(frozen=True)
+class _Simulated:
+    """The fault list with what it predicts: fail counts, the probed nets' values, a hash of everything observable."""
+
+    faults: list[Fault]
+    good: NDArray[np.uint8]
+    fails: FailCounts | None
+    probed: dict[int, Words]
+    signatures: NDArray[np.int64]
+
+
+def _no_progress(_fraction: float, _message: str) -> None:
+    """Report to nobody."""
+
+
+def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Localization:
+    """Return where the fault of ``problem`` is, how sure that is, and what to probe next.
+
+    ``progress`` is called with a fraction (0..1) and a message.
+
+    Raises:
+        WaveformError: a waveform cannot be compared (too short, too coarse, not finite, without any noise).
+    """
+    progress(0.05, "preparing the waveforms")
+    nets = [problem.circuit.number[waveform.net] for waveform in problem.waveforms]
+    progress(0.1, "simulating every single fault")
+    simulated = _simulate(problem, sorted(set(nets)))
+    observations = [_observe(problem, waveform, simulated.good) for waveform in problem.waveforms]
+    progress(0.5, "weighing the waveforms")
+    prior = _ratio_prior(observations, nets, simulated.good)
+    evidence = [
+        weigh_waveform(observation, prior, simulated.good, net, simulated.probed[net])
+        for observation, net in zip(observations, nets, strict=True)
+    ]
+    posterior = combine(simulated.faults, simulated.fails, evidence)
+    progress(0.7, "describing the waveforms")
+    best = _values_of_best(problem, simulated, posterior)
+    verdicts = [
+        _describe(problem, waveform, (observation, item), posterior, best)
+        for waveform, observation, item in zip(problem.waveforms, observations, evidence, strict=True)
+    ]
+    progress(0.85, "ranking the next probes")
+    candidates = _rank(problem.circuit, simulated, posterior)
+    probes = _next_probes(problem, simulated, posterior, verdicts)
+    progress(1.0, "done")
+    return Localization(
+        verdict=_verdict(candidates, posterior, problem, evidence),
+        candidates=candidates,
+        no_fault=posterior.no_fault,
+        unmodelled=posterior.unmodelled,
+        waveforms=tuple(verdicts),
+        next_probes=probes,
+    )
+
+
+def _simulate(problem: Problem, probed: list[int]) -> _Simulated:
+    circuit, cycles = problem.circuit, len(problem.patterns)
+    stimulus, mask = pack_patterns(problem.patterns), pattern_mask(cycles)
+    good = simulate(circuit, stimulus)
+    faults = list_faults(circuit)
+    observed = None if problem.fails is None else pack_patterns(problem.fails.astype(np.uint8))
+    outputs = list(circuit.outputs)
+    values = {net: np.empty((len(faults), good.shape[1]), np.uint64) for net in probed}
+    signatures = np.empty(len(faults), np.int64)
+    counts: list[tuple[NDArray[np.int64], FailCounts]] = []
+    for chunk in simulate_faults(circuit, stimulus, faults, [*outputs, *probed]):
+        masked = chunk.values & mask
+        signatures[chunk.faults] = [hash(row.tobytes()) for row in masked]
+        for place, net in enumerate(probed):
+            values[net][chunk.faults] = masked[:, len(outputs) + place]
+        if observed is not None:
+            counts.append((chunk.faults, count_fails(good[outputs], chunk.values[:, : len(outputs)], observed, mask)))
+    return _Simulated(faults, unpack_patterns(good, cycles), _gather(counts, len(faults)), values, signatures)
+
+
+def _gather(counts: list[tuple[NDArray[np.int64], FailCounts]], faults: int) -> FailCounts | None:
+    if not counts:
+        return None
+    explained, missed, unexplained = (np.empty(faults, np.int64) for _ in range(3))
+    for places, part in counts:
+        explained[places], missed[places], unexplained[places] = part.explained, part.missed, part.unexplained
+    return FailCounts(explained, missed, unexplained, counts[0][1].bits, counts[0][1].observed)
+
+
+def _observe(problem: Problem, waveform: ProbedWaveform, good: NDArray[np.uint8]) -> Observation:
+    try:
+        levels = read_cycle_levels(
+            waveform.values, waveform.t0_s, waveform.dt_s, problem.cycle_s, len(problem.patterns)
+        )
+        near = neighbours_of(waveform.net, waveform.spot, problem.places_um)
+        probed = good[problem.circuit.number[waveform.net]].astype(np.float64)
+        others = [
+            good[problem.circuit.number[net]].astype(np.float64) for net, _ in near if net in problem.circuit.number
+        ]
+        return observe(levels, [values for values in others if not _collinear(values, probed)])
+    except WaveformError as error:
+        raise WaveformError(f"the waveform on {waveform.net}: {error}") from error
+
+
+def _collinear(values: NDArray[np.float64], probed: NDArray[np.float64]) -> bool:
+    """True when a neighbour switches with the probed net: its part cannot be told from the net's own amplitude."""
+    if not (np.ptp(values) > 0 and np.ptp(probed) > 0):
+        return True
+    return abs(float(np.corrcoef(values, probed)[0, 1])) > 0.8
+
+
+def _ratio_prior(observations: Sequence[Observation], nets: Sequence[int], good: NDArray[np.uint8]) -> RatioPrior:
+    """Take the session's usual signal-to-noise ratio from the waveforms themselves: most nets do what they should."""
+    ratios = [
+        fit_levels(observation, good[net].astype(np.float64)).ratio
+        for observation, net in zip(observations, nets, strict=True)
+        if np.ptp(good[net]) > 0
+    ]
+    if len(ratios) < 3:
+        return broad_prior()
+    return prior_around(float(np.clip(np.percentile(ratios, 60), 0.3, 30.0)))
+
+
+def _values_of_best(problem: Problem, simulated: _Simulated, posterior: Posterior) -> NDArray[np.float64]:
+    """Return every net's values under the likeliest hypothesis, float64 of shape ``(nets, cycles)``."""
+    fault = int(np.argmax(posterior.faults.max(axis=1)))
+    if posterior.faults[fault].sum() <= max(posterior.no_fault, posterior.unmodelled):
+        return simulated.good.astype(np.float64)
+    values = _values_under(problem, [simulated.faults[fault]])[0]
+    good = simulated.good.astype(np.float64)
+    return good + likeliest(posterior, fault) * (unpack_patterns(values, len(problem.patterns)) - good)
+
+
+def _values_under(problem: Problem, faults: list[Fault]) -> Words:
+    """Return every net's packed values under ``faults``: shape ``(faults, nets, words)``."""
+    circuit = problem.circuit
+    stimulus, mask = pack_patterns(problem.patterns), pattern_mask(len(problem.patterns))
+    values = np.empty((len(faults), len(circuit.nets), stimulus.shape[1]), np.uint64)
+    for chunk in simulate_faults(circuit, stimulus, faults, range(len(circuit.nets))):
+        values[chunk.faults] = chunk.values & mask
+    return values
+
+
+def _describe(
+    problem: Problem,
+    waveform: ProbedWaveform,
+    measured: tuple[Observation, WaveformEvidence],
+    posterior: Posterior,
+    best: NDArray[np.float64],
+) -> WaveformVerdict:
+    observation, evidence = measured
+    expected = best[problem.circuit.number[waveform.net]]
+    fit = fit_levels(observation, expected)
+    toggles = bool(np.ptp(expected) > 0)
+    skew = estimate_skew(waveform.values, waveform.t0_s, waveform.dt_s, problem.cycle_s, expected)
+    return WaveformVerdict(
+        net=waveform.net,
+        p_faulty=faulty_probability(posterior, evidence),
+        p_faulty_alone=faulty_probability_alone(evidence),
+        snr=min(fit.ratio, 1e9) if toggles else None,
+        skew_s=skew.skew_s,
+        skew_sigma_s=skew.sigma_s,
+        mixture=estimate_mixture(problem, waveform, best),
+        problems=assess_quality(waveform.values).problems,
+    )
+
+
+def _rank(circuit: Circuit, simulated: _Simulated, posterior: Posterior) -> tuple[Candidate, ...]:
+    sites = np.asarray([fault.net for fault in simulated.faults], np.int64)
+    mass = posterior.of_sites(sites, len(circuit.nets))
+    order = [int(net) for net in np.argsort(-mass, kind="stable")[:MOST_CANDIDATES] if mass[net] > _NEGLIGIBLE]
+    by_signature: dict[int, set[int]] = {}
+    for place, signature in enumerate(simulated.signatures):
+        by_signature.setdefault(int(signature), set()).add(int(sites[place]))
+    candidates = []
+    for net in order:
+        places = np.flatnonzero(sites == net)
+        fault = int(places[np.argmax(posterior.faults[places].max(axis=1))])
+        twins = by_signature[int(simulated.signatures[fault])] - {net}
+        candidates.append(
+            Candidate(
+                net=circuit.nets[net],
+                fault=simulated.faults[fault].describe(circuit),
+                posterior=min(1.0, float(mass[net])),
+                activity=likeliest(posterior, fault),
+                equivalent=tuple(circuit.nets[twin] for twin in sorted(twins) if mass[twin] > _NEGLIGIBLE),
+            )
+        )
+    return tuple(candidates)
+
+
+def _next_probes(
+    problem: Problem, simulated: _Simulated, posterior: Posterior, verdicts: Sequence[WaveformVerdict]
+) -> tuple[NextProbe, ...]:
+    weights = posterior.faults.sum(axis=1)
+    order = np.argsort(-weights, kind="stable")[:MOST_HYPOTHESES]
+    order = order[weights[order] > _NEGLIGIBLE]
+    if not order.size:
+        return ()
+    faults = [simulated.faults[int(place)] for place in order]
+    hypotheses = Hypotheses(
+        weights[order] / weights[order].sum(),
+        np.asarray([fault.net for fault in faults], np.int64),
+        _values_under(problem, faults),
+    )
+    ratios = [verdict.snr for verdict in verdicts if verdict.snr is not None]
+    ratio = float(np.median(ratios)) if ratios else 2.0
+    probed = {waveform.net for waveform in problem.waveforms}
+    nets = [place for place, name in enumerate(problem.circuit.nets) if name not in probed]
+    loop_s = len(problem.patterns) * problem.cycle_s * (problem.averages or 1)
+    return tuple(
+        NextProbe(
+            problem.circuit.nets[net],
+            bits,
+            loop_s + STAGE_MOVE_S,
+            *problem.places_um.get(problem.circuit.nets[net], (None, None)),
+        )
+        for net, bits in rank_probes(hypotheses, nets, ratio)[:MOST_CANDIDATES]
+    )
+
+
+def _verdict(
+    candidates: Sequence[Candidate], posterior: Posterior, problem: Problem, evidence: Sequence[WaveformEvidence]
+) -> str:
+    """Say ``no-fault`` also when the tester saw no fail and nothing that was probed is wrong."""
+    if candidates and candidates[0].posterior >= LOCATED_ABOVE:
+        return "located"
+    if posterior.no_fault >= LOCATED_ABOVE:
+        return "no-fault"
+    if posterior.unmodelled >= 0.5:
+        return "unmodelled"
+    failing = problem.fails is not None and bool(problem.fails.any())
+    if not failing and evidence and max(faulty_probability(posterior, item) for item in evidence) < 1 - LOCATED_ABOVE:
+        return "no-fault"
+    return "ambiguous"

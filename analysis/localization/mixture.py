@@ -1,0 +1,84 @@
+"""Which nets are under the spot, and how much of each is in the waveform: least squares with a prior from the spot.
+
+The spot is a Gaussian of a given full width at half maximum; weights have a zero-mean normal prior whose width follows
+the spot's intensity at each drain, so that what lies outside the spot cannot explain the waveform (ridge regression).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.results import NetWeight
+from analysis.waveforms.cycles import read_cycle_levels
+
+if TYPE_CHECKING:
+    from analysis.localization.localizer import ProbedWaveform, Problem
+
+LEAST_WEIGHT = 0.1
+MOST_NEIGHBOURS = 9
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where the beam was: micrometres in the layout's frame, its width and the error of its place in nanometres."""
+
+    x_um: float
+    y_um: float
+    fwhm_nm: float
+    sigma_nm: float = 0.0
+
+
+def spot_weight(spot: Spot, x_um: float, y_um: float) -> float:
+    """Return the intensity of ``spot`` at ``x_um``, ``y_um`` (micrometres) relative to its centre.
+
+    The Gaussian of the spot is widened by that of its placement error.
+    """
+    squared_nm = ((x_um - spot.x_um) * 1e3) ** 2 + ((y_um - spot.y_um) * 1e3) ** 2
+    width = spot.fwhm_nm**2 + 8 * np.log(2) * spot.sigma_nm**2
+    return float(np.exp(-4 * np.log(2) * squared_nm / width))
+
+
+def neighbours_of(net: str, spot: Spot | None, places_um: Mapping[str, tuple[float, float]]) -> list[tuple[str, float]]:
+    """Return the nets under ``spot`` besides ``net`` with their intensity, strongest first; none without places.
+
+    ``places_um`` has each net's drain in micrometres.
+    """
+    if spot is None:
+        return []
+    weights = [(name, spot_weight(spot, *place)) for name, place in places_um.items() if name != net]
+    near = sorted((item for item in weights if item[1] >= LEAST_WEIGHT), key=lambda item: -item[1])
+    return near[:MOST_NEIGHBOURS]
+
+
+def estimate_mixture(
+    problem: "Problem", waveform: "ProbedWaveform", values: NDArray[np.float64]
+) -> tuple[NetWeight, ...]:
+    """Return the weight of each net under the spot, as a part of the sum of all absolute weights.
+
+    ``values`` is float64 of shape ``(nets, cycles)``, what each net of ``problem`` does; ``waveform`` was measured.
+    """
+    cycles = len(problem.patterns)
+    levels = read_cycle_levels(waveform.values, waveform.t0_s, waveform.dt_s, problem.cycle_s, cycles)
+    near = neighbours_of(waveform.net, waveform.spot, problem.places_um)
+    known = [(waveform.net, 1.0), *((net, weight) for net, weight in near if net in problem.circuit.number)]
+    columns = values[[problem.circuit.number[net] for net, _ in known]][:, levels.covered].T
+    columns = columns - columns.mean(axis=0)
+    observed = levels.levels[levels.covered]
+    observed = observed - observed.mean()
+    swing = float(np.percentile(observed, 95) - np.percentile(observed, 5)) or 1.0
+    widths = np.asarray([weight * swing for _, weight in known])
+    plain, *_ = np.linalg.lstsq(columns, observed, rcond=None)
+    rest = observed - columns @ plain
+    noise = float(rest @ rest) / max(1, observed.size - len(known) - 1)
+    precision = columns.T @ columns / max(noise, 1e-30) + np.diag(1 / widths**2)
+    covariance = np.linalg.inv(precision)
+    weights = covariance @ (columns.T @ observed) / max(noise, 1e-30)
+    total = float(np.abs(weights).sum()) or 1.0
+    sigmas = np.sqrt(np.diag(covariance))
+    return tuple(
+        NetWeight(net, float(weight) / total, float(sigma) / total)
+        for (net, _), weight, sigma in zip(known, weights, sigmas, strict=True)
+    )

@@ -1,0 +1,89 @@
+"""The posterior over single faults, no fault, and a defect outside the model, from fail log and waveforms together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from analysis.circuits.faults import Fault
+from analysis.localization.evidence import (
+    ACTIVITIES,
+    FailCounts,
+    WaveformEvidence,
+    fail_evidence,
+    no_fault_fail_evidence,
+    unmodelled_fail_evidence,
+)
+
+PRIOR_NO_FAULT = 0.10
+PRIOR_UNMODELLED = 0.05
+ACTIVITY_PRIOR = (0.7, 0.1, 0.1, 0.1)
+"""Prior of the activities in :data:`~analysis.localization.evidence.ACTIVITIES`."""
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Probabilities that add up to one.
+
+    Attributes:
+        faults: float64 of shape ``(faults, activities)``.
+        no_fault: the die is good.
+        unmodelled: something else than a single-gate fault.
+    """
+
+    faults: NDArray[np.float64]
+    no_fault: float
+    unmodelled: float
+
+    def of_sites(self, sites: NDArray[np.int64], nets: int) -> NDArray[np.float64]:
+        """Return each net's probability as the site, float64 of shape ``(nets,)``; ``sites`` has each fault's net."""
+        mass = np.bincount(sites, weights=self.faults.sum(axis=1), minlength=nets)
+        return np.asarray(mass, np.float64)
+
+
+def fault_prior(faults: Sequence[Fault]) -> NDArray[np.float64]:
+    """Return the log prior of ``faults`` and activities, float64 of shape ``(faults, activities)``.
+
+    Every site is as likely as any other; at a site each kind that is possible there shares equally, and within a kind
+    each fault.
+    """
+    kinds: dict[int, dict[str, int]] = {}
+    for fault in faults:
+        at_site = kinds.setdefault(fault.net, {})
+        at_site[fault.kind] = at_site.get(fault.kind, 0) + 1
+    share = [1.0 / (len(kinds) * len(kinds[fault.net]) * kinds[fault.net][fault.kind]) for fault in faults]
+    return np.asarray(np.log(share)[:, None] + np.log(ACTIVITY_PRIOR)[None, :], np.float64)
+
+
+def combine(faults: Sequence[Fault], fails: FailCounts | None, waveforms: Sequence[WaveformEvidence]) -> Posterior:
+    """Return the posterior over ``faults`` given ``fails`` (``None``: no fail log) and all ``waveforms``."""
+    scores = fault_prior(faults) + np.log(1 - PRIOR_NO_FAULT - PRIOR_UNMODELLED)
+    no_fault, unmodelled = float(np.log(PRIOR_NO_FAULT)), float(np.log(PRIOR_UNMODELLED))
+    if fails is not None:
+        scores = scores + fail_evidence(fails)
+        no_fault += no_fault_fail_evidence(fails)
+        unmodelled += unmodelled_fail_evidence(fails)
+    for waveform in waveforms:
+        scores = scores + waveform.faults
+        no_fault += waveform.good
+        unmodelled += float(np.logaddexp(waveform.good, waveform.other) - np.log(2))
+    total = logsumexp(np.concatenate([scores.ravel(), [no_fault, unmodelled]]))
+    return Posterior(np.exp(scores - total), float(np.exp(no_fault - total)), float(np.exp(unmodelled - total)))
+
+
+def faulty_probability(posterior: Posterior, waveform: WaveformEvidence) -> float:
+    """Return the probability that the net of ``waveform`` does not do what it should, given all of ``posterior``."""
+    changed = float(posterior.faults[waveform.differs].sum())
+    return min(1.0, changed + posterior.unmodelled * faulty_probability_alone(waveform))
+
+
+def faulty_probability_alone(waveform: WaveformEvidence) -> float:
+    """Return the same given ``waveform`` only, from even odds."""
+    return float(1.0 / (1.0 + np.exp(np.clip(waveform.good - waveform.other, -700, 700))))
+
+
+def likeliest(posterior: Posterior, fault: int) -> float:
+    """Return the likeliest activity of the fault number ``fault`` under ``posterior``."""
+    return ACTIVITIES[int(np.argmax(posterior.faults[fault]))]

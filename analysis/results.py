@@ -1,0 +1,81 @@
+"""What localization answers, as plain data."""
+
+from dataclasses import dataclass
+
+VERDICTS = ("located", "ambiguous", "unmodelled", "no-fault")
+LOCATED_ABOVE = 0.95
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A suspect site.
+
+    Attributes:
+        net: the output net of the gate.
+        fault: the likeliest fault there, for example ``SA0``, ``SA1:G3`` or ``SWAP:NOR``.
+        posterior: probability of the site, all its faults together.
+        activity: part of the loops in which the likeliest fault is active; 1 for a permanent one.
+        equivalent: other sites that no measurement made so far can tell from this one.
+    """
+
+    net: str
+    fault: str
+    posterior: float
+    activity: float
+    equivalent: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NetWeight:
+    """Weight of a net under the spot with its standard error, as parts of the probed net's usual amplitude."""
+
+    net: str
+    weight: float
+    sigma: float
+
+
+@dataclass(frozen=True)
+class WaveformVerdict:
+    """What a waveform says about its net.
+
+    Attributes:
+        net: the net the laser was on.
+        p_faulty: probability that the net does not do what it should, given everything.
+        p_faulty_alone: the same given this waveform only.
+        snr: level difference over the noise of one cycle; ``None`` when unknown.
+        skew_s, skew_sigma_s: delay against simulation and its standard error in seconds; ``None`` when unknown.
+        mixture: weights of the nets under the spot.
+        problems: what is wrong with the waveform itself, in words.
+    """
+
+    net: str
+    p_faulty: float
+    p_faulty_alone: float
+    snr: float | None
+    skew_s: float | None
+    skew_sigma_s: float | None
+    mixture: tuple[NetWeight, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NextProbe:
+    """A net worth probing next: expected information in bits, its place in micrometres, and laboratory seconds."""
+
+    net: str
+    bits: float
+    seconds: float
+    x_um: float | None
+    y_um: float | None
+
+
+@dataclass(frozen=True)
+class Localization:
+    """The answer: verdict, ranked suspects, probability of no fault and of one outside the model, and the waveforms."""
+
+    verdict: str
+    candidates: tuple[Candidate, ...]
+    no_fault: float
+    unmodelled: float
+    waveforms: tuple[WaveformVerdict, ...]
+    next_probes: tuple[NextProbe, ...]

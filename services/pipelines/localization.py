@@ -1,0 +1,304 @@
+"""Localization of a probing session: records in, report out; the same for ``faultlight localize`` and for the worker."""
+
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
+from analysis.localization import evidence, posterior
+from analysis.localization.localizer import Problem, ProbedWaveform, Progress, localize_fault
+from analysis.localization.mixture import Spot
+from analysis.results import LOCATED_ABOVE, Localization
+from analysis.waveforms.cycles import MOST_DELAY, SETTLED_FROM
+from analysis.waveforms.quality import assess_quality
+from instruments.documents import decode_document
+from instruments.packing import PackedReading, PackedRecord, unpack_waveform
+from instruments.records import Netlist, PatternSet, ProbingSession, Samples, Waveform
+from services.pipelines.reading import open_sandbox
+from services.pipelines.simulated_session import compare_with_simulation
+from services.pipelines.versions import LOCALIZATION_VERSION
+
+ALGORITHM_VERSION = LOCALIZATION_VERSION
+
+
+class SessionError(ValueError):
+    """A session cannot be analysed; the message says what is missing or does not fit."""
+
+
+@dataclass(frozen=True)
+class LocalizationReport:
+    """The answer with its quality and provenance."""
+
+    result: Localization
+    document: dict[str, Any]
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the answer of ``faultlight localize --json``."""
+        return self.document
+
+
+def _silent(_fraction: float, _message: str) -> None:
+    """Report to nobody."""
+
+
+def localize(session: ProbingSession, progress: Progress = _silent) -> LocalizationReport:
+    """Find the failing gate of ``session``; ``progress`` is called with a fraction and a message.
+
+    A session with a simulation (VCD or FST of the good die) instead of a netlist gets its waveforms compared, and no
+    candidates, since a dump says nothing about faulty machines.
+
+    Raises:
+        SessionError: something is missing or does not fit.
+        analysis.waveforms.cycles.WaveformError: a waveform cannot be compared.
+        analysis.circuits.netlist.CircuitError: the netlist cannot be simulated.
+    """
+    waveforms = [_probed(session, probe) for probe in session.document["waveforms"]]
+    cycle_s = float(session.document["stimulus"]["cycle_s"])
+    if session.netlist is None or session.patterns is None:
+        result = compare_with_simulation(session, waveforms, cycle_s)
+    else:
+        result = localize_fault(_problem(session, session.netlist, session.patterns, waveforms, cycle_s), progress)
+    return LocalizationReport(result, _document(session, result, waveforms))
+
+
+def _problem(
+    session: ProbingSession,
+    netlist: Netlist,
+    patterns: PatternSet,
+    waveforms: list[ProbedWaveform],
+    cycle_s: float,
+) -> Problem:
+    circuit = to_circuit(netlist, patterns)
+    columns = {net: place for place, net in enumerate(patterns.nets)}
+    missing = [circuit.nets[net] for net in circuit.inputs if circuit.nets[net] not in columns]
+    if missing:
+        raise SessionError(f"the patterns lack the input {missing[0]}")
+    stimulus = patterns.bits[:, [columns[circuit.nets[net]] for net in circuit.inputs]]
+    places = session.placement
+    return Problem(
+        circuit=circuit,
+        patterns=np.ascontiguousarray(stimulus),
+        fails=_fails(session, circuit, len(stimulus)),
+        waveforms=waveforms,
+        cycle_s=cycle_s,
+        places_um={}
+        if places is None
+        else {net: (float(x), float(y)) for net, x, y in zip(places.nets, places.x_um, places.y_um, strict=True)},
+        averages=session.document["stimulus"].get("averages"),
+    )
+
+
+def to_circuit(netlist: Netlist, patterns: PatternSet | None = None) -> Circuit:
+    """Return the netlist in full-scan view. A clock, which only flip-flops' pins use and no pattern drives, is left out."""
+    used = {net for gate in netlist.gates for net in gate.inputs} | set(netlist.outputs)
+    driven = set(netlist.inputs if patterns is None else patterns.nets)
+    inputs = [net for net in netlist.inputs if net in used or (patterns is not None and net in driven)]
+    gates = [LogicGate(gate.output, gate.function, gate.inputs) for gate in netlist.gates]
+    return build_circuit(gates, inputs, netlist.outputs)
+
+
+def _fails(session: ProbingSession, circuit: Circuit, cycles: int) -> NDArray[np.bool_] | None:
+    """Return the failing bits, ``None`` when the list is empty: unknown or passing, the file does not say."""
+    if session.fails is None or not session.fails.cycles.size:
+        return None
+    fails = np.zeros((cycles, len(circuit.outputs)), np.bool_)
+    for cycle, name in zip(session.fails.cycles, session.fails.outputs, strict=True):
+        if name not in circuit.output_number or not 0 <= cycle < cycles:
+            raise SessionError(f"the fail log names output {name} in cycle {cycle}, which the session does not have")
+        fails[cycle, circuit.output_number[name]] = True
+    return fails
+
+
+def _probed(session: ProbingSession, probe: dict[str, Any]) -> ProbedWaveform:
+    records = [item for item in session.waveforms[probe["file"]] if item.kind == "waveform"]
+    if len(records) != 1:
+        raise SessionError(f"{probe['file']} holds {len(records)} waveforms; a probe is one")
+    record = records[0]
+    if record.dt_s is None:
+        raise SessionError(f"{probe['file']} does not say its sample interval; it cannot be compared with cycles")
+    spot = None
+    fwhm = session.document.get("spot_fwhm_nm")
+    if fwhm and probe.get("x_um") is not None and probe.get("y_um") is not None:
+        sigma_nm = float(probe.get("placement_sigma_nm") or 0.0)
+        spot = Spot(float(probe["x_um"]), float(probe["y_um"]), float(fwhm), sigma_nm)
+    t0_s = record.t0_s if record.t0_s is not None else 0.0
+    return ProbedWaveform(str(probe["net"]), _average_segments(record, probe["file"]), t0_s, record.dt_s, spot)
+
+
+def _average_segments(record: Waveform, file: str) -> NDArray[np.float64]:
+    """Return the mean of a segmented waveform's segments, which are repetitions of the same loop."""
+    values = record.values()
+    if len(record.segments) == 1:
+        return values
+    first = record.segments[0]
+    if any(segment.count != first.count or segment.t0_s != first.t0_s for segment in record.segments):
+        raise SessionError(f"the segments of {file} differ in length or start; they are no repetitions of one loop")
+    return np.asarray(values.reshape(len(record.segments), first.count).mean(axis=0), np.float64)
+
+
+def _document(session: ProbingSession, result: Localization, waveforms: list[ProbedWaveform]) -> dict[str, Any]:
+    return {
+        "verdict": result.verdict,
+        "candidates": [
+            {
+                "net": item.net,
+                "fault": item.fault,
+                "posterior": item.posterior,
+                "activity": item.activity,
+                "equivalent": list(item.equivalent),
+            }
+            for item in result.candidates
+        ],
+        "no_fault": result.no_fault,
+        "unmodelled": result.unmodelled,
+        "waveforms": [
+            {
+                "net": item.net,
+                "p_faulty": item.p_faulty,
+                "p_faulty_alone": item.p_faulty_alone,
+                "snr": item.snr,
+                "skew_ps": _picoseconds(item.skew_s),
+                "skew_sigma_ps": _picoseconds(item.skew_sigma_s),
+                "mixture": [{"net": part.net, "weight": part.weight, "sigma": part.sigma} for part in item.mixture],
+            }
+            for item in result.waveforms
+        ],
+        "next_probes": [
+            {"net": item.net, "x_um": item.x_um, "y_um": item.y_um, "bits": item.bits, "seconds": item.seconds}
+            for item in result.next_probes
+        ],
+        "quality": [_quality(waveform) for waveform in waveforms],
+        "simulated": bool(session.document.get("simulated", False)),
+        "provenance": _provenance(session),
+    }
+
+
+def _picoseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1e12
+
+
+def _quality(waveform: ProbedWaveform) -> dict[str, Any]:
+    quality = assess_quality(waveform.values)
+    return {
+        "net": waveform.net,
+        "low_level": quality.low_level,
+        "high_level": quality.high_level,
+        "sample_noise": quality.noise,
+        "sample_snr": quality.sample_snr if math.isfinite(quality.sample_snr) else None,
+        "clipped_part": quality.clipped_part,
+        "drift": quality.drift,
+        "problems": list(quality.problems),
+    }
+
+
+def _provenance(session: ProbingSession) -> dict[str, Any]:
+    return {
+        "algorithm": "single-gate-fault posterior",
+        "algorithm_version": ALGORITHM_VERSION,
+        "parameters": parameters(),
+        "conventions": {
+            "posterior": "sites share the prior equally; fail log and waveforms are independent given the fault",
+            "candidate": "net is the output of the faulty gate; posterior is of all its faults together",
+            "p_faulty": "probability that the net does not do what its fault-free simulation says",
+            "skew": "positive is later than simulated; standard error",
+            "mixture": "parts of the sum of absolute weights; standard error",
+            "bits": "mutual information about the site",
+        },
+        "session": session.name,
+        "device": "cpu",
+        "precision": "float64",
+    }
+
+
+def parameters() -> dict[str, Any]:
+    """Return every constant that the answer depends on."""
+    return {
+        "located_above": LOCATED_ABOVE,
+        "prior_no_fault": posterior.PRIOR_NO_FAULT,
+        "prior_unmodelled": posterior.PRIOR_UNMODELLED,
+        "activities": list(evidence.ACTIVITIES),
+        "activity_prior": list(posterior.ACTIVITY_PRIOR),
+        "false_fail": evidence.FALSE_FAIL,
+        "missed_fail": evidence.MISSED_FAIL,
+        "misplaced": evidence.MISPLACED,
+        "settled_from": SETTLED_FROM,
+        "most_delay": MOST_DELAY,
+    }
+
+
+def session_of(records: tuple[PackedRecord, ...], read: Callable[[int, int], bytes]) -> ProbingSession:
+    """Put a packed session together again; ``read(offset, length)`` gives bytes of its packed file.
+
+    Raises:
+        SessionError: the records are not those of one session.
+    """
+    parts: dict[str, list[Any]] = {}
+    waveforms: dict[str, tuple[Waveform, ...]] = {}
+    for record in records:
+        if record.kind == "waveform":
+            piece = unpack_waveform(record.name, record.fields, record.parts, read)
+            waveforms[record.member_path] = (*waveforms.get(record.member_path, ()), piece)
+        else:
+            data = read(record.parts[0].byte_offset, record.parts[0].byte_length)
+            parts.setdefault(record.kind, []).append(decode_document(record.kind, data))
+    heads = parts.get("probing_session", [])
+    if len(heads) != 1:
+        raise SessionError(f"expected one probing session, found {len(heads)}")
+
+    def one(kind: str) -> Any:
+        return (parts.get(kind) or [None])[0]
+
+    head: ProbingSession = heads[0]
+    return ProbingSession(
+        name=head.name,
+        role=head.role,
+        document=head.document,
+        netlist=one("netlist"),
+        patterns=one("pattern_set"),
+        fails=one("fail_log"),
+        placement=one("placement"),
+        simulation=tuple(parts.get("digital_trace", ())),
+        waveforms=waveforms,
+        vendor_metadata=head.vendor_metadata,
+        warnings=head.warnings,
+    )
+
+
+def read_session(path: Path) -> ProbingSession:
+    """Read a session's folder or archive through the sandbox.
+
+    Raises:
+        instruments.errors.InstrumentError: it is refused.
+        SessionError: it is no probing session.
+    """
+    with tempfile.TemporaryDirectory(prefix="faultlight-session-") as folder, open_sandbox() as sandbox:
+        reading: PackedReading = sandbox.read(path, path.name, Path(folder))
+        if reading.format != "probing-session":
+            raise SessionError(f"{path.name} is a {reading.format} file; localization needs a probing session")
+        data = np.memmap(reading.samples_path, np.uint8, "r") if reading.samples_path.stat().st_size else b""
+
+        def read(offset: int, length: int) -> bytes:
+            return bytes(data[offset : offset + length])
+
+        return _held_in_memory(session_of(reading.records, read))
+
+
+def _held_in_memory(session: ProbingSession) -> ProbingSession:
+    waveforms = {
+        path: tuple(replace(item, samples=Samples.of(item.samples.array())) for item in items)
+        for path, items in session.waveforms.items()
+    }
+    return replace(session, waveforms=waveforms)
+
+
+def localize_path(path: Path) -> LocalizationReport:
+    """Find the failing gate of the session in a folder or archive; raises what reading and analysing raise."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    return localize(read_session(path))
