@@ -48,11 +48,13 @@ class RowPoll:
 
 
 def run_waiting_jobs(runner: JobRunner) -> None:
-    """Run what waits; a database that is down is tried again at the next call."""
+    """Run what waits; a database that is down is tried again at the next call, and nothing ends the calling thread."""
     try:
         runner.run_waiting()
     except SQLAlchemyError as error:
         log.warning("database_unavailable", reason=type(error).__name__)
+    except Exception:  # the job's lease runs out and the reconciler takes it back
+        log.exception("job_abandoned")
 
 
 def run_worker(settings: Settings, queues: Sequence[str], name: str) -> None:

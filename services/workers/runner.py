@@ -84,11 +84,13 @@ class JobRunner:
             job_id=str(claimed.id), job_kind=claimed.kind, request_id=claimed.request_id, attempt=claimed.attempts
         ):
             log.info("job_started")
-            with self._keeper.keeping(context):
-                state = self._handle(context)
+            try:
+                with self._keeper.keeping(context):
+                    state = self._handle(context)
+            finally:
+                self._current = None
             seconds = time.perf_counter() - started
             log.info("job_ended", state=state, seconds=round(seconds, 4))
-        self._current = None
         telemetry.jobs_finished.labels(claimed.kind, state).inc()
         telemetry.job_seconds.labels(claimed.kind).observe(seconds)
         return state
@@ -120,7 +122,9 @@ class JobRunner:
             return "lost"
         except Exception as error:
             log.exception("job_crashed")
-            return self._bury_or_retry(claimed, _document(error) | {"traceback": traceback.format_exc()[-4000:]})
+            return self._bury_or_retry(
+                claimed, _document(error) | {"traceback": _storable(traceback.format_exc()[-4000:])}
+            )
 
     def _write(
         self, context: JobContext, completion: Completion | None, state: str, error: dict[str, Any] | None
@@ -170,4 +174,9 @@ class JobRunner:
 
 
 def _document(error: Exception) -> dict[str, Any]:
-    return {"type": type(error).__name__, "message": str(error)}
+    return {"type": type(error).__name__, "message": _storable(str(error))}
+
+
+def _storable(message: str) -> str:
+    """Return the text without what PostgreSQL's JSON cannot hold: NUL and lone surrogates."""
+    return message.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
