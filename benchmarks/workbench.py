@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 
-from services.demo.oscilloscope_files import write_lecroy_trc
+from services.demo.oscilloscope_files import Scaling, write_lecroy_trc
 from services.embedded import free_port
 from services.settings import Settings
 from services.stack import Stack
@@ -54,9 +54,7 @@ def write_waveforms(path: Path, segments: int, samples: int, seed: int) -> None:
     numbers = np.random.default_rng(seed)
     codes = numbers.integers(-20000, 20000, (segments, samples), dtype=np.int16)
     offsets = [index * 1e-6 for index in range(segments)]
-    write_lecroy_trc(
-        path, codes, gain=1e-5, offset=0.0, dt_s=1e-10, t0_s=0.0, trigger_offsets_s=offsets, instrument="bench"
-    )
+    write_lecroy_trc(path, codes, Scaling(1e-5, 0.0, 1e-10, 0.0), trigger_offsets_s=offsets)
 
 
 def wait_for_jobs(stack: Stack, *, kind: str, count: int, timeout_s: float = 600) -> None:

@@ -1,4 +1,4 @@
-"""Localization of a probing session: records in, report out; the same for ``faultlight localize`` and for the worker."""
+"""Localization of a probing session: the same function for ``faultlight localize`` and for the worker."""
 
 import math
 import tempfile
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
 from analysis.localization import evidence, posterior
-from analysis.localization.localizer import Problem, ProbedWaveform, Progress, localize_fault
+from analysis.localization.localizer import ProbedWaveform, Problem, Progress, localize_fault
 from analysis.localization.mixture import Spot
 from analysis.results import LOCATED_ABOVE, Localization
 from analysis.waveforms.cycles import MOST_DELAY, SETTLED_FROM
@@ -95,7 +95,7 @@ def _problem(
 
 
 def to_circuit(netlist: Netlist, patterns: PatternSet | None = None) -> Circuit:
-    """Return the netlist in full-scan view. A clock, which only flip-flops' pins use and no pattern drives, is left out."""
+    """Return the netlist in full-scan view; a clock, which only flip-flops use and no pattern drives, is left out."""
     used = {net for gate in netlist.gates for net in gate.inputs} | set(netlist.outputs)
     driven = set(netlist.inputs if patterns is None else patterns.nets)
     inputs = [net for net in netlist.inputs if net in used or (patterns is not None and net in driven)]

@@ -12,7 +12,7 @@ import numpy as np
 import psycopg
 from psycopg.rows import dict_row
 
-from services.demo.oscilloscope_files import write_lecroy_trc
+from services.demo.oscilloscope_files import Scaling, write_lecroy_trc
 from services.stack import Stack
 from services.uploader.client import UploadClient
 
@@ -97,9 +97,7 @@ def _scope_file(path: Path, numbers: np.random.Generator, *, truncated: bool) ->
     segments = int(numbers.integers(1, 4))
     samples = numbers.integers(-20000, 20000, (segments, SAMPLES)).astype(np.int16)
     offsets = [float(i) * 1e-6 for i in range(segments)]
-    write_lecroy_trc(
-        path, samples, gain=1e-5, offset=0.0, dt_s=1e-9, t0_s=0.0, trigger_offsets_s=offsets, instrument="storm"
-    )
+    write_lecroy_trc(path, samples, Scaling(1e-5, 0.0, 1e-9, 0.0), trigger_offsets_s=offsets)
     if truncated:
         path.write_bytes(path.read_bytes()[:-200])
         return Specimen(path, "quarantined", 0)
