@@ -33,7 +33,7 @@ def unpack_patterns(words: Words, patterns: int) -> NDArray[np.uint8]:
 
 def pattern_mask(patterns: int) -> Words:
     """Return uint64 of shape ``(words,)`` with a one for each of the ``patterns``."""
-    return pack_patterns(np.ones((patterns, 1), np.uint8))[0]
+    return np.asarray(pack_patterns(np.ones((patterns, 1), np.uint8))[0], np.uint64)
 
 
 def evaluate(function: str, operands: list[Words]) -> Words:
