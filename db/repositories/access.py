@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, any_, false, func, insert, literal, select, true, update
+from sqlalchemy import ColumnElement, Connection, any_, bindparam, false, func, insert, literal, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY, UUID, aggregate_order_by
 
 from db.identifiers import uuid7
+from db.prepared import PreparedQuery
 from db.repositories.audit import AuditEntry, record
 from db.schema.people import SCOPES, account, api_key, instrument, membership, program
 
@@ -185,32 +186,54 @@ def digest_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8")).hexdigest()
 
 
-_KEY_QUERY = select(
-    api_key.c.id,
-    api_key.c.secret_sha256,
-    api_key.c.scopes,
-    api_key.c.expires_at,
-    api_key.c.revoked_at,
-    api_key.c.last_used_at,
-    api_key.c.account_id,
-    api_key.c.instrument_id,
-    account.c.name.label("account_name"),
-    account.c.disabled_at,
-    instrument.c.name.label("instrument_name"),
-    instrument.c.program_id.label("instrument_program_id"),
+_KEY_QUERY = PreparedQuery(
     select(
-        func.array_agg(
-            aggregate_order_by(func.concat(membership.c.program_id, " ", membership.c.role), membership.c.id)
+        api_key.c.id,
+        api_key.c.secret_sha256,
+        api_key.c.scopes,
+        api_key.c.expires_at,
+        api_key.c.revoked_at,
+        api_key.c.last_used_at,
+        api_key.c.account_id,
+        api_key.c.instrument_id,
+        account.c.name.label("account_name"),
+        account.c.disabled_at,
+        instrument.c.name.label("instrument_name"),
+        instrument.c.program_id.label("instrument_program_id"),
+        select(
+            func.array_agg(
+                aggregate_order_by(func.concat(membership.c.program_id, " ", membership.c.role), membership.c.id)
+            )
+        )
+        .where(membership.c.account_id == api_key.c.account_id)
+        .scalar_subquery()
+        .label("roles"),
+    )
+    .select_from(
+        api_key.outerjoin(account, account.c.id == api_key.c.account_id).outerjoin(
+            instrument, instrument.c.id == api_key.c.instrument_id
         )
     )
-    .where(membership.c.account_id == api_key.c.account_id)
-    .scalar_subquery()
-    .label("roles"),
-).select_from(
-    api_key.outerjoin(account, account.c.id == api_key.c.account_id).outerjoin(
-        instrument, instrument.c.id == api_key.c.instrument_id
-    )
+    .where(api_key.c.prefix == bindparam("prefix"))
 )
+
+
+class _KeyRow(NamedTuple):
+    """A row of :data:`_KEY_QUERY`."""
+
+    id: uuid.UUID
+    secret_sha256: str
+    scopes: list[str]
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    account_id: uuid.UUID | None
+    instrument_id: uuid.UUID | None
+    account_name: str | None
+    disabled_at: datetime | None
+    instrument_name: str | None
+    instrument_program_id: uuid.UUID | None
+    roles: list[str] | None
 
 
 def authenticate(connection: Connection, key: str, request_id: str | None = None) -> Authenticated:
@@ -218,7 +241,8 @@ def authenticate(connection: Connection, key: str, request_id: str | None = None
     form = KEY_FORM.fullmatch(key)
     if form is None:
         raise KeyRejected("the key is malformed")
-    row = connection.execute(_KEY_QUERY.where(api_key.c.prefix == form[1])).one_or_none()
+    found = _KEY_QUERY.fetch(connection, prefix=form[1])
+    row = _KeyRow(*found[0]) if found else None
     expected = row.secret_sha256 if row is not None else "0" * 64
     if not hmac.compare_digest(digest_secret(form[2]), expected) or row is None:
         raise KeyRejected("the key is unknown")

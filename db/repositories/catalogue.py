@@ -7,18 +7,35 @@ Building the JSON where the rows are costs a third of fetching, converting and e
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, Table, Text, cast, func, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    cast,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from db.pagination import PageRequest
+from db.prepared import PreparedQuery
 from db.repositories.access import Action, Caller, RowNotFound
 from db.schema import data, files, parts, people, work
 
 Condition = Callable[[Any], ColumnElement[bool]]
+_Form = Literal["every", "one", "several"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Listing:
     """A resource that can be listed and read.
 
@@ -47,11 +64,11 @@ class Listing:
         left_out = self.hidden if detail else self.hidden | self.detail_only
         return [column for column in self.table.columns if column.name not in left_out]
 
-    def visible_to(self, caller: Caller) -> ColumnElement[bool]:
-        """Return the condition that keeps the rows that the caller may read."""
-        column = self.table.c[self.program_column]
-        allowed = caller.restriction(self.action, column)
-        return allowed if self.alternative is None else or_(allowed, caller.restriction(self.alternative, column))
+    def allowed_programs(self, caller: Caller) -> frozenset[uuid.UUID] | None:
+        """Return the programs whose rows the caller may read; ``None`` means every program."""
+        allowed = caller.programs(self.action)
+        other = caller.programs(self.alternative) if self.alternative is not None else frozenset()
+        return None if allowed is None or other is None else allowed | other
 
 
 @dataclass(frozen=True)
@@ -66,11 +83,90 @@ def list_page(
     connection: Connection, caller: Caller, listing: Listing, filters: Mapping[str, Any], page: PageRequest
 ) -> RowPage:
     """Return one page of the rows that the caller may read and that pass every filter."""
+    allowed = listing.allowed_programs(caller)
+    if allowed is not None and not allowed:
+        return RowPage([], None)
+    query = _prepare_page(listing, _form_of(allowed), tuple(sorted(filters)), page.after is not None, page.newest_first)
+    values = {f"filter_{name}": value for name, value in filters.items()}
+    if page.after is not None:
+        values["after"] = page.after
+    found = query.fetch(connection, count=page.limit + 1, **values, **_program_values(allowed))
+    shown = found[: page.limit]
+    return RowPage([row[0] for row in shown], shown[-1][1] if len(found) > page.limit else None)
+
+
+@lru_cache(maxsize=1024)
+def _prepare_page(
+    listing: Listing, form: _Form, filters: tuple[str, ...], after: bool, newest_first: bool
+) -> PreparedQuery:
     key = listing.table.c.id
-    query = select(*listing.columns(detail=False)).where(listing.visible_to(caller))
-    for name, value in filters.items():
-        query = query.where(listing.conditions[name](value))
-    return fetch_page(connection, query, key, page)
+    query = _restrict(select(*listing.columns(detail=False)), listing, form)
+    for name in filters:
+        query = query.where(listing.conditions[name](bindparam(f"filter_{name}")))
+    if after:
+        position = bindparam("after", type_=UUID(as_uuid=True))
+        query = query.where(key < position if newest_first else key > position)
+    ordered = query.order_by(key.desc() if newest_first else key.asc())
+    chosen = ordered.limit(bindparam("count", type_=Integer)).subquery("item")
+    order = chosen.c.id.desc() if newest_first else chosen.c.id.asc()
+    return PreparedQuery(select(cast(func.row_to_json(chosen.table_valued()), Text), chosen.c.id).order_by(order))
+
+
+def _form_of(allowed: frozenset[uuid.UUID] | None) -> _Form:
+    """Return the kind of restriction: equality with one program keeps the index's order, ANY does not."""
+    if allowed is None:
+        return "every"
+    return "one" if len(allowed) == 1 else "several"
+
+
+def _program_values(allowed: frozenset[uuid.UUID] | None) -> dict[str, Any]:
+    if allowed is None:
+        return {}
+    return {"programs": next(iter(allowed)) if len(allowed) == 1 else sorted(allowed)}
+
+
+def _restrict(query: Select[Any], listing: Listing, form: _Form) -> Select[Any]:
+    column = listing.table.c[listing.program_column]
+    if form == "every":
+        return query
+    if form == "one":
+        return query.where(column == bindparam("programs", type_=UUID(as_uuid=True)))
+    return query.where(column == any_(bindparam("programs", type_=ARRAY(UUID(as_uuid=True)))))
+
+
+@lru_cache(maxsize=1024)
+def _prepare_row(listing: Listing, form: _Form, as_json: bool) -> PreparedQuery:
+    table = listing.table
+    columns = listing.columns(detail=True) if as_json else list(table.columns)
+    query = _restrict(select(*columns), listing, form).where(table.c.id == bindparam("identity"))
+    if not as_json:
+        return PreparedQuery(query)
+    chosen = query.subquery("item")
+    return PreparedQuery(select(cast(func.row_to_json(chosen.table_valued()), Text)))
+
+
+def _run_row(
+    connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID, *, as_json: bool
+) -> tuple[Any, ...]:
+    allowed = listing.allowed_programs(caller)
+    if allowed is not None and not allowed:
+        raise RowNotFound(listing.kind, identity)
+    query = _prepare_row(listing, _form_of(allowed), as_json)
+    found = query.fetch(connection, identity=identity, **_program_values(allowed))
+    if not found:
+        raise RowNotFound(listing.kind, identity)
+    return found[0]
+
+
+def read_row(connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID) -> str:
+    """Return a row with all its columns as JSON; raises :class:`RowNotFound`."""
+    return str(_run_row(connection, caller, listing, identity, as_json=True)[0])
+
+
+def fetch_row(connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID) -> Mapping[str, Any]:
+    """Return a row with all its columns, hidden ones too, for the service's own use; raises :class:`RowNotFound`."""
+    row = _run_row(connection, caller, listing, identity, as_json=False)
+    return dict(zip((column.name for column in listing.table.columns), row, strict=True))
 
 
 def fetch_page(connection: Connection, query: Select[Any], key: ColumnElement[Any], page: PageRequest) -> RowPage:
@@ -85,32 +181,13 @@ def fetch_page(connection: Connection, query: Select[Any], key: ColumnElement[An
     return RowPage([row[0] for row in shown], shown[-1][1] if len(found) > page.limit else None)
 
 
-def read_row(connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID) -> str:
-    """Return a row with all its columns as JSON; raises :class:`RowNotFound`."""
-    query = select(*listing.columns(detail=True)).where(listing.table.c.id == identity, listing.visible_to(caller))
-    chosen = query.subquery("item")
-    found = connection.execute(select(cast(func.row_to_json(chosen.table_valued()), Text))).scalar()
-    if found is None:
-        raise RowNotFound(listing.kind, identity)
-    return str(found)
-
-
-def fetch_row(connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID) -> Mapping[str, Any]:
-    """Return a row with all its columns, hidden ones too, for the service's own use; raises :class:`RowNotFound`."""
-    query = select(listing.table).where(listing.table.c.id == identity, listing.visible_to(caller))
-    row = connection.execute(query).mappings().one_or_none()
-    if row is None:
-        raise RowNotFound(listing.kind, identity)
-    return dict(row)
-
-
 def _equal(*columns: Column[Any]) -> dict[str, Condition]:
     """Return filters by equality, named after their columns without ``_id``."""
     return {column.name.removesuffix("_id"): column.__eq__ for column in columns}
 
 
 def _payload(member: str) -> Condition:
-    return lambda value: work.job.c.payload[member].astext == str(value)
+    return lambda value: work.job.c.payload[member].astext == cast(value, Text)
 
 
 _BLOB_PLACE = frozenset({"blob_key", "byte_offset", "byte_length"})

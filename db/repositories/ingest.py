@@ -294,17 +294,17 @@ def find_stale(
     not refused it.
     """
     subject = func.coalesce(ingest_event.c.raw_file_id, ingest_event.c.bundle_id)
+    recency = func.row_number().over(partition_by=subject, order_by=ingest_event.c.id.desc())
     latest = (
-        select(ingest_event)
+        select(ingest_event, recency.label("recency"))
         .where(or_(ingest_event.c.raw_file_id.in_(subjects), ingest_event.c.bundle_id.in_(subjects)))
-        .distinct(subject)
-        .order_by(subject, ingest_event.c.id.desc())
         .subquery("latest")
     )
     rows = connection.execute(
         select(latest, raw_file.c.sha256, bundle.c.content_sha256)
         .outerjoin(raw_file, raw_file.c.id == latest.c.raw_file_id)
         .outerjoin(bundle, bundle.c.id == latest.c.bundle_id)
+        .where(latest.c.recency == 1)
     )
     return [_stale_reading(row) for row in rows if _is_stale(row, versions)]
 
