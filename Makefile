@@ -12,7 +12,7 @@ demo: setup
 	$(BIN)/faultlight run --demo
 
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow and not fuzz"
 
 lint: setup
 	$(BIN)/ruff check .
@@ -33,7 +33,7 @@ gpu: setup
 	$(BIN)/python -m pytest -q tests/analysis --gpu
 
 openapi: setup
-	$(BIN)/python -m services.api.snapshot tests/api/openapi.json
+	$(BIN)/python -m services.api.contract
 
 docs: setup
 	$(BIN)/python -m services.configuration_reference > docs/reference/configuration.md
