@@ -6,6 +6,7 @@ swept by age. Keys: ``raw/<program id>/<sha256>`` for originals, ``records/<prog
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import obstore
+from obstore.exceptions import GenericError
 from obstore.store import LocalStore, S3Store
 
 PART_BYTES = 8 << 20
@@ -78,7 +80,7 @@ class BlobStore:
             _sync_file(path)
             path.replace(target)
         else:
-            partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+            partial = _partial(target)
             shutil.copyfile(path, partial)
             _sync_file(partial)
             partial.replace(target)
@@ -93,14 +95,14 @@ class BlobStore:
             return
         target = self._root / key
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+        partial = _partial(target)
         partial.write_bytes(data)
         _sync_file(partial)
         partial.replace(target)
         _sync_directory(target.parent)
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
-        """Return ``length`` bytes from byte ``offset``; raises :class:`BlobMissing`."""
+        """Return ``length`` bytes from byte ``offset``, fewer at the object's end; raises :class:`BlobMissing`."""
         if length == 0:
             return b""
         if self._root is not None:
@@ -113,6 +115,12 @@ class BlobStore:
             return bytes(obstore.get_range(self._store, key, start=offset, length=length))
         except FileNotFoundError as error:
             raise BlobMissing(key) from error
+        except GenericError:
+            # S3 refuses a range that begins behind the end; a disk gives nothing.
+            info = self.describe(key)
+            if info is not None and offset >= info.size_bytes:
+                return b""
+            raise
 
     def stream(self, key: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
         """Yield the object's bytes in chunks; raises :class:`BlobMissing` before the first."""
@@ -164,6 +172,11 @@ class BlobStore:
         for page in obstore.list(self._store, prefix=prefix or None):
             for item in page:
                 yield BlobInfo(str(item["path"]), int(item["size"]), item["last_modified"])
+
+
+def _partial(target: Path) -> Path:
+    """Return a name beside ``target`` that no other writer of the same key uses."""
+    return target.with_name(f"{target.name}.{uuid.uuid4().hex}.partial")
 
 
 def _sync_file(path: Path) -> None:
