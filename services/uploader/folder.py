@@ -1,0 +1,141 @@
+"""Folders: which files belong to a bundle, and what a probing session names."""
+
+import fnmatch
+import json
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from services.uploader.errors import BadInput
+
+SESSION_FILE = "session.json"
+SESSION_BYTES = 64 << 20
+IGNORED = (
+    ".*",
+    "~*",
+    "*~",
+    "#*#",
+    "*.tmp",
+    "*.temp",
+    "*.part",
+    "*.partial",
+    "*.crdownload",
+    "*.swp",
+    "*.lock",
+    "*.lck",
+)
+IGNORED_NAMES = ("Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+_SESSION_KEYS = ("netlist", "patterns", "fails", "placement", "simulation", "delays", "layout")
+
+
+@dataclass(frozen=True)
+class Ignoring:
+    """Names of files and folders that are not the instrument's data, by shell patterns, whatever their case."""
+
+    patterns: Sequence[str] = (*IGNORED, *IGNORED_NAMES)
+
+    def __call__(self, name: str) -> bool:
+        """Return whether ``name`` matches a pattern."""
+        lowered = name.lower()
+        return any(fnmatch.fnmatchcase(lowered, pattern.lower()) for pattern in self.patterns)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies in a folder and below: regular files, links (never followed), folders that could not be read."""
+
+    files: tuple[Path, ...]
+    links: tuple[Path, ...]
+    unreadable: tuple[Path, ...]
+
+
+def list_files(folder: Path, ignoring: Ignoring) -> Listing:
+    """Return every file below ``folder`` that is not ignored, sorted."""
+    files: list[Path] = []
+    links: list[Path] = []
+    unreadable: list[Path] = []
+
+    def note(error: OSError) -> None:
+        unreadable.append(Path(error.filename or folder))
+
+    for root, folders, names in os.walk(folder, onerror=note):
+        kept = [name for name in folders if not ignoring(name)]
+        links += [Path(root, name) for name in kept if Path(root, name).is_symlink()]
+        folders[:] = sorted(name for name in kept if not Path(root, name).is_symlink())
+        for name in sorted(names):
+            path = Path(root, name)
+            if ignoring(name):
+                continue
+            if path.is_symlink():
+                links.append(path)
+            elif path.is_file():
+                files.append(path)
+    return Listing(tuple(sorted(files)), tuple(links), tuple(unreadable))
+
+
+def list_members(folder: Path, ignoring: Ignoring) -> dict[str, Path]:
+    """Return the files of a bundle by their path in it (forward slashes, Unicode normal form C).
+
+    Raises:
+        BadInput: the folder is empty, cannot be read, or holds links or two files of the same name.
+    """
+    listing = list_files(folder, ignoring)
+    if listing.unreadable:
+        raise BadInput(listing.unreadable[0], "cannot be read")
+    if listing.links:
+        raise BadInput(listing.links[0], "is a link, and a bundle holds files only")
+    members: dict[str, Path] = {}
+    for path in listing.files:
+        member = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
+        if member in members:
+            raise BadInput(path, "has the same name as another file once Unicode is normalised")
+        members[member] = path
+    if not members:
+        raise BadInput(folder, "holds no file")
+    return members
+
+
+def list_missing(folder: Path) -> list[str]:
+    """Return the files that ``session.json`` names and that are not there.
+
+    A document that cannot be understood names nothing: it is sent, and the service tells what is wrong with it.
+    """
+    try:
+        with (folder / SESSION_FILE).open("rb") as file:
+            document = json.loads(file.read(SESSION_BYTES).decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    if not isinstance(document, dict):
+        return []
+    return sorted({name for name in _named_files(document) if not _is_there(folder, name)})
+
+
+def _named_files(document: dict[str, object]) -> Iterator[str]:
+    for key in _SESSION_KEYS:
+        value = document.get(key)
+        if isinstance(value, str) and value:
+            yield value
+    for key in ("waveforms", "maps"):
+        entries = document.get(key)
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict) and isinstance(entry.get("file"), str) and entry["file"]:
+                yield entry["file"]
+
+
+def _is_there(folder: Path, name: str) -> bool:
+    """A path that leaves the folder never will be: it counts as there, and the service refuses the session."""
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or ".." in parts or "\\" in name or "\x00" in name:
+        return True
+    if (folder / name).is_file():
+        return True
+    wanted = unicodedata.normalize("NFC", name)
+    parent = (folder / name).parent
+    try:
+        return any(
+            unicodedata.normalize("NFC", path.relative_to(folder).as_posix()) == wanted for path in parent.iterdir()
+        )
+    except OSError:
+        return False
