@@ -13,11 +13,12 @@ from instruments.errors import CorruptField, ReadingLimit, Truncated, UnsafePath
 
 _BLOCK_BYTES = 1 << 20
 _RATIO_FLOOR_BYTES = 1 << 20
+_TOTAL_RATIO_FLOOR_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """What an archive may hold: members, bytes of one and of all members, and how far one may expand."""
+    """What an archive may hold: members, bytes of one and of all members, and how far one and all may expand."""
 
     members: int = 10_000
     member_bytes: int = 8 << 30
@@ -87,6 +88,7 @@ def _extract(path: Path, name: str, scratch: Path, limits: ArchiveLimits) -> dic
     try:
         with zipfile.ZipFile(path) as archive:
             entries = _check_entries(archive, name, limits)
+            _check_expansion(entries, path.stat().st_size, name, limits)
             scratch.mkdir(parents=True, exist_ok=True)
             total = 0
             members: dict[str, Path] = {}
@@ -112,9 +114,6 @@ def _check_entries(archive: zipfile.ZipFile, name: str, limits: ArchiveLimits) -
     infos = archive.infolist()
     if len(infos) > limits.members:
         raise ReadingLimit("the archive has too many members", file=name, expected=limits.members, found=len(infos))
-    if sum(info.file_size for info in infos) > limits.total_bytes:
-        found = sum(info.file_size for info in infos)
-        raise ReadingLimit("the archive expands too far", file=name, expected=limits.total_bytes, found=found)
     for info in infos:
         member = check_member_path(info.filename, name)
         if info.is_dir():
@@ -132,6 +131,18 @@ def _check_entries(archive: zipfile.ZipFile, name: str, limits: ArchiveLimits) -
             raise ReadingLimit(f"{member} expands too far", file=name, expected=int(limits.ratio), found=ratio)
         entries[member] = info
     return entries
+
+
+def _check_expansion(
+    entries: Mapping[str, zipfile.ZipInfo], archive_bytes: int, name: str, limits: ArchiveLimits
+) -> None:
+    """Refuse many small members, or overlapping ones, that together become far more than the archive itself."""
+    total = sum(info.file_size for info in entries.values())
+    if total > limits.total_bytes:
+        raise ReadingLimit("the archive expands too far", file=name, expected=limits.total_bytes, found=total)
+    if total > _TOTAL_RATIO_FLOOR_BYTES and total > limits.ratio * archive_bytes:
+        ratio = total // max(1, archive_bytes)
+        raise ReadingLimit("the archive expands too far", file=name, expected=int(limits.ratio), found=ratio)
 
 
 def _extract_one(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, name: str) -> int:

@@ -16,10 +16,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from instruments import errors
 from instruments.errors import InstrumentError, ReaderCrashed, ReadingLimit
@@ -29,6 +30,7 @@ REFUSAL = "refusal.json"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _REPLY_GRACE_S = 15.0
+_WATCH_INTERVAL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,17 @@ class Sandbox:
         self._lock = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
 
-    def read(self, path: Path, name: str, workdir: Path, adapter_name: str | None = None) -> PackedReading:
+    def read(
+        self,
+        path: Path,
+        name: str,
+        workdir: Path,
+        adapter_name: str | None = None,
+        watch: Callable[[], None] | None = None,
+    ) -> PackedReading:
         """Read the file, folder or archive ``path``, called ``name``, and leave the packed records in ``workdir``.
+
+        ``watch`` is called while the reading goes on; what it raises ends the reading process and is raised here.
 
         Raises:
             InstrumentError: the file is refused; the error is the one that the reading process met.
@@ -65,7 +76,7 @@ class Sandbox:
             "limits": asdict(self._limits),
         }
         with self._lock:
-            answer = self._ask(request)
+            answer = self._ask(request, watch)
         return _interpret(answer, name, workdir, self._limits)
 
     def close(self) -> None:
@@ -81,7 +92,7 @@ class Sandbox:
     ) -> None:
         self.close()
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, request: dict[str, Any], watch: Callable[[], None] | None) -> dict[str, Any]:
         """Send the request; a server that was killed meanwhile is started again, once."""
         line = json.dumps(request).encode() + b"\n"
         for _ in range(2):
@@ -91,15 +102,28 @@ class Sandbox:
             try:
                 server.stdin.write(line)
                 server.stdin.flush()
-                ready, _, _ = select.select([server.stdout], [], [], self._limits.wall_s + _REPLY_GRACE_S)
-                reply = server.stdout.readline() if ready else b""
+                reply = server.stdout.readline() if self._await_reply(server.stdout, watch) else b""
             except BrokenPipeError:
                 reply = b""
+            except BaseException:
+                self._stop()
+                raise
             if reply:
                 document: dict[str, Any] = json.loads(reply)
                 return document
             self._stop()
         return {"status": "crashed", "detail": "the reading server ended twice"}
+
+    def _await_reply(self, stream: IO[bytes], watch: Callable[[], None] | None) -> bool:
+        """Return whether the server has answered in time."""
+        deadline = time.monotonic() + self._limits.wall_s + _REPLY_GRACE_S
+        while (left_s := deadline - time.monotonic()) > 0:
+            ready, _, _ = select.select([stream], [], [], left_s if watch is None else min(left_s, _WATCH_INTERVAL_S))
+            if ready:
+                return True
+            if watch is not None:
+                watch()
+        return False
 
     def _running_server(self) -> subprocess.Popen[bytes]:
         if self._server is None or self._server.poll() is not None:

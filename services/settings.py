@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     job_max_attempts: int = Field(3, description="a job that kills its worker this often is dead")
     reread_interval_s: float = Field(3600.0, description="seconds between two looks for files to read again")
     scheduler_metrics_port: int = Field(0, description="port of the scheduler's Prometheus metrics; 0: none")
+    worker_metrics_port: int = Field(0, description="port of a worker's Prometheus metrics; 0: none")
     orphan_age_s: float = Field(86400.0, description="a blob without a row is swept when older than this")
 
     def staging(self) -> Path:

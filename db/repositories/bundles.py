@@ -15,6 +15,9 @@ from db.repositories.access import Action, Caller, RowNotFound
 from db.schema.files import bundle, bundle_member, raw_file
 
 MAX_PATH_CHARACTERS = 1024
+MAX_PATH_BYTES = 2048
+MAX_PART_BYTES = 255
+"""What file systems take as the name of a file or folder, in UTF-8."""
 
 
 class InvalidPath(ValueError):  # noqa: N818
@@ -53,6 +56,10 @@ def normalise_path(path: str) -> str:
         raise InvalidPath(f"{text!r} is absolute")
     if any(part in {"", ".", ".."} for part in parts):
         raise InvalidPath(f"{text!r} has an empty, '.' or '..' part")
+    if any(len(part.encode("utf-8")) > MAX_PART_BYTES for part in parts) or len(text.encode("utf-8")) > MAX_PATH_BYTES:
+        raise InvalidPath(
+            f"a name in {text[:80]!r} has more than {MAX_PART_BYTES} bytes, or the path more than {MAX_PATH_BYTES}"
+        )
     return text
 
 

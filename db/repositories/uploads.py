@@ -1,7 +1,7 @@
 """Uploads on their way, and the originals they become."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -153,6 +153,12 @@ def list_expired(connection: Connection, limit: int = 1000) -> list[uuid.UUID]:
     """Return unfinished uploads that have expired, oldest first."""
     query = select(upload.c.id).where(upload.c.completed_at.is_(None), upload.c.expires_at <= func.now())
     return list(connection.execute(query.order_by(upload.c.expires_at).limit(limit)).scalars())
+
+
+def list_unfinished(connection: Connection, upload_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Return those of ``upload_ids`` that are uploads still on their way."""
+    query = select(upload.c.id).where(upload.c.id.in_(upload_ids), upload.c.completed_at.is_(None))
+    return set(connection.execute(query).scalars())
 
 
 _KNOWN = select(raw_file.c.id, raw_file.c.program_id, raw_file.c.state, raw_file.c.size_bytes, raw_file.c.sha256)

@@ -31,6 +31,7 @@ from services.api.routers import (
 )
 from services.api.state import ApiState
 from services.api.uploads.digests import RunningDigests
+from services.api.uploads.leftovers import sweep_leftovers
 from services.api.uploads.reception import sweep_expired
 from services.api.uploads.staging import Staging
 from services.settings import Settings, get_settings
@@ -119,8 +120,9 @@ async def _sweep_forever(state: ApiState) -> None:
     while True:
         try:
             dropped = await anyio.to_thread.run_sync(sweep_expired, state, limiter=state.file_threads)
-            if dropped:
-                log.info("uploads_expired", count=dropped)
+            left = await anyio.to_thread.run_sync(sweep_leftovers, state, limiter=state.file_threads)
+            if dropped or left:
+                log.info("uploads_swept", expired=dropped, left_over=left)
         except Exception:
             log.exception("sweep_failed")
         await asyncio.sleep(_SWEEP_INTERVAL_S)

@@ -12,14 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import structlog
 from fastapi import Depends, Request
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from db.repositories import access, audit
 from db.repositories.access import Action, ActionDenied, Caller
 from db.unit_of_work import UnitOfWork, begin
 from services.api.state import ApiState
 from services.problems import Problem
+
+log = structlog.get_logger(__name__)
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="faultlight"'}
 
@@ -83,8 +87,12 @@ class RequestContext:
         return key.strip()
 
     def _record_use(self, key_id: uuid.UUID) -> None:
-        with begin(self.state.engine) as unit:
-            access.record_use(unit.connection, key_id)
+        """Write the key's last use; the request itself is committed, so a failure here must not deny it."""
+        try:
+            with begin(self.state.engine) as unit:
+                access.record_use(unit.connection, key_id)
+        except SQLAlchemyError as error:
+            log.warning("last_use_not_recorded", error=type(error).__name__)
 
 
 @dataclass(frozen=True)

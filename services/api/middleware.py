@@ -43,6 +43,12 @@ def body_limit(path: str) -> int | None:
     return 16 * MEBIBYTE if path == f"{API}/bundles" else MEBIBYTE
 
 
+def _announced_length(headers: Headers) -> int:
+    """Return the body's length as the client tells it; 0 when it tells nothing that counts."""
+    text = headers.get("content-length", "")
+    return int(text) if re.fullmatch(r"[0-9]{1,32}", text) else 0
+
+
 class BodyTooLarge(HTTPException):
     """The body has more bytes than its route takes (an HTTPException passes through FastAPI's body parsing)."""
 
@@ -80,7 +86,6 @@ class _FramedRequest:
         self._request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else str(uuid7())
         self._path: str = scope["path"]
         self._limit = body_limit(self._path)
-        self._content_length = headers.get("content-length", "")
         self._body_bytes = 0
         self._status = 0
         override = headers.get("x-http-method-override", "").upper()
@@ -94,7 +99,8 @@ class _FramedRequest:
         structlog.contextvars.bind_contextvars(request_id=self._request_id)
         started = time.perf_counter()
         try:
-            if self._limit is not None and self._content_length.isdigit() and int(self._content_length) > self._limit:
+            announced = _announced_length(Headers(scope=self._scope))
+            if self._limit is not None and announced > self._limit:
                 raise BodyTooLarge(self._limit)
             await self._app(self._scope, self._limited_receive, self._framed_send)
         except BodyTooLarge as error:

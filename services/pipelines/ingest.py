@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,15 @@ def _sandbox(limits: SandboxLimits) -> Sandbox:
     return Sandbox(limits)
 
 
-def open_reader(settings: Settings) -> Reader:
+def open_reader(settings: Settings) -> Callable[..., PackedReading]:
     """Return ``read(path, name, workdir)`` in the sandbox, with the configured limits."""
     return _sandbox(SandboxLimits(settings.read_timeout_s, settings.read_memory_bytes, settings.read_output_bytes)).read
 
 
 def run(context: JobContext) -> Completion:
     """Handle a job of the kind ``ingest``."""
-    return read_subject(context, open_reader(context.settings))
+    read = partial(open_reader(context.settings), watch=context.raise_if_stopped)
+    return read_subject(context, read)
 
 
 def read_subject(context: JobContext, read: Reader) -> Completion:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from services.scheduler.reconciler import export_gauges, reconcile_once
 from services.scheduler.rereading import request_rereading
-from services.scheduler.sweep import sweep_blobs, sweep_scratch
+from services.scheduler.sweep import sweep_blobs
 from services.settings import Settings
 from services.stores import broker_url, open_blobs, open_engine
 from services.telemetry import configure_logging, give_sign_of_life
@@ -59,7 +59,6 @@ def make_duties(settings: Settings, engine: Engine, doorbell: Doorbell) -> list[
         Duty("gauges", settings.reconcile_interval_s, lambda: export_gauges(engine)),
         Duty("reread", settings.reread_interval_s, reread),
         Duty("sweep-blobs", SWEEP_INTERVAL_S, lambda: sweep_blobs(engine, blobs, settings.orphan_age_s)),
-        Duty("sweep-scratch", SWEEP_INTERVAL_S, lambda: sweep_scratch(settings.scratch(), settings.orphan_age_s)),
     ]
 
 

@@ -1,11 +1,8 @@
-"""Sweeping what crashes leave behind: objects without a row, and workers' scratch folders."""
+"""Sweeping what crashes leave behind in the blob store: objects without a row."""
 
-import shutil
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
 
 import structlog
 from sqlalchemy import Engine
@@ -51,27 +48,3 @@ def _remove(blobs: BlobStore, key: str, before: datetime) -> int:
         return 0
     blobs.delete(key)
     return 1
-
-
-def sweep_scratch(scratch: Path, age_s: float) -> int:
-    """Remove folders in the workers' scratch space that nothing has changed for ``age_s`` seconds; return how many."""
-    removed = 0
-    if not scratch.is_dir():
-        return removed
-    for folder in scratch.iterdir():
-        if folder.is_dir() and not folder.is_symlink() and time.time() - _last_change(folder) > age_s:
-            shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
-    if removed:
-        log.info("scratch_swept", folders=removed)
-    return removed
-
-
-def _last_change(folder: Path) -> float:
-    latest = 0.0
-    for path in (folder, *folder.rglob("*")):
-        try:
-            latest = max(latest, path.lstat().st_mtime)
-        except FileNotFoundError:
-            latest = time.time()  # somebody is at work here
-    return latest

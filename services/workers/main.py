@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import structlog
 from celery import Celery
 from celery.signals import worker_shutting_down
+from prometheus_client import start_http_server
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.repositories.jobs import DueJob
@@ -19,17 +21,24 @@ from services.telemetry import configure_logging
 from services.workers.celery_app import RUN_JOB, make_app, queue_name
 from services.workers.doorbell import Doorbell
 from services.workers.runner import JobRunner
+from services.workers.scratch import sweep_scratch
 
 log = structlog.get_logger(__name__)
 
 POLL_INTERVAL_S = 2.0
+SWEEP_INTERVAL_S = 3600.0
 
 
 class RowPoll:
-    """Looks for waiting rows now and then, so that a lost broker, or a consumer that hangs, costs seconds only."""
+    """Looks for waiting rows now and then, so that a lost broker, or a consumer that hangs, costs seconds only.
 
-    def __init__(self, runner: JobRunner) -> None:
+    It also sweeps the scratch folder, which may be on a disk that only workers see.
+    """
+
+    def __init__(self, runner: JobRunner, settings: Settings) -> None:
         self._runner = runner
+        self._settings = settings
+        self._sweep_due = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="row-poll", daemon=True)
 
@@ -44,7 +53,17 @@ class RowPoll:
 
     def _run(self) -> None:
         while not self._stop.wait(POLL_INTERVAL_S):
+            self._sweep()
             run_waiting_jobs(self._runner)
+
+    def _sweep(self) -> None:
+        if time.monotonic() < self._sweep_due:
+            return
+        self._sweep_due = time.monotonic() + SWEEP_INTERVAL_S
+        try:
+            sweep_scratch(self._settings.scratch(), self._settings.orphan_age_s)
+        except OSError as error:
+            log.warning("scratch_not_swept", reason=str(error))
 
 
 def run_waiting_jobs(runner: JobRunner) -> None:
@@ -69,7 +88,7 @@ def run_worker(settings: Settings, queues: Sequence[str], name: str) -> None:
         doorbell.ring(due.job_id, due.queue, due.priority)
 
     runner = JobRunner(settings, engine, open_blobs(settings), identity, queues, announce)
-    poll = RowPoll(runner)
+    poll = RowPoll(runner, settings)
     app = make_app(url)
     _register_task(app, runner)
 
@@ -78,6 +97,7 @@ def run_worker(settings: Settings, queues: Sequence[str], name: str) -> None:
 
     worker_shutting_down.connect(begin_to_stop, weak=False)
     _stop_runner_on_signals(runner)
+    _serve_metrics(settings)
     log.info("worker_started", worker=identity, queues=list(queues))
     poll.start()
     try:
@@ -88,6 +108,16 @@ def run_worker(settings: Settings, queues: Sequence[str], name: str) -> None:
         runner.close()
         engine.dispose()
         log.info("worker_stopped", worker=identity)
+
+
+def _serve_metrics(settings: Settings) -> None:
+    """Answer Prometheus, when a port is set; a port that is taken costs the metrics, not the worker."""
+    if not settings.worker_metrics_port:
+        return
+    try:
+        start_http_server(settings.worker_metrics_port)
+    except OSError as error:
+        log.warning("metrics_not_served", port=settings.worker_metrics_port, reason=str(error))
 
 
 def _register_task(app: Celery, runner: JobRunner) -> None:

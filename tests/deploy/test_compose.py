@@ -168,7 +168,7 @@ def test_every_writable_path_of_the_containers_is_a_volume_or_temporary(compose:
     services = compose["services"]
     for name, folder in (
         ("api", "staging"),
-        ("scheduler", "staging"),
+        ("scheduler", "scratch"),
         ("cpu-worker", "scratch"),
         ("gpu-worker", "scratch"),
     ):

@@ -18,7 +18,7 @@ from db.schema.work import job
 from services.scheduler.main import Duty, make_duties
 from services.scheduler.reconciler import export_gauges, reconcile_once
 from services.scheduler.rereading import REREAD_PRIORITY, request_rereading
-from services.scheduler.sweep import sweep_blobs, sweep_scratch
+from services.scheduler.sweep import sweep_blobs
 from services.settings import Settings
 from services.telemetry import queue_jobs
 from services.workers.doorbell import Doorbell
@@ -132,19 +132,6 @@ def test_the_digest_is_where_uploads_keep_it() -> None:
     from db.repositories import uploads
 
     assert uploads._DIGEST == COMPUTED_DIGEST
-
-
-def test_stale_scratch_folders_are_swept(tmp_path: Path) -> None:
-    for name in ("ingest-old", "ingest-busy"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "samples.bin").write_bytes(b"x")
-    past = time.time() - 2 * HOUR_S
-    os.utime(tmp_path / "ingest-old" / "samples.bin", (past, past))
-    for name in ("ingest-old", "ingest-busy"):
-        os.utime(tmp_path / name, (past, past))
-    assert sweep_scratch(tmp_path, HOUR_S) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["ingest-busy"]
-    assert sweep_scratch(tmp_path / "nowhere", HOUR_S) == 0
 
 
 def close(engine: Engine, payload: dict[str, str], reading: Reading) -> None:
