@@ -15,6 +15,7 @@ from instruments.records import (
     PatternSet,
     Placement,
     ProbingSession,
+    Raster,
     Record,
     Table,
     Waveform,
@@ -29,6 +30,7 @@ KINDS: dict[type[Any], str] = {
     Placement: "placement",
     ProbingSession: "probing_session",
     Table: "table",
+    Raster: "raster",
 }
 
 
@@ -38,13 +40,17 @@ def kind_of(record: Record) -> str:
 
 
 def encode_document(record: Record) -> bytes:
-    """Return a record (not a waveform) as a JSON document; a session without the records of its files.
+    """Return a record without samples as a JSON document, a table as Parquet; a session without its files' records.
 
     Raises:
-        TypeError: a waveform, whose samples are packed instead.
+        TypeError: a waveform or a raster, whose samples are packed instead.
     """
-    if isinstance(record, Waveform):
-        raise TypeError("a waveform has no document; its samples are packed")
+    if isinstance(record, Waveform | Raster):
+        raise TypeError(f"a {kind_of(record)} has no document; its samples are packed")
+    if isinstance(record, Table):
+        from instruments.table_codec import encode_table  # noqa: PLC0415 - most readings have no table: no pyarrow
+
+        return encode_table(record, plain(record.vendor_metadata))
     common = {"name": record.name, "vendor_metadata": record.vendor_metadata, "warnings": list(record.warnings)}
     body = _BODIES[type(record)](record)
     return json.dumps(common | body, ensure_ascii=False, default=plain).encode("utf-8")
@@ -92,11 +98,6 @@ def _session_body(record: ProbingSession) -> dict[str, Any]:
     return {"role": record.role, "document": record.document}
 
 
-def _table_body(record: Table) -> dict[str, Any]:
-    columns = {name: [values.dtype.str, values.tolist()] for name, values in record.columns.items()}
-    return {"columns": columns, "units": dict(record.units)}
-
-
 _BODIES: dict[type[Any], Callable[[Any], dict[str, Any]]] = {
     DigitalTrace: _trace_body,
     Netlist: _netlist_body,
@@ -104,7 +105,6 @@ _BODIES: dict[type[Any], Callable[[Any], dict[str, Any]]] = {
     FailLog: _fail_body,
     Placement: _placement_body,
     ProbingSession: _session_body,
-    Table: _table_body,
 }
 
 
@@ -114,6 +114,10 @@ def decode_document(kind: str, data: bytes) -> Record:
     Raises:
         KeyError: there is no document of this kind.
     """
+    if kind == KINDS[Table]:
+        from instruments.table_codec import decode_table  # noqa: PLC0415
+
+        return decode_table(data)
     document = json.loads(data)
     common = {
         "name": document["name"],
@@ -179,11 +183,6 @@ def _decode_session(document: Mapping[str, Any], common: Mapping[str, Any]) -> R
     )
 
 
-def _decode_table(document: Mapping[str, Any], common: Mapping[str, Any]) -> Record:
-    columns = {name: np.asarray(values, np.dtype(dtype)) for name, (dtype, values) in document["columns"].items()}
-    return Table(columns=columns, units=document["units"], **common)
-
-
 _DECODERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Record]] = {
     "digital_trace": _decode_trace,
     "netlist": _decode_netlist,
@@ -191,7 +190,6 @@ _DECODERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Record]] =
     "fail_log": _decode_fails,
     "placement": _decode_placement,
     "probing_session": _decode_session,
-    "table": _decode_table,
 }
 
 
@@ -218,9 +216,37 @@ def describe(record: Record) -> dict[str, Any]:
         waveforms = sum(len(items) for items in record.waveforms.values())
         return {"count": waveforms, "unit": "waveforms", "meta": {"role": record.role, "document": record.document}}
     if isinstance(record, Table):
-        rows = len(next(iter(record.columns.values()))) if record.columns else 0
-        return {"count": rows, "unit": "rows", "meta": {"columns": dict(record.units)}}
+        return {
+            "kind": record.kind,
+            "count": record.row_count,
+            "unit": "rows",
+            "meta": {"columns": dict(record.units)},
+        }
+    if isinstance(record, Raster):
+        return _describe_raster(record)
     raise TypeError(f"{type(record).__name__} is summarized by its samples")
+
+
+def _describe_raster(record: Raster) -> dict[str, Any]:
+    meta = {
+        "rows": record.rows,
+        "columns": record.columns,
+        "bands": {band.name: band.unit for band in record.bands},
+        "dtype": record.samples.dtype.str,
+        "pitch_x_m": record.pitch_x_m,
+        "pitch_y_m": record.pitch_y_m,
+        "frequency_hz": record.frequency_hz,
+        "affine_um": record.affine_um,
+    }
+    units = sorted({band.unit for band in record.bands})
+    return {
+        "kind": record.kind,
+        "count": record.rows * record.columns,
+        "unit": "pixels",
+        "min": record.minimum if len(units) == 1 else None,
+        "max": record.maximum if len(units) == 1 else None,
+        "meta": meta,
+    }
 
 
 def _describe_trace(record: DigitalTrace) -> dict[str, Any]:

@@ -7,7 +7,7 @@ Nothing here executes what it reads: the reading process may have been taken ove
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +15,18 @@ import numpy as np
 
 from instruments.documents import describe, encode_document, kind_of, plain
 from instruments.errors import CountMismatch
-from instruments.records import ProbingSession, ReadResult, Record, Samples, Segment, Waveform, finite_range
+from instruments.records import (
+    Band,
+    ProbingSession,
+    Raster,
+    ReadResult,
+    Record,
+    Samples,
+    Segment,
+    Table,
+    Waveform,
+    finite_range,
+)
 
 MANIFEST = "manifest.json"
 SAMPLES = "samples.bin"
@@ -94,11 +105,9 @@ class _Sink:
 
     file: BinaryIO
     offset: int = 0
-    digest: Any = field(default_factory=hashlib.sha256)
 
     def write(self, data: bytes | memoryview) -> None:
         self.file.write(data)
-        self.digest.update(data)
         self.offset += len(data)
 
 
@@ -162,6 +171,8 @@ def _pack_one(record: Record, member_path: str, sink: _Sink) -> PackedRecord:
         return PackedRecord(
             kind, record.name, member_path, 0, summary, _waveform_fields(record), _segments(record, sink)
         )
+    if isinstance(record, Raster):
+        return PackedRecord(kind, record.name, member_path, 0, summary, raster_fields(record), (_grid(record, sink),))
     data = encode_document(record)
     start = sink.offset
     sink.write(data)
@@ -169,6 +180,8 @@ def _pack_one(record: Record, member_path: str, sink: _Sink) -> PackedRecord:
     fields: dict[str, Any] = {"warnings": list(record.warnings), "vendor_metadata": plain(record.vendor_metadata)}
     if isinstance(record, ProbingSession):
         fields |= {"document": plain(record.document), "role": record.role}
+    if isinstance(record, Table):
+        fields |= {"kind": record.kind}
     return PackedRecord(kind, record.name, member_path, 0, summary, fields, (part,))
 
 
@@ -186,6 +199,72 @@ def _waveform_fields(waveform: Waveform) -> dict[str, Any]:
         "warnings": list(waveform.warnings),
         "vendor_metadata": plain(waveform.vendor_metadata),
     }
+
+
+def raster_fields(raster: Raster) -> dict[str, Any]:
+    """Return what a raster is without its samples, as :func:`unpack_raster` takes it."""
+    return {
+        "kind": raster.kind,
+        "rows": raster.rows,
+        "columns": raster.columns,
+        "bands": [[band.name, band.unit] for band in raster.bands],
+        "pitch_x_m": raster.pitch_x_m,
+        "pitch_y_m": raster.pitch_y_m,
+        "frequency_hz": raster.frequency_hz,
+        "affine_um": [list(row) for row in raster.affine_um] if raster.affine_um is not None else None,
+        "gain": raster.gain,
+        "offset": raster.offset,
+        "dtype": raster.samples.dtype.str.replace("|", "<"),
+        "minimum": raster.minimum,
+        "maximum": raster.maximum,
+        "warnings": list(raster.warnings),
+        "vendor_metadata": plain(raster.vendor_metadata),
+    }
+
+
+def _grid(raster: Raster, sink: _Sink) -> PackedPart:
+    """Write the samples of all bands as one part.
+
+    Raises:
+        CountMismatch: they are not as many as bands, rows and columns say.
+    """
+    start, count = sink.offset, 0
+    digest = hashlib.sha256()
+    for block in raster.samples.blocks():
+        data = np.ascontiguousarray(block, raster.samples.dtype).data.cast("B")
+        sink.write(data)
+        digest.update(data)
+        count += block.size
+    expected = len(raster.bands) * raster.rows * raster.columns
+    if not count == raster.samples.count == expected:
+        message = f"the samples of {raster.name} are not what its size says"
+        raise CountMismatch(message, expected=expected, found=count)
+    return PackedPart(
+        segment_index=0,
+        byte_offset=start,
+        byte_length=sink.offset - start,
+        sha256=digest.hexdigest(),
+        count=count,
+        dtype=raster.samples.dtype.str.replace("|", "<"),
+        minimum=raster.minimum,
+        maximum=raster.maximum,
+    )
+
+
+def unpack_raster(name: str, fields: Mapping[str, Any], data: bytes) -> Raster:
+    """Return the raster that was packed as ``data`` with ``fields`` (see :func:`raster_fields`)."""
+    values = dict(fields)
+    dtype = np.dtype(values.pop("dtype"))
+    affine = values.pop("affine_um")
+    known = affine is not None
+    return Raster(
+        name=name,
+        samples=Samples.of(np.frombuffer(data, dtype)),
+        bands=tuple(Band(*pair) for pair in values.pop("bands")),
+        affine_um=(tuple(affine[0]), tuple(affine[1])) if known else None,
+        warnings=tuple(values.pop("warnings")),
+        **values,
+    )
 
 
 def _segments(waveform: Waveform, sink: _Sink) -> tuple[PackedPart, ...]:
@@ -297,4 +376,5 @@ def summarize(record: Record) -> dict[str, Any]:
     else:
         values = {"t0_s": None, "dt_s": None, "min": None, "max": None, "segments": 1} | describe(record)
         values["meta"] = values["meta"] | {"vendor": plain(record.vendor_metadata)}
-    return {"kind": kind, "name": record.name, **plain(values)}
+    summary: dict[str, Any] = {"kind": kind, "name": record.name} | plain(values)
+    return summary

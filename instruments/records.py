@@ -210,16 +210,72 @@ class ProbingSession:
 
 @dataclass(frozen=True)
 class Table:
-    """Named columns of equal length; ``units`` has one entry per column, ``""`` for dimensionless or text."""
+    """Named columns of equal length; ``units`` has one entry per column, ``""`` for dimensionless or text.
+
+    A column is float64 (missing: NaN), int64 or bool (never missing), or text of dtype ``StringDType`` (missing:
+    ``""``). ``kind`` says what a row is, for example ``mask_defect``; :class:`instruments.vocabulary.Vocabulary`
+    makes the tables of a kind, with the columns and units that every file of that kind gets.
+    """
 
     name: str
     columns: Mapping[str, NDArray[Any]]
     units: Mapping[str, str]
+    kind: str = "table"
     vendor_metadata: VendorMetadata = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @property
+    def row_count(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.columns.values()))) if self.columns else 0
 
-Record = Waveform | DigitalTrace | Netlist | PatternSet | FailLog | Placement | ProbingSession | Table
+
+@dataclass(frozen=True)
+class Band:
+    """One layer of a raster: what it is (``amplitude``, ``phase``, ``real``, ``imaginary``, ``grey``) in ``unit``."""
+
+    name: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Raster:
+    """Values on a regular grid, an image or a map of a signal: ``value = gain * sample + offset`` in the band's unit.
+
+    Attributes:
+        samples: all bands one after another, each row by row from the top.
+        rows, columns: of one band.
+        kind: ``"image"`` or ``"signal_map"`` (LVI, EOFM, reflectance).
+        pitch_x_m, pitch_y_m: distance of neighbouring pixels on the sample in metres; ``None`` if unknown.
+        frequency_hz: of the lock-in or spectrum analyser; ``None`` when there is none.
+        affine_um: rows of the 2x3 matrix from (column, row, 1) to layout coordinates in micrometres, if known.
+        minimum, maximum: of the finite values over all bands, ``None`` when there are none.
+    """
+
+    name: str
+    samples: Samples
+    rows: int
+    columns: int
+    bands: tuple[Band, ...]
+    kind: str
+    minimum: float | None
+    maximum: float | None
+    pitch_x_m: float | None = None
+    pitch_y_m: float | None = None
+    frequency_hz: float | None = None
+    affine_um: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
+    gain: float = 1.0
+    offset: float = 0.0
+    vendor_metadata: VendorMetadata = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def values(self) -> NDArray[np.float64]:
+        """Return all values as float64 of shape ``(bands, rows, columns)``."""
+        flat = self.samples.array().astype(np.float64) * self.gain + self.offset
+        return flat.reshape(len(self.bands), self.rows, self.columns)
+
+
+Record = Waveform | DigitalTrace | Netlist | PatternSet | FailLog | Placement | ProbingSession | Table | Raster
 
 
 @dataclass(frozen=True)
