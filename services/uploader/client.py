@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import httpx
 
-from services.uploader.content import Content
-from services.uploader.errors import ServiceUnreachable, show
+from services.uploader.errors import Blocked, Refused, ServiceUnreachable
 from services.uploader.exchange import Exchange, Transient, read_object
-from services.uploader.folder import Ignoring, list_members
+from services.uploader.folder import Ignoring
 from services.uploader.observer import Observer
+from services.uploader.prepared import Member, Prepared, prepare_bundle, prepare_file
 from services.uploader.transfer import Announcement, Patience, Received, Timing, Transfer, Unfinished, UnfinishedHere
 
 BUNDLES = "/api/v1/bundles"
@@ -43,15 +43,6 @@ class Outcome:
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON tells it."""
         return dict(vars(self))
-
-
-@dataclass(frozen=True)
-class _Member:
-    """A file of a bundle, hashed."""
-
-    path: str
-    content: Content
-    sha256: str
 
 
 class UploadClient:
@@ -106,24 +97,25 @@ class UploadClient:
             Refused, Blocked: the service will not have it, or not with this key.
             ServiceUnreachable: the service did not answer as often as it was tried.
         """
-        content = Content(Path(path))
-        return self.send_file(content, self.hash(content), program)
+        return self.send(prepare_file(Path(path), self._observer.hashing), program)
 
-    def hash(self, content: Content) -> str:
-        """Return the sha256 of ``content``; raises as :meth:`upload_file`."""
-        name = show(content.path.name)
-        return content.digest(lambda done: self._observer.hashing(name, done, content.size))
+    def upload_bundle(self, folder: Path, program: str | None = None, ignoring: Ignoring | None = None) -> Outcome:
+        """Send the files of a folder as one bundle and return what it has become.
 
-    def send_file(self, content: Content, sha256: str, program: str | None = None) -> Outcome:
-        """Send a file that is hashed already; returns and raises as :meth:`upload_file`."""
-        pairs = {"filename": show(content.path.name)}
-        if program is not None:
-            pairs["program"] = program
-        received, sent_bytes = self._transfer(content, Announcement(sha256, pairs))
+        ``ignoring`` says which files do not belong to it. Raises as :meth:`upload_file`.
+        """
+        return self.send(prepare_bundle(Path(folder), ignoring or Ignoring(), self._observer.hashing), program)
+
+    def send(self, prepared: Prepared, program: str | None = None) -> Outcome:
+        """Send what is hashed already; returns and raises as :meth:`upload_file`."""
+        if prepared.is_bundle:
+            return self._send_bundle(prepared, program)
+        member = prepared.members[0]
+        received, sent_bytes = self._transfer(member, {"filename": member.path}, program)
         return Outcome(
-            name=pairs["filename"],
-            sha256=sha256,
-            size_bytes=content.size,
+            name=prepared.name,
+            sha256=prepared.sha256,
+            size_bytes=prepared.size_bytes,
             known=received.known,
             sent_bytes=sent_bytes,
             raw_file_id=received.raw_file_id,
@@ -131,34 +123,18 @@ class UploadClient:
             job_id=received.job_id,
         )
 
-    def upload_bundle(self, folder: Path, program: str | None = None, ignoring: Ignoring | None = None) -> Outcome:
-        """Send the files of a folder as one bundle and return what it has become.
-
-        ``ignoring`` says which files do not belong to it. Raises as :meth:`upload_file`.
-        """
-        folder = Path(folder)
-        contents = {path: Content(file) for path, file in list_members(folder, ignoring or Ignoring()).items()}
-        members = [_Member(show(path), content, self.hash(content)) for path, content in contents.items()]
-        declaration: dict[str, Any] = {
-            "name": show(folder.resolve().name)[:MAX_NAME_CHARACTERS] or "bundle",
-            "members": [{"path": m.path, "sha256": m.sha256, "size_bytes": m.content.size} for m in members],
-        }
-        if program is not None:
-            declaration["program"] = program
-        return self._send_bundle(declaration, {member.path: member for member in members}, program)
-
-    def _send_bundle(self, declaration: dict[str, Any], members: dict[str, _Member], program: str | None) -> Outcome:
-        name = str(declaration["name"])
+    def _send_bundle(self, prepared: Prepared, program: str | None) -> Outcome:
+        members = {member.path: member for member in prepared.members}
         sent_bytes = 0
         known = True
         for _ in range(MAX_ROUNDS):
-            bundle = self._patiently(name, lambda: self._declare(declaration))
+            bundle = self._patiently(prepared.name, lambda: self._declare(prepared, program))
             missing = [str(path) for path in bundle["missing"]]
             if not missing:
                 return Outcome(
-                    name=name,
+                    name=prepared.name,
                     sha256=str(bundle["content_sha256"]),
-                    size_bytes=sum(member.content.size for member in members.values()),
+                    size_bytes=prepared.size_bytes,
                     known=known,
                     sent_bytes=sent_bytes,
                     raw_file_id=None,
@@ -169,26 +145,46 @@ class UploadClient:
             for path in missing:
                 if path not in members:
                     raise ServiceUnreachable(f"the service asks for {path!r}, which was not declared")
-                sent_bytes += self._send_member(str(bundle["id"]), members[path], program)
+                name = path.rsplit("/", 1)[-1]
+                pairs = {"filename": name, "bundle": str(bundle["id"]), "path": path}
+                sent_bytes += self._transfer(members[path], pairs, program)[1]
         raise ServiceUnreachable(f"the service still misses {missing[0]!r} after {MAX_ROUNDS} rounds")
 
-    def _send_member(self, bundle_id: str, member: _Member, program: str | None) -> int:
-        pairs = {"filename": member.path.rsplit("/", 1)[-1], "bundle": bundle_id, "path": member.path}
+    def _declare(self, prepared: Prepared, program: str | None) -> dict[str, Any]:
+        """Declare the bundle, or ask how it stands when it is known."""
+        declaration: dict[str, Any] = {
+            "name": prepared.name[:MAX_NAME_CHARACTERS],
+            "members": [
+                {"path": each.path, "sha256": each.sha256, "size_bytes": each.content.size} for each in prepared.members
+            ],
+        }
         if program is not None:
-            pairs["program"] = program
-        return self._transfer(member.content, Announcement(member.sha256, pairs))[1]
-
-    def _declare(self, declaration: dict[str, Any]) -> dict[str, Any]:
-        document = read_object(self._exchange.ask("POST", BUNDLES, json=declaration), "id", "missing", "content_sha256")
+            declaration["program"] = program
+        answer = self._exchange.ask("POST", BUNDLES, json=declaration)
+        document = read_object(answer, "id", "missing", "content_sha256")
         if not isinstance(document["missing"], list):
             raise Transient("something that is not Faultlight answered")
         return dict(document)
 
-    def _transfer(self, content: Content, announcement: Announcement) -> tuple[Received, int]:
-        key = json.dumps([self._exchange.url, announcement.sha256, dict(sorted(announcement.pairs.items()))])
+    def _transfer(self, member: Member, pairs: dict[str, str], program: str | None) -> tuple[Received, int]:
+        if program is not None:
+            pairs = {**pairs, "program": program}
+        key = json.dumps([self._exchange.url, member.sha256, dict(sorted(pairs.items()))])
+        announcement = Announcement(member.sha256, pairs)
         unfinished = (self._unfinished, key)
-        transfer = Transfer(self._exchange, content, announcement, unfinished, self._timing, self._observer)
+        transfer = Transfer(self._exchange, member.content, announcement, unfinished, self._timing, self._observer)
         return transfer.run(), transfer.sent_bytes
+
+    def check_ready(self) -> None:
+        """Return when the service says that it can serve.
+
+        Raises:
+            ServiceUnreachable: it does not.
+        """
+        try:
+            read_object(self._exchange.ask("GET", "/readyz"), "status")
+        except (Transient, Blocked, Refused) as error:
+            raise ServiceUnreachable(str(error)) from error
 
     def _patiently(self, name: str, step: Callable[[], T]) -> T:
         patience = Patience(self._timing, self._observer, name)

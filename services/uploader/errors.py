@@ -15,9 +15,16 @@ class UploadFailed(Exception):  # noqa: N818
 
 
 class ServiceUnreachable(UploadFailed):
-    """The service did not answer, or not like Faultlight, as often as it was tried."""
+    """The service did not answer, or not like Faultlight, as often as it was tried.
+
+    ``retry_after_s`` is how long the service asked to wait, if it did.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class _Answered(UploadFailed):

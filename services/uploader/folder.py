@@ -97,19 +97,31 @@ def list_members(folder: Path, ignoring: Ignoring) -> dict[str, Path]:
     return members
 
 
-def list_missing(folder: Path) -> list[str]:
-    """Return the files that ``session.json`` names and that are not there.
+def check_session(folder: Path, ignoring: Ignoring) -> None:
+    """Check that a probing session has every file that it names; a folder without ``session.json`` has.
 
-    A document that cannot be understood names nothing: it is sent, and the service tells what is wrong with it.
+    Raises:
+        BadInput: files are missing, or a pattern says to ignore them.
     """
+    document = _read_session(folder)
+    named = sorted(set(_named_files(document)))
+    missing = [name for name in named if not _is_there(folder, name)]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise BadInput(folder, f"{SESSION_FILE} names files that are not there: {', '.join(missing[:3])}{more}")
+    ignored = [name for name in named if any(ignoring(part) for part in PurePosixPath(name).parts if part != "..")]
+    if ignored:
+        raise BadInput(folder, f"{SESSION_FILE} names {ignored[0]}, which a pattern says to ignore")
+
+
+def _read_session(folder: Path) -> dict[str, object]:
+    """A document that cannot be understood names nothing: it is sent, and the service tells what is wrong with it."""
     try:
         with (folder / SESSION_FILE).open("rb") as file:
             document = json.loads(file.read(SESSION_BYTES).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
-        return []
-    if not isinstance(document, dict):
-        return []
-    return sorted({name for name in _named_files(document) if not _is_there(folder, name)})
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _named_files(document: dict[str, object]) -> Iterator[str]:

@@ -86,7 +86,8 @@ class Patience:
         """
         self._failures += 1
         if self._failures >= self._timing.tries:
-            raise ServiceUnreachable(f"{failure} (tried {self._failures} times)") from failure
+            tries = "once" if self._failures == 1 else f"{self._failures} times"
+            raise ServiceUnreachable(f"{failure} (tried {tries})", failure.retry_after_s) from failure
         wait_s = self._timing.backoff.wait_s(self._failures, failure.retry_after_s)
         self._observer.waiting(self._name, wait_s, str(failure))
         self._timing.sleep(wait_s)
@@ -280,10 +281,13 @@ class Transfer:
 
     def _check_content(self) -> None:
         """Tell a file that changed under an unchanged modification time from bytes that were damaged on the way."""
-        found = self._content.digest()
-        if found != self._announcement.sha256:
+        try:
+            found = self._content.digest()
+            if found != self._announcement.sha256:
+                raise FileChanged(self._content.path, f"sha256 {self._announcement.sha256}", f"sha256 {found}")
+        except FileChanged:
             self._terminate()
-            raise FileChanged(self._content.path, f"sha256 {self._announcement.sha256}", f"sha256 {found}")
+            raise
 
     def _terminate(self) -> None:
         """Drop what has arrived, so that it does not count against the quota; when that fails it expires."""
