@@ -11,12 +11,14 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from db.bulk import copy_rows
 from db.identifiers import uuid7
 from db.schema.data import (
+    data_table,
     digital_trace,
     fail_log,
     netlist,
     pattern_set,
     placement,
     probing_session,
+    raster,
     waveform,
 )
 from db.schema.files import blob, bundle, bundle_member, ingest_event, raw_file
@@ -29,6 +31,8 @@ DOCUMENT_TABLES: Mapping[str, Table] = {
     "pattern_set": pattern_set,
     "fail_log": fail_log,
     "placement": placement,
+    "table": data_table,
+    "raster": raster,
 }
 RECORD_TABLES = (waveform, *DOCUMENT_TABLES.values())
 

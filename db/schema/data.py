@@ -98,10 +98,8 @@ waveform = Table(
     Index("ix_waveform_program_id_id", "program_id", "id"),
 )
 
-DOCUMENT_KINDS = ("digital_trace", "netlist", "pattern_set", "fail_log", "placement", "table")
 
-
-def _document_table(name: str, comment: str) -> Table:
+def _document_table(name: str, comment: str, *own: Column[Any] | CheckConstraint) -> Table:
     """Return a table of records that are one document each: a packed blob and a summary."""
     return Table(
         name,
@@ -110,6 +108,7 @@ def _document_table(name: str, comment: str) -> Table:
         *_blob_columns(),
         Column("member_path", Text, nullable=False, server_default=""),
         Column("summary", JSONB, nullable=False, comment="counts and ranges, as `faultlight read` prints them"),
+        *own,
         UniqueConstraint(
             "raw_file_id",
             "bundle_id",
@@ -128,3 +127,28 @@ netlist = _document_table("netlist", "A gate-level circuit.")
 pattern_set = _document_table("pattern_set", "Stimulus: one row of input bits per cycle.")
 fail_log = _document_table("fail_log", "The tester's failing bits.")
 placement = _document_table("placement", "Where each driver's drain lies, in micrometres.")
+data_table = _document_table(
+    "data_table",
+    "Columns with units in one Parquet file: mask defects, test results, repair steps, lifetimes, …",
+    Column("kind", Text, nullable=False, comment="what a row is: mask_defect, test_result, repair_step, …"),
+    Column("row_count", BigInteger, nullable=False),
+)
+Index("ix_data_table_program_id_kind_id", data_table.c.program_id, data_table.c.kind, data_table.c.id)
+raster = _document_table(
+    "raster",
+    "Values on a regular grid: images, LVI and EOFM maps; samples band by band, row by row.",
+    Column("kind", Text, nullable=False),
+    Column("row_count", Integer, nullable=False, comment="pixels from top to bottom"),
+    Column("column_count", Integer, nullable=False, comment="pixels from left to right"),
+    Column("bands", JSONB, nullable=False, comment="[[name, unit], …]"),
+    Column("dtype", Text, nullable=False, comment="numpy dtype string, little-endian"),
+    Column("gain", Double, nullable=False, comment="value = gain * sample + offset"),
+    Column("offset", Double, nullable=False),
+    Column("minimum", Double, comment="over all bands; NULL when no sample is finite"),
+    Column("maximum", Double),
+    Column("pitch_x_m", Double, comment="metres between pixels on the sample; NULL: unknown"),
+    Column("pitch_y_m", Double),
+    Column("frequency_hz", Double, comment="of the lock-in; NULL: none"),
+    Column("affine_um", JSONB, comment="2x3: (column, row, 1) to layout micrometres; NULL: unknown"),
+    CheckConstraint("kind IN ('image', 'signal_map')", name="kind"),
+)

@@ -1,7 +1,7 @@
 """Packed records as rows: which column takes what, for each kind of record."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from db.identifiers import uuid7
@@ -94,10 +94,34 @@ def _waveform_rows(
 
 def _document_row(record: PackedRecord, subject: Subject, blob_key: str) -> dict[str, Any]:
     part = record.parts[0]
-    return _common(record, subject, blob_key) | {
+    return {
+        **_common(record, subject, blob_key),
+        **(_OWN_COLUMNS[record.kind](record) if record.kind in _OWN_COLUMNS else {}),
         "id": uuid7(),
         "summary": storable(record.summary),
         "byte_offset": part.byte_offset,
         "byte_length": part.byte_length,
         "sha256": part.sha256,
     }
+
+
+def _table_columns(record: PackedRecord) -> dict[str, Any]:
+    return {"kind": storable(record.fields["kind"]), "row_count": record.parts[0].count}
+
+
+def _raster_columns(record: PackedRecord) -> dict[str, Any]:
+    fields = record.fields
+    same = ("kind", "dtype", "gain", "offset", "minimum", "maximum", "pitch_x_m", "pitch_y_m", "frequency_hz")
+    return {
+        **{name: fields[name] for name in same},
+        "row_count": fields["rows"],
+        "column_count": fields["columns"],
+        "bands": storable(fields["bands"]),
+        "affine_um": fields["affine_um"],
+    }
+
+
+_OWN_COLUMNS: dict[str, Callable[[PackedRecord], dict[str, Any]]] = {
+    "table": _table_columns,
+    "raster": _raster_columns,
+}

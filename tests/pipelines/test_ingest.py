@@ -7,14 +7,16 @@ import pytest
 from sqlalchemy import select
 
 from db.repositories import jobs
+from db.repositories.ingest import DOCUMENT_TABLES
 from db.repositories.jobs import LeaseLost
-from db.schema.data import netlist, probing_session, waveform
+from db.schema.data import data_table, netlist, probing_session, raster, waveform
 from db.schema.files import blob, bundle, ingest_event, raw_file
 from db.schema.parts import lot, product, unit, wafer
 from db.schema.people import audit_event
 from db.schema.work import job
+from instruments.documents import decode_document
 from instruments.errors import ReaderCrashed, UnknownFormat
-from instruments.records import Table
+from instruments.records import Band, Raster, Samples, Table
 from services.pipelines.context import JobRefused
 from services.pipelines.ingest import read_subject, run
 from tests.pipelines.bench import Bench, make_session, make_waveform, reader, refusing
@@ -66,7 +68,27 @@ def test_a_crashed_reader_quarantines_with_its_own_word(bench: Bench, program_id
     assert [item["reason"] for item in file.quarantine_reasons] == ["bomb: the reader was ended by SIGSEGV"]
 
 
-def test_records_without_a_table_are_refused(bench: Bench, program_id: uuid.UUID) -> None:
+def test_tables_and_rasters_are_stored(bench: Bench, program_id: uuid.UUID) -> None:
+    file_id = store_original(bench.engine, bench.blobs, program_id, "k", b"k")
+    table = Table("defects", {"x_um": np.array([1.0, np.nan])}, {"x_um": "um"}, "mask_defect")
+    grid = Raster("lvi", Samples.of(np.arange(6, dtype="<i2")), 2, 3, (Band("amplitude", "V"),), "signal_map", 0.0, 5.0)
+    bench.ingest(add_ingest(bench.engine, program_id, {"raw_file_id": str(file_id)}), reader(table, grid))
+    (stored,) = bench.rows(data_table)
+    assert (stored.kind, stored.row_count, stored.summary["meta"]["columns"]) == ("mask_defect", 2, {"x_um": "um"})
+    data = bench.blobs.read_range(stored.blob_key, stored.byte_offset, stored.byte_length)
+    again = decode_document("table", data)
+    assert isinstance(again, Table)
+    np.testing.assert_array_equal(again.columns["x_um"], table.columns["x_um"])
+    (image,) = bench.rows(raster)
+    assert (image.kind, image.row_count, image.column_count, image.bands) == ("signal_map", 2, 3, [["amplitude", "V"]])
+    assert (image.pitch_x_m, image.affine_um, image.maximum) == (None, None, 5.0)
+    assert image.byte_length == 12
+
+
+def test_records_without_a_table_are_refused(
+    bench: Bench, program_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(DOCUMENT_TABLES, "table")  # type: ignore[attr-defined]
     file_id = store_original(bench.engine, bench.blobs, program_id, "t", b"t")
     job_id = add_ingest(bench.engine, program_id, {"raw_file_id": str(file_id)})
     bench.ingest(job_id, reader(Table("t", {"a": np.array([1.0])}, {"a": "V"})))
