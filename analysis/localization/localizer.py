@@ -15,7 +15,14 @@ from analysis.circuits.logic_simulation import (
     unpack_patterns,
 )
 from analysis.circuits.netlist import Circuit
-from analysis.localization.evidence import FailCounts, WaveformEvidence, count_fails, weigh_waveform
+from analysis.localization.evidence import (
+    FAIL_COLUMNS,
+    FailCounts,
+    SpotPrediction,
+    WaveformEvidence,
+    count_fails,
+    weigh_waveform,
+)
 from analysis.localization.mixture import Spot, estimate_mixture, neighbours_of
 from analysis.localization.next_probe import MOST_HYPOTHESES, Hypotheses, rank_probes
 from analysis.localization.posterior import (
@@ -28,6 +35,7 @@ from analysis.localization.posterior import (
 from analysis.results import LOCATED_ABOVE, Candidate, Localization, NextProbe, WaveformVerdict
 from analysis.waveforms.alignment import estimate_skew
 from analysis.waveforms.comparison import (
+    Expectations,
     Observation,
     RatioPrior,
     broad_prior,
@@ -84,14 +92,32 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class _Spotted:
+    """A waveform's observation and the nets under its spot: the probed one first, then neighbours with their spreads."""
+
+    observation: Observation
+    nets: list[int]
+    spreads: NDArray[np.float64]
+
+    def expected(self, values: NDArray[np.float64]) -> Expectations:
+        """Return what these nets do when all nets do as in ``values`` (float64, shape ``(nets, cycles)``)."""
+        return Expectations(values[None, self.nets[0]], values[None, self.nets[1:]], self.spreads)
+
+
+@dataclass(frozen=True)
 class _Simulated:
-    """The fault list with what it predicts: fail counts, the probed nets' values, a hash of everything observable."""
+    """The fault list with what it predicts: fail counts, watched nets' values, a hash of everything observable."""
 
     faults: list[Fault]
     good: NDArray[np.uint8]
     fails: FailCounts | None
-    probed: dict[int, Words]
+    watched: dict[int, Words]
     signatures: NDArray[np.int64]
+
+    def under(self, spotted: _Spotted) -> SpotPrediction:
+        """Return what the nets under a spot do."""
+        faulty = np.stack([self.watched[net] for net in spotted.nets], axis=1)
+        return SpotPrediction(self.good[spotted.nets], faulty, spotted.spreads)
 
 
 def _no_progress(_fraction: float, _message: str) -> None:
@@ -107,22 +133,18 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
         WaveformError: a waveform cannot be compared (too short, too coarse, not finite, without any noise).
     """
     progress(0.05, "preparing the waveforms")
-    nets = [problem.circuit.number[waveform.net] for waveform in problem.waveforms]
+    spotted = [_observe(problem, waveform) for waveform in problem.waveforms]
     progress(0.1, "simulating every single fault")
-    simulated = _simulate(problem, sorted(set(nets)))
-    observations = [_observe(problem, waveform, simulated.good) for waveform in problem.waveforms]
+    simulated = _simulate(problem, sorted({net for item in spotted for net in item.nets}))
     progress(0.5, "weighing the waveforms")
-    prior = _ratio_prior(observations, nets, simulated.good)
-    evidence = [
-        weigh_waveform(observation, prior, simulated.good, net, simulated.probed[net])
-        for observation, net in zip(observations, nets, strict=True)
-    ]
+    prior = _ratio_prior(spotted, simulated.good)
+    evidence = [weigh_waveform(item.observation, prior, simulated.under(item), simulated.good) for item in spotted]
     posterior = combine(simulated.faults, simulated.fails, evidence)
     progress(0.7, "describing the waveforms")
     best = _values_of_best(problem, simulated, posterior)
     verdicts = [
-        _describe(problem, waveform, (observation, item), posterior, best)
-        for waveform, observation, item in zip(problem.waveforms, observations, evidence, strict=True)
+        _describe(problem, waveform, (item, weighed), posterior, best)
+        for waveform, item, weighed in zip(problem.waveforms, spotted, evidence, strict=True)
     ]
     progress(0.85, "ranking the next probes")
     candidates = _rank(problem.circuit, simulated, posterior)
@@ -138,20 +160,20 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
     )
 
 
-def _simulate(problem: Problem, probed: list[int]) -> _Simulated:
+def _simulate(problem: Problem, watched: list[int]) -> _Simulated:
     circuit, cycles = problem.circuit, len(problem.patterns)
     stimulus, mask = pack_patterns(problem.patterns), pattern_mask(cycles)
     good = simulate(circuit, stimulus)
     faults = list_faults(circuit)
     observed = None if problem.fails is None else pack_patterns(problem.fails.astype(np.uint8))
     outputs = list(circuit.outputs)
-    values = {net: np.empty((len(faults), good.shape[1]), np.uint64) for net in probed}
+    values = {net: np.empty((len(faults), good.shape[1]), np.uint64) for net in watched}
     signatures = np.empty(len(faults), np.int64)
     counts: list[tuple[NDArray[np.int64], FailCounts]] = []
-    for chunk in simulate_faults(circuit, stimulus, faults, [*outputs, *probed]):
+    for chunk in simulate_faults(circuit, stimulus, faults, [*outputs, *watched]):
         masked = chunk.values & mask
         signatures[chunk.faults] = [hash(row.tobytes()) for row in masked]
-        for place, net in enumerate(probed):
+        for place, net in enumerate(watched):
             values[net][chunk.faults] = masked[:, len(outputs) + place]
         if observed is not None:
             counts.append((chunk.faults, count_fails(good[outputs], chunk.values[:, : len(outputs)], observed, mask)))
@@ -159,42 +181,39 @@ def _simulate(problem: Problem, probed: list[int]) -> _Simulated:
 
 
 def _gather(counts: list[tuple[NDArray[np.int64], FailCounts]], faults: int) -> FailCounts | None:
+    """Put the chunks' counts in the order of the fault list."""
     if not counts:
         return None
-    explained, missed, unexplained = (np.empty(faults, np.int64) for _ in range(3))
+    columns = {name: np.empty(faults, np.int64) for name in FAIL_COLUMNS}
     for places, part in counts:
-        explained[places], missed[places], unexplained[places] = part.explained, part.missed, part.unexplained
-    return FailCounts(explained, missed, unexplained, counts[0][1].bits, counts[0][1].observed)
+        for name, column in columns.items():
+            column[places] = getattr(part, name)
+    return FailCounts(**columns, bits=counts[0][1].bits, observed=counts[0][1].observed)
 
 
-def _observe(problem: Problem, waveform: ProbedWaveform, good: NDArray[np.uint8]) -> Observation:
+def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
+    circuit = problem.circuit
     try:
         levels = read_cycle_levels(
             waveform.values, waveform.t0_s, waveform.dt_s, problem.cycle_s, len(problem.patterns)
         )
-        near = neighbours_of(waveform.net, waveform.spot, problem.places_um)
-        probed = good[problem.circuit.number[waveform.net]].astype(np.float64)
-        others = [
-            good[problem.circuit.number[net]].astype(np.float64) for net, _ in near if net in problem.circuit.number
-        ]
-        return observe(levels, [values for values in others if not _collinear(values, probed)])
+        observation = observe(levels)
     except WaveformError as error:
         raise WaveformError(f"the waveform on {waveform.net}: {error}") from error
+    near = neighbours_of(waveform.net, waveform.spot, problem.places_um)
+    known = [(circuit.number[net], weight) for net, weight in near if net in circuit.number]
+    return _Spotted(
+        observation,
+        [circuit.number[waveform.net], *(net for net, _ in known)],
+        np.asarray([weight for _, weight in known], np.float64),
+    )
 
 
-def _collinear(values: NDArray[np.float64], probed: NDArray[np.float64]) -> bool:
-    """True when a neighbour switches with the probed net: its part cannot be told from the net's own amplitude."""
-    if not (np.ptp(values) > 0 and np.ptp(probed) > 0):
-        return True
-    return abs(float(np.corrcoef(values, probed)[0, 1])) > 0.8
-
-
-def _ratio_prior(observations: Sequence[Observation], nets: Sequence[int], good: NDArray[np.uint8]) -> RatioPrior:
+def _ratio_prior(spotted: Sequence[_Spotted], good: NDArray[np.uint8]) -> RatioPrior:
     """Take the session's usual signal-to-noise ratio from the waveforms themselves: most nets do what they should."""
+    values = good.astype(np.float64)
     ratios = [
-        fit_levels(observation, good[net].astype(np.float64)).ratio
-        for observation, net in zip(observations, nets, strict=True)
-        if np.ptp(good[net]) > 0
+        fit_levels(item.observation, item.expected(values)).ratio for item in spotted if np.ptp(good[item.nets[0]]) > 0
     ]
     if len(ratios) < 3:
         return broad_prior()
@@ -224,13 +243,13 @@ def _values_under(problem: Problem, faults: list[Fault]) -> Words:
 def _describe(
     problem: Problem,
     waveform: ProbedWaveform,
-    measured: tuple[Observation, WaveformEvidence],
+    measured: tuple[_Spotted, WaveformEvidence],
     posterior: Posterior,
     best: NDArray[np.float64],
 ) -> WaveformVerdict:
-    observation, evidence = measured
-    expected = best[problem.circuit.number[waveform.net]]
-    fit = fit_levels(observation, expected)
+    spotted, evidence = measured
+    expected = best[spotted.nets[0]]
+    fit = fit_levels(spotted.observation, spotted.expected(best))
     toggles = bool(np.ptp(expected) > 0)
     skew = estimate_skew(waveform.values, waveform.t0_s, waveform.dt_s, problem.cycle_s, expected)
     return WaveformVerdict(
@@ -248,14 +267,17 @@ def _describe(
 def _rank(circuit: Circuit, simulated: _Simulated, posterior: Posterior) -> tuple[Candidate, ...]:
     sites = np.asarray([fault.net for fault in simulated.faults], np.int64)
     mass = posterior.of_sites(sites, len(circuit.nets))
-    order = [int(net) for net in np.argsort(-mass, kind="stable")[:MOST_CANDIDATES] if mass[net] > _NEGLIGIBLE]
+    suspicion = mass + np.bincount(sites, weights=posterior.resembling, minlength=mass.size)
+    order = [int(net) for net in np.argsort(-suspicion, kind="stable")[:MOST_CANDIDATES]]
+    order = [net for net in order if suspicion[net] > _NEGLIGIBLE]
     by_signature: dict[int, set[int]] = {}
     for place, signature in enumerate(simulated.signatures):
         by_signature.setdefault(int(signature), set()).add(int(sites[place]))
     candidates = []
     for net in order:
         places = np.flatnonzero(sites == net)
-        fault = int(places[np.argmax(posterior.faults[places].max(axis=1))])
+        likely = posterior.faults[places].max(axis=1) + posterior.resembling[places]
+        fault = int(places[np.argmax(likely)])
         twins = by_signature[int(simulated.signatures[fault])] - {net}
         candidates.append(
             Candidate(
@@ -263,7 +285,7 @@ def _rank(circuit: Circuit, simulated: _Simulated, posterior: Posterior) -> tupl
                 fault=simulated.faults[fault].describe(circuit),
                 posterior=min(1.0, float(mass[net])),
                 activity=likeliest(posterior, fault),
-                equivalent=tuple(circuit.nets[twin] for twin in sorted(twins) if mass[twin] > _NEGLIGIBLE),
+                equivalent=tuple(circuit.nets[twin] for twin in sorted(twins) if suspicion[twin] > _NEGLIGIBLE),
             )
         )
     return tuple(candidates)

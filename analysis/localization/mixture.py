@@ -17,7 +17,7 @@ from analysis.waveforms.cycles import read_cycle_levels
 if TYPE_CHECKING:
     from analysis.localization.localizer import ProbedWaveform, Problem
 
-LEAST_WEIGHT = 0.1
+LEAST_WEIGHT = 0.05
 MOST_NEIGHBOURS = 9
 
 
@@ -32,13 +32,15 @@ class Spot:
 
 
 def spot_weight(spot: Spot, x_um: float, y_um: float) -> float:
-    """Return the intensity of ``spot`` at ``x_um``, ``y_um`` (micrometres) relative to its centre.
+    """Return the root mean square intensity of ``spot`` at ``x_um``, ``y_um`` (micrometres), 1 at a sure centre.
 
-    The Gaussian of the spot is widened by that of its placement error.
+    The mean is over the beam's placement error, normal in each axis: with ``s`` the spot's standard deviation, that of
+    ``exp(-r^2 / s^2)``.
     """
     squared_nm = ((x_um - spot.x_um) * 1e3) ** 2 + ((y_um - spot.y_um) * 1e3) ** 2
-    width = spot.fwhm_nm**2 + 8 * np.log(2) * spot.sigma_nm**2
-    return float(np.exp(-4 * np.log(2) * squared_nm / width))
+    own = spot.fwhm_nm**2 / (8 * np.log(2))
+    wide = own + 2 * spot.sigma_nm**2
+    return float(np.sqrt(own / wide * np.exp(-squared_nm / wide)))
 
 
 def neighbours_of(net: str, spot: Spot | None, places_um: Mapping[str, tuple[float, float]]) -> list[tuple[str, float]]:

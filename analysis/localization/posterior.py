@@ -14,12 +14,13 @@ from analysis.localization.evidence import (
     WaveformEvidence,
     fail_evidence,
     no_fault_fail_evidence,
-    unmodelled_fail_evidence,
+    resembling_fail_evidence,
+    resembling_waveform_evidence,
 )
 
 PRIOR_NO_FAULT = 0.10
 PRIOR_UNMODELLED = 0.05
-ACTIVITY_PRIOR = (0.7, 0.1, 0.1, 0.1)
+ACTIVITY_PRIOR = (0.7, 0.075, 0.075, 0.075, 0.075)
 """Prior of the activities in :data:`~analysis.localization.evidence.ACTIVITIES`."""
 
 
@@ -30,12 +31,17 @@ class Posterior:
     Attributes:
         faults: float64 of shape ``(faults, activities)``.
         no_fault: the die is good.
-        unmodelled: something else than a single-gate fault.
+        resembling: float64 of shape ``(faults,)``: a defect outside the model that looks most like this fault.
     """
 
     faults: NDArray[np.float64]
     no_fault: float
-    unmodelled: float
+    resembling: NDArray[np.float64]
+
+    @property
+    def unmodelled(self) -> float:
+        """Probability of something else than a single-gate fault."""
+        return min(1.0, float(self.resembling.sum()))
 
     def of_sites(self, sites: NDArray[np.int64], nets: int) -> NDArray[np.float64]:
         """Return each net's probability as the site, float64 of shape ``(nets,)``; ``sites`` has each fault's net."""
@@ -59,18 +65,19 @@ def fault_prior(faults: Sequence[Fault]) -> NDArray[np.float64]:
 
 def combine(faults: Sequence[Fault], fails: FailCounts | None, waveforms: Sequence[WaveformEvidence]) -> Posterior:
     """Return the posterior over ``faults`` given ``fails`` (``None``: no fail log) and all ``waveforms``."""
-    scores = fault_prior(faults) + np.log(1 - PRIOR_NO_FAULT - PRIOR_UNMODELLED)
-    no_fault, unmodelled = float(np.log(PRIOR_NO_FAULT)), float(np.log(PRIOR_UNMODELLED))
+    prior = fault_prior(faults)
+    scores = prior + np.log(1 - PRIOR_NO_FAULT - PRIOR_UNMODELLED)
+    no_fault = float(np.log(PRIOR_NO_FAULT))
+    resembling = logsumexp(prior, axis=1) + np.log(PRIOR_UNMODELLED) + resembling_waveform_evidence(waveforms)
     if fails is not None:
         scores = scores + fail_evidence(fails)
         no_fault += no_fault_fail_evidence(fails)
-        unmodelled += unmodelled_fail_evidence(fails)
+        resembling = resembling + resembling_fail_evidence(fails)
     for waveform in waveforms:
         scores = scores + waveform.faults
         no_fault += waveform.good
-        unmodelled += float(np.logaddexp(waveform.good, waveform.other) - np.log(2))
-    total = logsumexp(np.concatenate([scores.ravel(), [no_fault, unmodelled]]))
-    return Posterior(np.exp(scores - total), float(np.exp(no_fault - total)), float(np.exp(unmodelled - total)))
+    total = logsumexp(np.concatenate([scores.ravel(), [no_fault], resembling]))
+    return Posterior(np.exp(scores - total), float(np.exp(no_fault - total)), np.exp(resembling - total))
 
 
 def faulty_probability(posterior: Posterior, waveform: WaveformEvidence) -> float:

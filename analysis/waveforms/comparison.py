@@ -1,14 +1,17 @@
-"""How well a waveform fits what a net should do: evidence under unknown amplitude, sign, offset, drift and noise.
+"""How well a waveform fits what the nets under the spot should do: evidence under unknown amplitude, sign and noise.
 
-The levels of the cycles are modelled as ``z = sigma * (rho * x + e) + b0 + b1 * cycle`` with ``x`` the net's value
-(0..1), ``e`` standard normal, and flat priors on the baseline and on ``log sigma``. The signal-to-noise ratio ``rho``
-(level difference over the noise of one cycle, either sign) has a discrete prior. Evidence is relative to ``rho = 0``.
-The integral over ``sigma`` is Laplace's approximation in ``t = |z| / sigma``: with ``c`` the cosine of ``z`` and ``x``
-times ``|x|``, ``integral of t^(m-1) exp(-(t^2 - 2 rho c t + rho^2 |x|^2) / 2) dt`` (Bernardo & Smith, "Bayesian
-Theory", 1994, chapter 5).
+The levels of the cycles are modelled as ``z = sigma (rho x + rho sum_k g_k u_k n_k + e) + baseline`` with ``x`` the
+probed net's value (0..1), ``n_k`` those of its neighbours under the spot, ``g_k`` their expected size from the spot's
+intensity, ``u_k`` and ``e`` standard normal. The baseline is a parabola with flat priors, ``log sigma`` has a flat
+prior, and the signal-to-noise ratio ``rho`` (level difference over the noise of one cycle, either sign) a discrete one.
+Evidence is relative to ``rho = 0``.
+
+The neighbours' weights integrate out in closed form: given ``sigma`` and ``rho``, ``z`` is normal with the covariance
+``sigma^2 V^-1``, ``V^-1 = I + rho^2 N G^2 N'``, inverted by the eigenvalues of ``G N' N G``. The integral over ``sigma``
+is Laplace's approximation in ``t = |z| sqrt(q) / sigma`` with ``q`` of the quadratic form in ``V``:
+``integral of t^(m-1) exp(-(t^2 - 2 rho c t + rho^2 e) / 2) dt`` (Bernardo & Smith, "Bayesian Theory", 1994, chapter 5).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +20,10 @@ from numpy.typing import NDArray
 from analysis.waveforms.cycles import CycleLevels, WaveformError
 
 LEAST_CYCLES = 8
+BASELINE_TERMS = 3
 _SPREAD = 0.9
-_BLOCK = 4096
+_BLOCK = 512
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,8 @@ class Observation:
 
     Attributes:
         covered: bool of shape ``(cycles,)``: which cycles count.
-        residual: float64 of shape ``(covered cycles,)``: levels with the nuisance removed.
-        basis: float64 of shape ``(covered cycles, k)``, orthonormal: baseline, drift and neighbours that were removed.
+        residual: float64 of shape ``(covered cycles,)``: levels with the baseline removed.
+        basis: float64 of shape ``(covered cycles, k)``, orthonormal: the baseline that was removed.
     """
 
     covered: NDArray[np.bool_]
@@ -67,74 +72,99 @@ class Observation:
         return int(self.residual.size - self.basis.shape[1])
 
 
-def observe(levels: CycleLevels, neighbours: Sequence[NDArray[np.float64]] = ()) -> Observation:
-    """Return the observation of ``levels`` with baseline, linear drift and ``neighbours`` projected out.
+@dataclass(frozen=True)
+class Expectations:
+    """What the nets under the spot do under some hypotheses.
 
-    Each of ``neighbours`` is float64 of shape ``(cycles,)``, values 0..1 of another net under the spot.
+    Attributes:
+        probed: float64 of shape ``(hypotheses, cycles)``, 0..1.
+        neighbours: float64 of shape ``(hypotheses, k, cycles)``, 0..1.
+        spreads: float64 of shape ``(k,)``: expected size of each neighbour's weight, relative to the probed net's.
+    """
+
+    probed: NDArray[np.float64]
+    neighbours: NDArray[np.float64]
+    spreads: NDArray[np.float64]
+
+    def block(self, start: int, stop: int) -> "Expectations":
+        """Return the hypotheses from ``start`` to ``stop``."""
+        return Expectations(self.probed[start:stop], self.neighbours[start:stop], self.spreads)
+
+
+def of_one_net(probed: NDArray[np.float64]) -> Expectations:
+    """Return expectations without neighbours; ``probed`` has shape ``(hypotheses, cycles)``, values 0..1."""
+    return Expectations(probed, np.empty((len(probed), 0, probed.shape[1])), np.empty(0))
+
+
+def observe(levels: CycleLevels) -> Observation:
+    """Return the observation of ``levels`` with baseline, linear and quadratic drift projected out.
 
     Raises:
-        WaveformError: fewer cycles are left than a comparison needs.
+        WaveformError: fewer cycles are left than a comparison needs, or all have the same level without any noise.
     """
     keep = levels.covered
     count = int(keep.sum())
-    columns = [np.ones(count), np.arange(len(keep), dtype=np.float64)[keep]]
-    columns += [np.asarray(neighbour, np.float64)[keep] for neighbour in neighbours]
-    basis, strength, _ = np.linalg.svd(np.stack(columns, axis=1) / max(1.0, float(count)), full_matrices=False)
-    basis = basis[:, strength > 1e-9 * strength[0]]
-    if count - basis.shape[1] < LEAST_CYCLES:
-        raise WaveformError(f"{count} cycles are too few for a comparison")
+    place = np.linspace(-1.0, 1.0, len(keep))[keep]
+    if count - BASELINE_TERMS < LEAST_CYCLES:
+        raise WaveformError(f"{count} cycles are too few for a comparison; {LEAST_CYCLES + BASELINE_TERMS} are needed")
+    basis, _ = np.linalg.qr(np.stack([place**power for power in range(BASELINE_TERMS)], axis=1))
     observed = levels.levels[keep]
-    return Observation(keep, observed - basis @ (basis.T @ observed), basis)
-
-
-def log_evidence(observation: Observation, expected: NDArray[np.float64], prior: RatioPrior) -> NDArray[np.float64]:
-    """Return the log evidence of each expectation against no signal at all: float64 of shape ``(hypotheses,)``.
-
-    ``expected`` has shape ``(hypotheses, cycles)``, values 0..1; ``prior`` is of the ratio in one cycle. An expectation
-    that never changes has evidence 0: ``observation`` should be flat, which is what it is compared with.
-
-    Raises:
-        WaveformError: every cycle has the same level, without any noise.
-    """
-    size = float(np.linalg.norm(observation.residual))
-    scale = float(np.abs(observation.residual).max(initial=0.0))
-    if scale == 0.0:
+    offset = observed - observed.mean()
+    residual = offset - basis @ (basis.T @ offset)
+    if not np.abs(residual).max() > _ROUNDING * np.abs(observed).max():
         raise WaveformError("the waveform has the same level in every cycle, without any noise")
+    return Observation(keep, residual, basis)
+
+
+def log_evidence(observation: Observation, expected: Expectations, prior: RatioPrior) -> NDArray[np.float64]:
+    """Return the log evidence of each hypothesis against no signal at all: float64 of shape ``(hypotheses,)``.
+
+    ``expected`` says what the nets do; ``prior`` is of the ratio in one cycle. Where nothing under the spot ever
+    changes, evidence is 0: ``observation`` should be flat, which is what it is compared with.
+    """
     pieces = [
-        _log_evidence_block(observation, expected[start : start + _BLOCK], prior, size)
-        for start in range(0, len(expected), _BLOCK)
+        _log_evidence_block(observation, expected.block(start, start + _BLOCK), prior)
+        for start in range(0, len(expected.probed), _BLOCK)
     ]
     return np.concatenate(pieces) if pieces else np.empty(0)
 
 
 def _projected(observation: Observation, expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    kept = np.asarray(expected, np.float64)[:, observation.covered]
+    """Return ``expected`` (shape ``(..., cycles)``) at the covered cycles with the baseline removed."""
+    kept = np.asarray(expected, np.float64)[..., observation.covered]
     return kept - (kept @ observation.basis) @ observation.basis.T
 
 
-def _log_evidence_block(
-    observation: Observation, expected: NDArray[np.float64], prior: RatioPrior, size: float
-) -> NDArray[np.float64]:
-    vectors = _projected(observation, expected)
-    energy = np.einsum("hc,hc->h", vectors, vectors)
-    cosine = vectors @ (observation.residual / size)
-    flat = energy < 1e-9 * observation.residual.size
-    freedom = observation.freedom
-    null = _log_integral(np.zeros(1), np.zeros(1), freedom)[0]
+def _log_evidence_block(observation: Observation, expected: Expectations, prior: RatioPrior) -> NDArray[np.float64]:
+    size = float(np.linalg.norm(observation.residual))
+    unit = observation.residual / size
+    probed = _projected(observation, expected.probed)
+    near = _projected(observation, expected.neighbours) * expected.spreads[:, None]
+    strengths, axes = np.linalg.eigh(near @ near.transpose(0, 2, 1))
+    strengths = np.maximum(strengths, 0.0)
+    seen = np.einsum("hkj,hk->hj", axes, near @ unit)
+    shared = np.einsum("hkj,hk->hj", axes, np.einsum("hkc,hc->hk", near, probed))
+    cosine, energy = probed @ unit, np.einsum("hc,hc->h", probed, probed)
+    null = _log_integral(np.zeros(1), np.zeros(1), observation.freedom)[0]
     terms = []
     for ratio, weight in zip(prior.ratios, prior.weights, strict=True):
-        for sign in (1.0, -1.0):
-            value = _log_integral(sign * ratio * cosine, ratio**2 * energy, freedom)
-            terms.append(value + np.log(weight / 2) if weight > 0 else np.full(energy.shape, -np.inf))
-    result = np.logaddexp.reduce(np.stack(terms), axis=0) - null
-    result[flat] = 0.0
-    return np.asarray(result, np.float64)
+        gain = ratio**2 / (1 + ratio**2 * strengths)
+        quadratic = np.maximum(1 - (gain * seen**2).sum(axis=1), _ROUNDING)
+        across = ratio * (cosine - (gain * seen * shared).sum(axis=1)) / np.sqrt(quadratic)
+        own = ratio**2 * np.maximum(energy - (gain * shared**2).sum(axis=1), 0.0)
+        common = -0.5 * np.log1p(ratio**2 * strengths).sum(axis=1) - observation.freedom / 2 * np.log(quadratic)
+        both = np.logaddexp(
+            _log_integral(across, own, observation.freedom), _log_integral(-across, own, observation.freedom)
+        )
+        terms.append(both + common + np.log(weight / 2) if weight > 0 else np.full(energy.shape, -np.inf))
+    return np.asarray(np.logaddexp.reduce(np.stack(terms), axis=0) - null, np.float64)
 
 
 def _log_integral(slope: NDArray[np.float64], offset: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:
     """Return log of the integral over t of ``t^(freedom-1) exp(-(t^2 - 2 slope t + offset) / 2)``."""
     power = freedom - 1
-    mode = (slope + np.sqrt(slope**2 + 4 * power)) / 2
+    root = np.sqrt(slope**2 + 4 * power)
+    mode = np.where(slope > 0, (slope + root) / 2, 2 * power / (root - np.minimum(slope, 0.0)))
     curvature = power / mode**2 + 1
     value = power * np.log(mode) - (mode**2 - 2 * slope * mode + offset) / 2 + 0.5 * np.log(2 * np.pi / curvature)
     return np.asarray(value, np.float64)
@@ -146,7 +176,6 @@ class LevelFit:
 
     amplitude: float
     noise: float
-    correlation: float
 
     @property
     def ratio(self) -> float:
@@ -154,15 +183,12 @@ class LevelFit:
         return abs(self.amplitude) / self.noise if self.noise > 0 else float("inf")
 
 
-def fit_levels(observation: Observation, expected: NDArray[np.float64]) -> LevelFit:
-    """Return the fit of ``observation`` by ``expected`` (float64, shape ``(cycles,)``, 0..1)."""
-    vector = _projected(observation, expected[None])[0]
-    energy = float(vector @ vector)
-    if energy < 1e-9 * vector.size:
-        spread = float(np.sqrt(observation.residual @ observation.residual / observation.freedom))
-        return LevelFit(0.0, spread, 0.0)
-    amplitude = float(vector @ observation.residual) / energy
-    rest = observation.residual - amplitude * vector
-    noise = float(np.sqrt(rest @ rest / max(1, observation.freedom - 1)))
-    size = float(np.linalg.norm(observation.residual))
-    return LevelFit(amplitude, noise, amplitude * np.sqrt(energy) / size if size > 0 else 0.0)
+def fit_levels(observation: Observation, expected: Expectations) -> LevelFit:
+    """Return the least-squares fit of ``observation`` by the one hypothesis in ``expected``, neighbours included."""
+    probed = _projected(observation, expected.probed)[0]
+    columns = np.column_stack([probed, _projected(observation, expected.neighbours)[0].T])
+    weights, _, rank, _ = np.linalg.lstsq(columns, observation.residual, rcond=1e-9)
+    rest = observation.residual - columns @ weights
+    noise = float(np.sqrt(rest @ rest / max(1, observation.freedom - int(rank))))
+    toggles = float(probed @ probed) > 1e-9 * probed.size
+    return LevelFit(float(weights[0]) if toggles else 0.0, noise)

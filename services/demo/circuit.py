@@ -141,13 +141,17 @@ def _fold(circuit: DemoCircuit, word: list[str]) -> None:
 
 
 def place_in_rows(circuit: DemoCircuit) -> dict[str, tuple[float, float]]:
-    """Return the drain's place of each gate's output in micrometres: cells side by side in rows."""
+    """Return the place in micrometres of the drain that drives each net: cells side by side in rows.
+
+    Primary inputs are driven by input buffers, which come first.
+    """
     places: dict[str, tuple[float, float]] = {}
     x_um, row = 0.0, 0
-    for gate in circuit.gates:
-        width = CELL_WIDTHS_UM.get(gate.function, 9.2)
+    cells = [(net, "BUF") for net in circuit.inputs] + [(gate.output, gate.function) for gate in circuit.gates]
+    for net, function in cells:
+        width = CELL_WIDTHS_UM.get(function, 9.2)
         if x_um + width > ROW_WIDTH_UM:
             x_um, row = 0.0, row + 1
-        places[gate.output] = (round(x_um + width / 2, 3), round((row + 0.5) * ROW_HEIGHT_UM, 3))
+        places[net] = (round(x_um + width / 2, 3), round((row + 0.5) * ROW_HEIGHT_UM, 3))
         x_um += width
     return places

@@ -1,7 +1,5 @@
-"""A die with a hidden fault: a whole probing session, written as the instruments would write it, labelled simulated."""
+"""A die with a hidden fault: what its nets do, what the tester logs, and what a laser on one of its nets would record."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,20 +18,22 @@ from analysis.waveforms.forward_model import (
 )
 from instruments.records import Netlist
 from services.demo.circuit import DemoCircuit, DemoGate, build_accumulator, place_in_rows
-from services.demo.machine import HiddenFault, run
-from services.demo.oscilloscope_files import Scaling, write_lecroy_trc, write_time_reflectance_csv
+from services.demo.machine import HiddenFault, detected, run
+from services.demo.session_files import SessionTables, document_of, write_session_files, write_waveform
 
-LEAST_INTENSITY = 0.05
-ADC_CODES = 40_000
+LEAST_INTENSITY = 0.02
+SPIKE = 0.1
+DRIFT = 0.1
+FAULT_KINDS = ("stuck", "pin", "swap")
 _SWAPS = {
-    "AND": "NAND",
-    "NAND": "AND",
-    "OR": "NOR",
-    "NOR": "OR",
-    "XOR": "XNOR",
-    "XNOR": "XOR",
-    "NOT": "BUF",
-    "BUF": "NOT",
+    "AND": ("NAND", "OR", "NOR"),
+    "NAND": ("AND", "NOR", "OR"),
+    "OR": ("NOR", "AND", "NAND"),
+    "NOR": ("OR", "NAND", "AND"),
+    "XOR": ("XNOR", "OR"),
+    "XNOR": ("XOR", "NOR"),
+    "NOT": ("BUF",),
+    "BUF": ("NOT",),
 }
 
 
@@ -41,20 +41,24 @@ _SWAPS = {
 class DieOptions:
     """How the die and its measurement are made.
 
-    ``fault`` ``None`` takes a random fault that the patterns detect; ``golden`` makes a good die. ``snr_per_cycle`` is
-    the swing of the probed net over the noise of a cycle's mean; the beam is off by ``placement_sigma_nm`` (each axis);
-    ``pitch_scale`` shrinks the placement from sky130's to that of a dense node, so that neighbours lie under the spot.
+    ``fault`` ``None`` takes a random fault that the patterns detect; ``golden`` makes a good die; ``forced`` gives nets
+    packed values that no gate would, for defects which are no single-gate fault. ``snr_per_cycle`` is the swing of the
+    probed net over the noise of a cycle's mean; the beam is off by ``placement_sigma_nm`` (each axis); ``pitch_scale``
+    shrinks the placement from sky130's to that of a dense node, so that neighbours lie under the spot. ``stimulus_seed``
+    separates the patterns from everything else that is random; ``None`` takes ``seed``.
     """
 
     seed: int = 20
     fault: HiddenFault | None = None
     golden: bool = False
+    forced: Mapping[str, int] = field(default_factory=dict)
     patterns: int = 256
     probes: int = 8
     snr_per_cycle: float = 4.0
     placement_sigma_nm: float = 30.0
     pitch_scale: float = 0.12
     file_format: str = "lecroy_trc"
+    stimulus_seed: int | None = None
     optics: Optics = field(default_factory=Optics)
     timing: Timing = field(default_factory=Timing)
 
@@ -70,50 +74,125 @@ class DieTruth:
 
 
 @dataclass(frozen=True)
-class _Machine:
-    """Good and faulty values of every net, as arrays: float64 of shape ``(cycles,)`` by net."""
+class Probe:
+    """A measured waveform: reflectance in arbitrary units from time 0 at ``dt_s``, and where the beam was meant to be."""
 
-    good: dict[str, NDArray[np.float64]]
-    faulty: dict[str, NDArray[np.float64]]
-
-
-def make_session(folder: Path, options: DieOptions) -> DieTruth:
-    """Write a session of the demonstration's circuit into the empty ``folder``; return the truth."""
-    return _make(folder, build_accumulator(), options)
+    net: str
+    values: NDArray[np.float64]
+    dt_s: float
+    x_um: float
+    y_um: float
 
 
-def make_session_for(
-    folder: Path, netlist: Netlist, options: DieOptions, probes: Sequence[str] | None = None
-) -> DieTruth:
-    """Write a session of any netlist into the empty ``folder``; return the truth.
+@dataclass(frozen=True)
+class Stimulus:
+    """Random patterns of the nets that the tester drives: uint8 of shape ``(patterns, nets)`` and packed by net."""
 
-    ``probes`` names the nets to probe; without it they are chosen.
+    nets: tuple[str, ...]
+    bits: NDArray[np.uint8]
+    packed: dict[str, int]
+
+
+class SimulatedDie:
+    """A die of ``circuit`` with the defect that ``options`` name, on the tester and under the laser.
+
+    Attributes:
+        fault: the hidden fault; ``None`` for a good die or another defect.
+        fails: the tester's failing bits as ``(cycle, output net)``.
+        places_um: place of the drain of each net in micrometres.
     """
-    gates = [DemoGate(gate.output, gate.function, gate.inputs) for gate in netlist.gates]
-    return _make(folder, DemoCircuit(list(netlist.inputs), list(netlist.outputs), gates), options, probes)
+
+    def __init__(self, circuit: DemoCircuit, options: DieOptions) -> None:
+        self.circuit = circuit
+        self.options = options
+        self._generator = np.random.default_rng(options.seed)
+        seed = options.seed if options.stimulus_seed is None else options.stimulus_seed
+        self.stimulus = random_stimulus(circuit, options.patterns, seed)
+        good = run(circuit.gates, self.stimulus.packed, options.patterns)
+        self.fault = options.fault
+        if self.fault is None and not options.golden and not options.forced:
+            self.fault = self._random_fault(good)
+        faulty = run(circuit.gates, self.stimulus.packed, options.patterns, self.fault, options.forced)
+        self.fails = self._failing_bits(good, faulty)
+        activity = 1.0 if self.fault is None else self.fault.activity
+        self._good = {net: self._unpack(value) for net, value in good.items()}
+        self._does = {net: self._good[net] + activity * (self._unpack(faulty[net]) - self._good[net]) for net in good}
+        scale = options.pitch_scale
+        self.places_um = {net: (x * scale, y * scale) for net, (x, y) in place_in_rows(circuit).items()}
+
+    def _unpack(self, value: int) -> NDArray[np.float64]:
+        return np.asarray([value >> cycle & 1 for cycle in range(self.options.patterns)], np.float64)
+
+    def _random_fault(self, good: Mapping[str, int]) -> HiddenFault:
+        faults = list_hidden_faults(self.circuit)
+        for place in self._generator.permutation(len(faults)):
+            fault = faults[int(place)]
+            faulty = run(self.circuit.gates, self.stimulus.packed, self.options.patterns, fault)
+            if detected(observed_nets(self.circuit), good, faulty):
+                return fault
+        raise ValueError("no fault of this circuit is detected by these patterns")
+
+    def _failing_bits(self, good: Mapping[str, int], faulty: Mapping[str, int]) -> list[tuple[int, str]]:
+        """Return what the tester logs in one loop: an intermittent fault is active in some of the cycles."""
+        fails = []
+        for net in observed_nets(self.circuit):
+            difference = good[net] ^ faulty[net]
+            fails += [(cycle, net) for cycle in range(difference.bit_length()) if difference >> cycle & 1]
+        if self.fault is not None and self.fault.activity < 1.0:
+            active = self._generator.random(self.options.patterns) < self.fault.activity
+            fails = [(cycle, net) for cycle, net in fails if active[cycle]]
+        return sorted(fails)
+
+    def under_spot(self, net: str, off_um: tuple[float, float] = (0.0, 0.0)) -> list[tuple[str, float]]:
+        """Return the other nets that a beam on ``net``, off by ``off_um``, sees, with their intensity."""
+        x_um, y_um = self.places_um[net]
+        near = []
+        for other, (there_x, there_y) in self.places_um.items():
+            distance_nm = 1e3 * float(np.hypot(there_x - x_um - off_um[0], there_y - y_um - off_um[1]))
+            intensity = spot_intensity(distance_nm, self.options.optics.spot_fwhm_nm)
+            if other != net and other in self._does and intensity > LEAST_INTENSITY:
+                near.append((other, intensity))
+        return near
+
+    def measure(self, net: str) -> Probe:
+        """Put the laser on ``net`` and record one averaged loop; every call draws its own noise and beam placement."""
+        options, generator = self.options, self._generator
+        off = generator.normal(0.0, options.placement_sigma_nm / 1e3, 2)
+        own = float(generator.choice((-1.0, 1.0)) * generator.uniform(0.6, 1.4))
+        drains = [Drain(self._does[net], own, SPIKE)]
+        for other, intensity in self.under_spot(net, (float(off[0]), float(off[1]))):
+            weight = intensity * float(generator.choice((-1.0, 1.0)) * generator.uniform(0.6, 1.4))
+            drains.append(Drain(self._does[other], weight, SPIKE))
+        timing = Timing(options.timing.cycle_s, options.timing.dt_s, delay_s=float(generator.normal(0.0, 100e-12)))
+        level = options.optics.reflectance * options.optics.modulation * abs(own)
+        per_cycle = round(options.timing.cycle_s / options.timing.dt_s)
+        sigma = noise_for_cycle_ratio(level, options.snr_per_cycle, per_cycle)
+        values = add_noise(probe_waveform(drains, options.optics, timing), sigma, DRIFT * level, generator)
+        return Probe(net, values, options.timing.dt_s, *self.places_um[net])
+
+    def choose_probes(self) -> tuple[str, ...]:
+        """Choose as an engineer half-way through would: around the fault, along its cone, and some nets that are well."""
+        toggling = [gate.output for gate in self.circuit.gates if np.ptp(self._good[gate.output]) > 0]
+        chosen: list[str] = []
+        if self.fault is not None:
+            fault = self.fault
+            driver = next((gate for gate in self.circuit.gates if gate.output == fault.net), None)
+            near = [fault.net, *(driver.inputs if driver is not None else ())]
+            wrong = [net for net in toggling if (self._good[net] != self._does[net]).any()]
+            chosen = [*near, *(wrong[int(place)] for place in self._generator.permutation(len(wrong))[:2])]
+        others = [toggling[int(place)] for place in self._generator.permutation(len(toggling))]
+        picked = list(dict.fromkeys([*chosen, *others]))[: self.options.probes]
+        return tuple(picked[int(place)] for place in self._generator.permutation(len(picked)))
 
 
-def _make(folder: Path, circuit: DemoCircuit, options: DieOptions, probes: Sequence[str] | None = None) -> DieTruth:
-    generator = np.random.default_rng(options.seed)
+def random_stimulus(circuit: DemoCircuit, patterns: int, seed: int) -> Stimulus:
+    """Return random patterns of the primary inputs that matter and of the flip-flops' outputs."""
     states = [gate.output for gate in circuit.gates if gate.function == "DFF"]
     used = {net for gate in circuit.gates for net in gate.inputs} | set(circuit.outputs)
-    driven = [net for net in [*circuit.inputs, *states] if net in used]
-    bits = generator.integers(0, 2, (options.patterns, len(driven)), dtype=np.uint8)
-    stimulus = {net: int("".join(map(str, bits[::-1, place])), 2) for place, net in enumerate(driven)}
-    good = run(circuit.gates, stimulus, options.patterns)
-    fault = None if options.golden else options.fault or _random_fault(circuit, stimulus, options.patterns, generator)
-    faulty = run(circuit.gates, stimulus, options.patterns, fault)
-    fails = _failing_bits(circuit, good, faulty, fault, generator)
-    activity = 1.0 if fault is None else fault.activity
-    machine = _averaged(good, faulty, options.patterns, activity)
-    places = {net: (x * options.pitch_scale, y * options.pitch_scale) for net, (x, y) in place_in_rows(circuit).items()}
-    chosen = tuple(probes) if probes is not None else _choose_probes(circuit, machine, fault, options, generator)
-    _write_tables(folder, circuit, (driven, bits), fails, places)
-    entries = [
-        _write_probe(folder, index, net, machine, places, options, generator) for index, net in enumerate(chosen, 1)
-    ]
-    _write_document(folder, options, entries)
-    return DieTruth(None if fault is None else fault.net, str(fault or "none"), len(fails), chosen)
+    nets = tuple(net for net in [*circuit.inputs, *states] if net in used)
+    bits = np.random.default_rng(seed).integers(0, 2, (patterns, len(nets)), dtype=np.uint8)
+    packed = {net: int("".join(map(str, bits[::-1, place])), 2) for place, net in enumerate(nets)}
+    return Stimulus(nets, bits, packed)
 
 
 def observed_nets(circuit: DemoCircuit) -> list[str]:
@@ -122,7 +201,7 @@ def observed_nets(circuit: DemoCircuit) -> list[str]:
     return list(dict.fromkeys([*circuit.outputs, *data]))
 
 
-def list_hidden_faults(circuit: DemoCircuit, kinds: Sequence[str] = ("stuck", "pin", "swap")) -> list[HiddenFault]:
+def list_hidden_faults(circuit: DemoCircuit, kinds: Sequence[str] = FAULT_KINDS) -> list[HiddenFault]:
     """Return the faults that may be hidden in ``circuit``."""
     faults: list[HiddenFault] = []
     for gate in circuit.gates:
@@ -134,158 +213,51 @@ def list_hidden_faults(circuit: DemoCircuit, kinds: Sequence[str] = ("stuck", "p
             faults += [
                 HiddenFault(gate.output, f"pin-stuck-{v}", pin) for pin in range(len(gate.inputs)) for v in (0, 1)
             ]
-        if "swap" in kinds and gate.function in _SWAPS:
-            faults.append(HiddenFault(gate.output, "swap", function=_SWAPS[gate.function]))
+        if "swap" in kinds and (len(gate.inputs) > 1 or gate.function in ("NOT", "BUF")):
+            faults += [HiddenFault(gate.output, "swap", function=other) for other in _SWAPS.get(gate.function, ())]
     return faults
 
 
-def _random_fault(
-    circuit: DemoCircuit, stimulus: Mapping[str, int], patterns: int, generator: np.random.Generator
-) -> HiddenFault:
-    good = run(circuit.gates, stimulus, patterns)
-    faults = list_hidden_faults(circuit)
-    for place in generator.permutation(len(faults)):
-        faulty = run(circuit.gates, stimulus, patterns, faults[int(place)])
-        if any(good[net] != faulty[net] for net in observed_nets(circuit)):
-            return faults[int(place)]
-    raise ValueError("no fault of this circuit is detected by these patterns")
+def circuit_of(netlist: Netlist) -> DemoCircuit:
+    """Return ``netlist`` as a circuit of the demonstration; a clock, which only flip-flops use, is left out."""
+    gates = [DemoGate(gate.output, gate.function, gate.inputs) for gate in netlist.gates]
+    used = {net for gate in gates for net in gate.inputs} | set(netlist.outputs)
+    return DemoCircuit([net for net in netlist.inputs if net in used], list(netlist.outputs), gates)
 
 
-def _failing_bits(
-    circuit: DemoCircuit,
-    good: Mapping[str, int],
-    faulty: Mapping[str, int],
-    fault: HiddenFault | None,
-    generator: np.random.Generator,
-) -> list[tuple[int, str]]:
-    """Return what the tester logs: every differing bit, or a random part of them for an intermittent fault."""
-    fails = []
-    for net in observed_nets(circuit):
-        difference = good[net] ^ faulty[net]
-        fails += [(cycle, net) for cycle in range(difference.bit_length()) if difference >> cycle & 1]
-    if fault is not None and fault.activity < 1.0:
-        fails = [fail for fail in fails if generator.random() < fault.activity]
-    return sorted(fails)
+def make_session(folder: Path, options: DieOptions) -> DieTruth:
+    """Write a session of the demonstration's circuit into the empty ``folder``; return the truth."""
+    return write_session(folder, SimulatedDie(build_accumulator(), options))
 
 
-def _averaged(good: Mapping[str, int], faulty: Mapping[str, int], patterns: int, activity: float) -> _Machine:
-    def unpack(value: int) -> NDArray[np.float64]:
-        return np.asarray([value >> cycle & 1 for cycle in range(patterns)], np.float64)
+def make_session_for(
+    folder: Path, netlist: Netlist, options: DieOptions, probes: Sequence[str] | None = None
+) -> DieTruth:
+    """Write a session of any netlist into the empty ``folder``; return the truth.
 
-    healthy = {net: unpack(value) for net, value in good.items()}
-    broken = {net: healthy[net] + activity * (unpack(value) - healthy[net]) for net, value in faulty.items()}
-    return _Machine(healthy, broken)
-
-
-def _choose_probes(
-    circuit: DemoCircuit,
-    machine: _Machine,
-    fault: HiddenFault | None,
-    options: DieOptions,
-    generator: np.random.Generator,
-) -> tuple[str, ...]:
-    """Choose as an engineer half-way through would: around the fault, along its cone, and some nets that are well."""
-    toggling = [gate.output for gate in circuit.gates if np.ptp(machine.good[gate.output]) > 0]
-    chosen: list[str] = []
-    if fault is not None:
-        driver = next((gate for gate in circuit.gates if gate.output == fault.net), None)
-        near = [fault.net, *(driver.inputs if driver is not None else ())]
-        wrong = [net for net in toggling if (machine.good[net] != machine.faulty[net]).any()]
-        chosen = [*near, *(wrong[int(place)] for place in generator.permutation(len(wrong))[:2])]
-    others = [toggling[int(place)] for place in generator.permutation(len(toggling))]
-    picked = list(dict.fromkeys([*chosen, *others]))[: options.probes]
-    return tuple(picked[int(place)] for place in generator.permutation(len(picked)))
+    ``probes`` names the nets to probe; without it they are chosen.
+    """
+    return write_session(folder, SimulatedDie(circuit_of(netlist), options), probes)
 
 
-def _write_probe(
-    folder: Path,
-    index: int,
-    net: str,
-    machine: _Machine,
-    places: Mapping[str, tuple[float, float]],
-    options: DieOptions,
-    generator: np.random.Generator,
-) -> dict[str, object]:
-    """Write one waveform file; return its entry in the session's document."""
-    x_um, y_um = places.get(net, (-1.0, -1.0))
-    off = generator.normal(0.0, options.placement_sigma_nm / 1e3, 2)
-    drains = [Drain(machine.faulty[net], float(generator.choice((-1.0, 1.0)) * generator.uniform(0.6, 1.4)), 0.1)]
-    swing = abs(drains[0].weight)
-    for other, (there_x, there_y) in places.items():
-        distance_nm = 1e3 * float(np.hypot(there_x - x_um - off[0], there_y - y_um - off[1]))
-        intensity = spot_intensity(distance_nm, options.optics.spot_fwhm_nm)
-        if other != net and intensity > LEAST_INTENSITY:
-            drains.append(Drain(machine.faulty[other], intensity * float(generator.choice((-1.0, 1.0))), 0.1))
-    timing = Timing(options.timing.cycle_s, options.timing.dt_s, delay_s=float(generator.normal(0.0, 100e-12)))
-    clean = probe_waveform(drains, options.optics, timing)
-    level = options.optics.reflectance * options.optics.modulation * swing
-    per_cycle = round(options.timing.cycle_s / options.timing.dt_s)
-    sigma = noise_for_cycle_ratio(level, options.snr_per_cycle, per_cycle)
-    values = add_noise(clean, sigma, 0.1 * level, generator)
-    file = _write_waveform(folder, index, values, options)
-    return {"file": file, "net": net, "x_um": x_um, "y_um": y_um, "placement_sigma_nm": options.placement_sigma_nm}
-
-
-def _write_waveform(folder: Path, index: int, values: NDArray[np.float64], options: DieOptions) -> str:
-    dt_s = options.timing.dt_s
-    if options.file_format == "csv":
-        write_time_reflectance_csv(folder / f"probe_{index:04d}.csv", 0.0, dt_s, values)
-        return f"probe_{index:04d}.csv"
-    gain = float(np.ptp(values)) / ADC_CODES
-    offset = float(values.mean())
-    codes = np.rint((values - offset) / gain).astype(np.int16)
-    path = folder / f"probe_{index:04d}.trc"
-    write_lecroy_trc(path, codes[None], Scaling(gain, offset, dt_s, 0.0), averages=200_000, instrument="SIMULATED")
-    return path.name
-
-
-def _write_tables(
-    folder: Path,
-    circuit: DemoCircuit,
-    stimulus: tuple[list[str], NDArray[np.uint8]],
-    fails: Sequence[tuple[int, str]],
-    places: Mapping[str, tuple[float, float]],
-) -> None:
-    driven, bits = stimulus
-    used = {*driven, *(gate.output for gate in circuit.gates)}
-    shown = DemoCircuit([net for net in circuit.inputs if net in used], circuit.outputs, circuit.gates)
-    (folder / "netlist.bench").write_text(shown.to_bench())
-    tables: dict[str, tuple[Sequence[object], Sequence[Sequence[object]]]] = {
-        "patterns.csv": (["cycle", *driven], [[cycle, *row] for cycle, row in enumerate(bits.tolist())]),
-        "fails.csv": (["cycle", "output"], fails),
-        "placement.csv": (
-            ["instance", "net", "x_um", "y_um"],
-            [[f"u_{net}", net, f"{x:.4f}", f"{y:.4f}"] for net, (x, y) in places.items()],
-        ),
-    }
-    for name, (header, rows) in tables.items():
-        with (folder / name).open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-
-
-def _write_document(folder: Path, options: DieOptions, entries: list[dict[str, object]]) -> None:
-    document = {
-        "schema": "faultlight.probing-session/1",
-        "session": f"DEMO-{options.seed:04d}",
-        "role": "golden" if options.golden else "suspect",
-        "simulated": True,
-        "unit": {"program": "demo", "product": "P1", "lot": "L1", "wafer": "W03", "x": 4, "y": options.seed},
-        "technique": "LVP",
-        "laser": {"wavelength_nm": 1340, "power_mw": 0.1},
-        "spot_fwhm_nm": options.optics.spot_fwhm_nm,
-        "stimulus": {
-            "cycle_s": options.timing.cycle_s,
-            "cycles": options.patterns,
-            "averages": 200_000,
-            "vdd_v": 0.8,
-            "temperature_c": 25,
-        },
-        "netlist": "netlist.bench",
-        "patterns": "patterns.csv",
-        "fails": "fails.csv",
-        "placement": "placement.csv",
-        "waveforms": entries,
-    }
-    (folder / "session.json").write_text(json.dumps(document, indent=1) + "\n")
+def write_session(folder: Path, die: SimulatedDie, probes: Sequence[str] | None = None) -> DieTruth:
+    """Probe ``die`` at ``probes`` (chosen without them) and write its session into ``folder``; return the truth."""
+    chosen = tuple(probes) if probes is not None else die.choose_probes()
+    entries: list[dict[str, object]] = []
+    for index, net in enumerate(chosen, 1):
+        probe = die.measure(net)
+        file = write_waveform(folder, index, probe.values, probe.dt_s, die.options.file_format)
+        place = {"x_um": probe.x_um, "y_um": probe.y_um, "placement_sigma_nm": die.options.placement_sigma_nm}
+        entries.append({"file": file, "net": net, **place})
+    tables = SessionTables(die.circuit, die.stimulus.nets, die.stimulus.bits, die.fails, die.places_um)
+    document = document_of(
+        f"DEMO-{die.options.seed:04d}",
+        role="golden" if die.options.golden else "suspect",
+        spot_fwhm_nm=die.options.optics.spot_fwhm_nm,
+        cycle_s=die.options.timing.cycle_s,
+        cycles=die.options.patterns,
+        waveforms=entries,
+    )
+    write_session_files(folder, tables, document)
+    net = None if die.fault is None else die.fault.net
+    return DieTruth(net, str(die.fault or "none"), len(die.fails), chosen)

@@ -30,14 +30,25 @@ class HiddenFault:
 
 
 def run(
-    gates: Sequence[DemoGate], stimulus: Mapping[str, int], patterns: int, fault: HiddenFault | None = None
+    gates: Sequence[DemoGate],
+    stimulus: Mapping[str, int],
+    patterns: int,
+    fault: HiddenFault | None = None,
+    forced: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
-    """Return each net's value, bit ``i`` for pattern ``i``; ``stimulus`` gives inputs and flip-flops' outputs."""
+    """Return each net's value, bit ``i`` for pattern ``i``; ``stimulus`` gives inputs and flip-flops' outputs.
+
+    ``forced`` gives nets the values that they have whatever drives them: two stuck nets, the two ends of a bridge.
+
+    Raises:
+        ValueError: the gates form a loop, or one of their inputs has no driver.
+    """
     ones = (1 << patterns) - 1
-    values = dict(stimulus)
+    forced = forced or {}
+    values = {**stimulus, **forced}
     if fault is not None and fault.net in values:
         values[fault.net] = _stuck(fault, ones)
-    waiting = [gate for gate in gates if gate.function != "DFF"]
+    waiting = [gate for gate in gates if gate.function != "DFF" and gate.output not in forced]
     while waiting:
         later = []
         for gate in waiting:
@@ -55,6 +66,11 @@ def run(
             raise ValueError(f"the gates of {later[0].output} and others form a loop, or miss an input")
         waiting = later
     return values
+
+
+def detected(observed: Sequence[str], good: Mapping[str, int], faulty: Mapping[str, int]) -> bool:
+    """Return whether any of the ``observed`` nets differs."""
+    return any(good[net] != faulty[net] for net in observed)
 
 
 def _stuck(fault: HiddenFault, ones: int) -> int:

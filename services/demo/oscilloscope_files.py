@@ -68,9 +68,15 @@ def write_lecroy_trc(
         data.tofile(file)
 
 
-def write_time_reflectance_csv(path: Path, t0_s: float, dt_s: float, values: NDArray[np.float64]) -> None:
-    """Write ``values`` (float64, shape ``(samples,)``, arbitrary units) as ``time_s,reflectance`` lines."""
+def write_time_reflectance_csv(
+    path: Path, t0_s: float, dt_s: float, values: NDArray[np.float64], *, label: str = ""
+) -> None:
+    """Write ``values`` (float64, shape ``(samples,)``, arbitrary units) as ``time_s,reflectance`` lines.
+
+    ``label`` stands in a comment before them.
+    """
     with path.open("w", newline="") as file:
+        file.write(f"# {label}\n" if label else "")
         writer = csv.writer(file)
         writer.writerow(("time_s", "reflectance"))
         writer.writerows((f"{t0_s + index * dt_s:.12e}", f"{value:.9e}") for index, value in enumerate(values))

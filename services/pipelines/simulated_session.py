@@ -11,7 +11,7 @@ from analysis.localization.localizer import ProbedWaveform
 from analysis.localization.posterior import faulty_probability_alone
 from analysis.results import LOCATED_ABOVE, Localization, NetWeight, WaveformVerdict
 from analysis.waveforms.alignment import estimate_skew
-from analysis.waveforms.comparison import broad_prior, fit_levels, log_evidence, observe
+from analysis.waveforms.comparison import broad_prior, fit_levels, log_evidence, observe, of_one_net
 from analysis.waveforms.cycles import WaveformError, read_cycle_levels
 from analysis.waveforms.quality import assess_quality
 from instruments.records import DigitalTrace, ProbingSession
@@ -68,13 +68,13 @@ def _compare(waveform: ProbedWaveform, values: dict[str, NDArray[np.float64]], c
     expected = values[names[0]]
     levels = read_cycle_levels(waveform.values, waveform.t0_s, waveform.dt_s, cycle_s, expected.size)
     observation, prior = observe(levels), broad_prior()
-    good = float(log_evidence(observation, expected[None], prior)[0])
-    everything = log_evidence(observation, np.stack(list(values.values())), prior)
+    good = float(log_evidence(observation, of_one_net(expected[None]), prior)[0])
+    everything = log_evidence(observation, of_one_net(np.stack(list(values.values()))), prior)
     elsewhere = float(np.logaddexp(logsumexp(everything) - np.log(everything.size), 0.0) - np.log(2))
     mixed = float(np.logaddexp(np.log1p(-MISPLACED) + good, np.log(MISPLACED) + elsewhere))
     nothing = np.empty((0, 0))
     alone = faulty_probability_alone(WaveformEvidence(nothing, mixed, elsewhere, elsewhere, np.empty(0, np.bool_)))
-    fit = fit_levels(observation, expected)
+    fit = fit_levels(observation, of_one_net(expected[None]))
     skew = estimate_skew(waveform.values, waveform.t0_s, waveform.dt_s, cycle_s, expected)
     return WaveformVerdict(
         net=waveform.net,

@@ -1,0 +1,354 @@
+"""Localization: simulated dies with one hidden gate fault each, found from the fail log and five probes.
+
+Dies come from ``services.demo``, whose simulator shares no code with the analysis; measurements are SIMULATED. Stems,
+pins, swapped gates and intermittent faults take turns. Two protocols: ``guided`` measures the first of the localizer's
+next probes and asks again; ``planned`` measures the first five that it names from the fail log alone. Beside them the
+classical ways: ranking by the fail log alone (single location at a time), and the guided back-trace from a failing
+output, here with waveforms that are read without error.
+"""
+
+import argparse
+import os
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
+from analysis.localization.localizer import ProbedWaveform, Problem, localize_fault
+from analysis.localization.mixture import Spot
+from analysis.results import Localization
+from benchmarks.report import Row, print_rows
+from instruments.adapter import HEAD_BYTES, Source
+from instruments.records import Netlist
+from instruments.simulation.bench_netlist import BenchNetlistAdapter
+from services.demo.circuit import DemoCircuit, build_accumulator
+from services.demo.die import DieOptions, SimulatedDie, circuit_of, list_hidden_faults, observed_nets, random_stimulus
+from services.demo.machine import HiddenFault, detected, run
+
+STRATA = ("stem", "pin", "swap", "intermittent")
+GOLDEN_PART = 4
+PATTERNS = 256
+PITCH_SCALE = 0.095
+TIE = 1e-6
+DEFAULT_DIES = 8
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run measures: dies per circuit, signal-to-noise ratio per cycle, beam placement error, probes, seed."""
+
+    dies: int
+    snr: float
+    placement_nm: float
+    probes: int
+    seed: int
+
+
+@dataclass
+class Tally:
+    """What came out for one circuit: one entry per faulty die, ranks from 1, golden dies counted apart."""
+
+    stratum: list[str] = field(default_factory=list)
+    rank: list[float] = field(default_factory=list)
+    top: list[float] = field(default_factory=list)
+    top_collapsed: list[bool] = field(default_factory=list)
+    planned_top: list[float] = field(default_factory=list)
+    confidence: list[float] = field(default_factory=list)
+    verdict: list[str] = field(default_factory=list)
+    probes_to_located: list[int] = field(default_factory=list)
+    slat_top: list[float] = field(default_factory=list)
+    trace_probes: list[int] = field(default_factory=list)
+    neighbours: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    false_alarms: int = 0
+    golden: int = 0
+
+
+class Bench:
+    """One circuit with its patterns, and everything that its dies share."""
+
+    def __init__(self, name: str, circuit: DemoCircuit, settings: Settings) -> None:
+        self.name = name
+        self.demo = circuit
+        self.settings = settings
+        gates = [LogicGate(gate.output, gate.function, gate.inputs) for gate in circuit.gates]
+        self.circuit: Circuit = build_circuit(gates, circuit.inputs, circuit.outputs)
+        self.stimulus = random_stimulus(circuit, PATTERNS, settings.seed)
+        columns = {net: place for place, net in enumerate(self.stimulus.nets)}
+        order = [columns[self.circuit.nets[net]] for net in self.circuit.inputs]
+        self.patterns = np.ascontiguousarray(self.stimulus.bits[:, order])
+        self.good = run(circuit.gates, self.stimulus.packed, PATTERNS)
+        self.observed = observed_nets(circuit)
+        self.flips = self._flips()
+
+    def _flips(self) -> dict[str, tuple[int, ...]]:
+        """Return which bits of each observed net change when a net is inverted throughout."""
+        ones = (1 << PATTERNS) - 1
+        flips = {}
+        for net in self.good:
+            values = run(self.demo.gates, self.stimulus.packed, PATTERNS, forced={net: self.good[net] ^ ones})
+            flips[net] = tuple(values[out] ^ self.good[out] for out in self.observed)
+        return flips
+
+    def hidden_faults(self, generator: np.random.Generator) -> list[tuple[str, HiddenFault]]:
+        """Return random detected faults, the strata in turn."""
+        chosen: list[tuple[str, HiddenFault]] = []
+        by_kind = {kind: list_hidden_faults(self.demo, (kind,)) for kind in ("stuck", "pin", "swap")}
+        for place in range(self.settings.dies):
+            stratum = STRATA[place % len(STRATA)]
+            for _ in range(1000):
+                kind = {"stem": "stuck", "intermittent": str(generator.choice(list(by_kind)))}.get(stratum, stratum)
+                fault = by_kind[kind][int(generator.integers(len(by_kind[kind])))]
+                faulty = run(self.demo.gates, self.stimulus.packed, PATTERNS, fault)
+                if detected(self.observed, self.good, faulty):
+                    break
+            else:
+                raise RuntimeError(f"{self.name}: the patterns detect no {stratum} fault")
+            if stratum == "intermittent":
+                activity = float(generator.uniform(0.2, 0.8))
+                fault = HiddenFault(fault.net, fault.kind, fault.pin, fault.function, activity)
+            chosen.append((stratum, fault))
+        return chosen
+
+    def die(self, seed: int, fault: HiddenFault | None) -> SimulatedDie:
+        """Return a die with ``fault``, or a good one."""
+        options = DieOptions(
+            seed=seed,
+            fault=fault,
+            golden=fault is None,
+            patterns=PATTERNS,
+            snr_per_cycle=self.settings.snr,
+            placement_sigma_nm=self.settings.placement_nm,
+            pitch_scale=PITCH_SCALE,
+            stimulus_seed=self.settings.seed,
+        )
+        return SimulatedDie(self.demo, options)
+
+    def localize(self, die: SimulatedDie, waveforms: Sequence[ProbedWaveform]) -> Localization:
+        """Ask the localizer; as in a session, an empty fail log is an unknown one."""
+        fails: NDArray[np.bool_] | None = None
+        if die.fails:
+            fails = np.zeros((PATTERNS, len(self.circuit.outputs)), np.bool_)
+            for cycle, net in die.fails:
+                fails[cycle, self.circuit.output_number[net]] = True
+        cycle_s = die.options.timing.cycle_s
+        return localize_fault(Problem(self.circuit, self.patterns, fails, waveforms, cycle_s, die.places_um))
+
+    def probe(self, die: SimulatedDie, net: str) -> ProbedWaveform:
+        """Measure ``net``."""
+        probe = die.measure(net)
+        spot = Spot(probe.x_um, probe.y_um, die.options.optics.spot_fwhm_nm, die.options.placement_sigma_nm)
+        return ProbedWaveform(net, probe.values, 0.0, probe.dt_s, spot)
+
+    def guided(self, die: SimulatedDie) -> tuple[Localization, list[str], int]:
+        """Probe what the localizer asks for; return its last answer, the nets, and the probes until ``located``."""
+        waveforms: list[ProbedWaveform] = []
+        located = self.settings.probes + 1
+        while True:
+            answer = self.localize(die, waveforms)
+            if answer.verdict == "located":
+                located = min(located, len(waveforms))
+            if len(waveforms) == self.settings.probes or not answer.next_probes:
+                return answer, [waveform.net for waveform in waveforms], located
+            waveforms.append(self.probe(die, answer.next_probes[0].net))
+
+    def planned(self, die: SimulatedDie) -> Localization:
+        """Probe the first nets that the localizer names from the fail log alone."""
+        nets = [item.net for item in self.localize(die, []).next_probes[: self.settings.probes]]
+        return self.localize(die, [self.probe(die, net) for net in nets])
+
+    def slat_sites(self, die: SimulatedDie) -> list[str]:
+        """Return the nets whose inversion fails exactly the observed outputs in every failing pattern."""
+        seen = dict.fromkeys(self.observed, 0)
+        for cycle, net in die.fails:
+            seen[net] |= 1 << cycle
+        failing = 0
+        for bits in seen.values():
+            failing |= bits
+        wanted = tuple(seen[net] for net in self.observed)
+        return [net for net, flips in self.flips.items() if tuple(bits & failing for bits in flips) == wanted]
+
+    def back_trace(self, die: SimulatedDie) -> int:
+        """Return how many probes a depth-first walk back from the first failing output needs to stop at the gate."""
+        if die.fault is None:
+            raise ValueError("there is nothing to trace in a good die")
+        faulty = run(self.demo.gates, self.stimulus.packed, PATTERNS, die.fault)
+        drivers = {gate.output: gate for gate in self.demo.gates if gate.function != "DFF"}
+        here, probes, known = die.fails[0][1], 0, set()
+        while here in drivers:
+            wrong = None
+            for net in drivers[here].inputs:
+                probes += net not in known
+                known.add(net)
+                if faulty[net] != self.good[net]:
+                    wrong = net
+                    break
+            if wrong is None:
+                break
+            here = wrong
+        return probes
+
+
+def measure_circuit(bench: Bench) -> Tally:
+    """Run every die of one circuit."""
+    generator = np.random.default_rng(bench.settings.seed)
+    tally = Tally()
+    for place, (stratum, fault) in enumerate(bench.hidden_faults(generator)):
+        die = bench.die(1000 + place, fault)
+        if not die.fails:
+            die = bench.die(5000 + place, fault)
+        started = time.perf_counter()
+        answer, nets, located = bench.guided(die)
+        tally.seconds.append(time.perf_counter() - started)
+        tally.stratum.append(stratum)
+        tally.probes_to_located.append(located)
+        tally.neighbours += [len(die.under_spot(net)) for net in nets]
+        tally.verdict.append(answer.verdict)
+        _score(tally, answer, fault.net)
+        tally.planned_top.append(_rank(bench.planned(die), fault.net)[1])
+        sites = bench.slat_sites(die)
+        tally.slat_top.append(1 / len(sites) if fault.net in sites else 0.0)
+        tally.trace_probes.append(bench.back_trace(die) if die.fails else 0)
+    for place in range(max(1, bench.settings.dies // GOLDEN_PART)):
+        answer, _, _ = bench.guided(bench.die(9000 + place, None))
+        tally.golden += 1
+        tally.false_alarms += answer.verdict != "no-fault"
+    return tally
+
+
+def _rank(answer: Localization, net: str) -> tuple[float, float]:
+    """Return the mean rank of ``net`` among those of its posterior, and its part of the first place."""
+    posteriors = {item.net: item.posterior for item in answer.candidates}
+    if net not in posteriors:
+        return float("inf"), 0.0
+    own = posteriors[net]
+    above = sum(value > own * (1 + TIE) for value in posteriors.values())
+    tied = sum(abs(value - own) <= TIE * own for value in posteriors.values())
+    return above + (tied + 1) / 2, 1 / tied if above == 0 else 0.0
+
+
+def _score(tally: Tally, answer: Localization, net: str) -> None:
+    rank, top = _rank(answer, net)
+    first = answer.candidates[0] if answer.candidates else None
+    tally.rank.append(rank)
+    tally.top.append(top)
+    tally.top_collapsed.append(first is not None and (first.net == net or net in first.equivalent))
+    tally.confidence.append(0.0 if first is None else first.posterior)
+
+
+def calibration_error(confidence: Sequence[float], correct: Sequence[float]) -> float:
+    """Return the expected calibration error: mean gap between confidence and hits over bins of equal width."""
+    places = np.minimum((np.asarray(confidence) * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(places, weights=np.asarray(confidence) - np.asarray(correct), minlength=BINS)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def rows_of(tallies: dict[str, Tally], settings: Settings) -> list[Row]:
+    """Return the rows: per circuit first, then over all dies."""
+    rows = []
+    for name, tally in tallies.items():
+        rows += [
+            Row(
+                f"{name}: top-1 of {len(tally.top)} faults, {settings.probes} guided probes",
+                _mean(tally.top),
+                "part",
+                ">= 0.9",
+            ),
+            Row(f"{name}: top-1, equivalent sites taken together", _mean(tally.top_collapsed), "part"),
+            Row(f"{name}: top-5", _mean([rank <= 5 for rank in tally.rank]), "part"),
+            Row(f"{name}: top-1, {settings.probes} probes planned from the fail log", _mean(tally.planned_top), "part"),
+            Row(f"{name}: top-1 of the fail log alone (SLAT)", _mean(tally.slat_top), "part"),
+            Row(
+                f"{name}: located within {settings.probes} probes",
+                _mean([v == "located" for v in tally.verdict]),
+                "part",
+            ),
+            Row(f"{name}: seconds a die ({settings.probes + 1} answers)", _mean(tally.seconds), "s"),
+        ]
+    everything = Tally()
+    for tally in tallies.values():
+        for name, values in vars(tally).items():
+            setattr(everything, name, getattr(everything, name) + values)
+    return rows + _overall(everything, settings)
+
+
+def _overall(all_dies: Tally, settings: Settings) -> list[Row]:
+    located = [top for top, verdict in zip(all_dies.top, all_dies.verdict, strict=True) if verdict == "located"]
+    wrong = 1 - _mean(located) if located else 0.0
+    budget = settings.probes
+    rows = [
+        Row("all circuits: top-1, guided probes", _mean(all_dies.top), "part", ">= 0.9"),
+        Row("all circuits: wrong among the located (wrong stop)", wrong, "part", "<= 0.02"),
+        Row("all circuits: calibration error of the first posterior", calibration_error(all_dies.confidence, all_dies.top), "part", "<= 0.03"),
+        Row(f"all circuits: false alarms on {all_dies.golden} good dies", all_dies.false_alarms / all_dies.golden, "part", "<= 0.02"),
+        Row("all circuits: probes until located (more than the budget counts as one more)", _mean(all_dies.probes_to_located), "probes"),
+        Row("all circuits: probes of a back-trace that reads waveforms without error", _mean(all_dies.trace_probes), "probes"),
+        Row(f"all circuits: back-traces done within {budget} probes", _mean([p <= budget for p in all_dies.trace_probes]), "part"),
+        Row("all circuits: neighbours under the spot", _mean(all_dies.neighbours), "nets"),
+        Row("peak resident memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB", "<= 1000"),
+    ]  # fmt: skip
+    for stratum in STRATA:
+        top = [value for value, name in zip(all_dies.top, all_dies.stratum, strict=True) if name == stratum]
+        if top:
+            rows.append(Row(f"all circuits: top-1, {stratum} faults", _mean(top), "part"))
+    return rows
+
+
+def _mean(values: Sequence[float] | Sequence[bool]) -> float:
+    return float(np.mean(values)) if len(values) else 0.0
+
+
+def read_circuits(folder: Path | None) -> dict[str, DemoCircuit]:
+    """Return every ``.bench`` circuit of ``folder``; the demonstration's own where there is none."""
+    if folder is None or not folder.is_dir():
+        return {"accumulator": build_accumulator()}
+    return {path.stem: read_circuit(path) for path in sorted(folder.glob("*.bench"))}
+
+
+def read_circuit(path: Path) -> DemoCircuit:
+    """Return the circuit of a ``.bench`` file."""
+    with path.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    source = Source(path=path, name=path.name, size_bytes=path.stat().st_size, head=head, members={})
+    (record,) = list(BenchNetlistAdapter().read(source)[1])
+    if not isinstance(record, Netlist):
+        raise TypeError(f"{path.name} holds no netlist")
+    return circuit_of(record)
+
+
+def default_folder() -> Path:
+    """Return the folder of circuits among the sample files beside the project."""
+    configured = os.environ.get("FAULTLIGHT_SHARED_DATA")
+    shared = Path(configured) if configured else Path(__file__).resolve().parents[2] / "shared" / "data"
+    return shared / "circuits"
+
+
+def main() -> None:
+    """Read the options, run, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="machine output on standard output and nothing else")
+    parser.add_argument("--circuits", type=Path, default=default_folder(), help="folder of .bench files")
+    parser.add_argument("--only", nargs="*", default=None, help="names of the circuits to run")
+    parser.add_argument("--dies", type=int, default=DEFAULT_DIES, help="faulty dies per circuit")
+    parser.add_argument("--snr", type=float, default=2.0, help="signal-to-noise ratio of one cycle")
+    parser.add_argument("--placement-nm", type=float, default=30.0, help="standard deviation of the beam's place")
+    parser.add_argument("--probes", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    settings = Settings(options.dies, options.snr, options.placement_nm, options.probes, options.seed)
+    tallies = {}
+    for name, circuit in read_circuits(options.circuits).items():
+        if options.only is not None and name not in options.only:
+            continue
+        tallies[name] = measure_circuit(Bench(name, circuit, settings))
+    print_rows(rows_of(tallies, settings), as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()
