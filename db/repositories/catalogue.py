@@ -317,15 +317,15 @@ MEMBERSHIPS = Listing(
 )
 
 
-def _documents(kind: str, table: Table) -> Listing:
-    """Return the listing of records that are one document each."""
+def _documents(kind: str, table: Table, *filters: Column[Any]) -> Listing:
+    """Return the listing of records that are one document each; ``filters`` are columns besides the usual ones."""
     return Listing(
         kind,
         table,
         Action.READ_RECORDS,
         _BLOB_PLACE,
         _VENDOR,
-        _equal(table.c.program_id, table.c.raw_file_id, table.c.bundle_id, table.c.name),
+        _equal(table.c.program_id, table.c.raw_file_id, table.c.bundle_id, table.c.name, *filters),
     )
 
 
@@ -334,6 +334,8 @@ PATTERN_SETS = _documents("pattern set", data.pattern_set)
 FAIL_LOGS = _documents("fail log", data.fail_log)
 PLACEMENTS = _documents("placement", data.placement)
 DIGITAL_TRACES = _documents("digital trace", data.digital_trace)
+TABLES = _documents("table", data.data_table, data.data_table.c.kind)
+RASTERS = _documents("raster", data.raster, data.raster.c.kind)
 
 PRODUCTS = Listing(
     "product", parts.product, Action.READ_RECORDS, conditions=_equal(parts.product.c.program_id, parts.product.c.name)

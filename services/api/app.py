@@ -26,6 +26,7 @@ from services.api.routers import (
     records,
     results,
     sessions,
+    tables,
     uploads,
     waveforms,
 )
@@ -43,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
-_RESOURCES = (uploads, bundles, files, waveforms, sessions, records, jobs, results, administration)
+_RESOURCES = (uploads, bundles, files, waveforms, sessions, records, tables, jobs, results, administration)
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""
 

@@ -164,6 +164,45 @@ class DocumentDetail(DocumentItem):
     warnings: list[Any]
 
 
+class TableItem(DocumentItem):
+    """Columns with units; ``kind`` is what a row is."""
+
+    kind: str
+    row_count: int
+
+
+class TableDetail(TableItem):
+    """The same with the vendor's own metadata and what is doubtful about it."""
+
+    vendor_metadata: dict[str, Any]
+    warnings: list[Any]
+
+
+class RasterItem(DocumentItem):
+    """An image or a map of a signal; ``bands`` are pairs of name and unit."""
+
+    kind: Literal["image", "signal_map"]
+    row_count: int
+    column_count: int
+    bands: list[list[str]]
+    dtype: str
+    gain: float
+    offset: float
+    minimum: float | None
+    maximum: float | None
+    pitch_x_m: float | None
+    pitch_y_m: float | None
+    frequency_hz: float | None
+    affine_um: list[list[float]] | None
+
+
+class RasterDetail(RasterItem):
+    """The same with the vendor's own metadata and what is doubtful about it."""
+
+    vendor_metadata: dict[str, Any]
+    warnings: list[Any]
+
+
 class SessionItem(ProgramRow):
     """A probing session."""
 

@@ -110,13 +110,21 @@ def populate(engine: Engine, blobs: BlobStore, program: uuid.UUID) -> Population
         "account_id": account, "waveform_id": add_waveform(engine, blobs, raw_file, samples),
         "upload_id": add_upload(engine, program),
     }  # fmt: skip
+    own: dict[Table, dict[str, object]] = {
+        data.data_table: {"kind": "mask_defect", "row_count": 1},
+        data.raster: {"kind": "image", "row_count": 1, "column_count": 2, "bands": [["grey", ""]], "dtype": "<i2",
+                      "gain": 1.0, "offset": 0.0},
+    }  # fmt: skip
+    blobs.put_bytes(record_key(program, raw_file), b'\xaa{"a": 1}\xbb')
     for parameter, table in {
         "netlist_id": data.netlist, "pattern_set_id": data.pattern_set, "fail_log_id": data.fail_log,
         "placement_id": data.placement, "digital_trace_id": data.digital_trace,
+        "table_id": data.data_table, "raster_id": data.raster,
     }.items():  # fmt: skip
         ids[parameter] = add_row(
-            engine, table, program_id=program, raw_file_id=raw_file, record_index=0, name="r", blob_key="k",
-            byte_offset=0, byte_length=0, sha256="0" * 64, summary={"count": 1},
+            engine, table, program_id=program, raw_file_id=raw_file, record_index=0, name="r",
+            blob_key=record_key(program, raw_file), byte_offset=1, byte_length=8, sha256="0" * 64,
+            summary={"count": 1}, **own.get(table, {}),
         )  # fmt: skip
     return Population(program, ids)
 

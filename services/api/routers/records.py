@@ -10,6 +10,7 @@ from db.repositories import catalogue
 from services.api.context import ReadsRecords
 from services.api.documents import Name
 from services.api.listing import DocumentQuery, ProgramQuery, answer_list, answer_row, describe_page, describe_row
+from services.api.record_bytes import JSON, answer_bytes, describe_bytes
 from services.api.record_documents import (
     DocumentDetail,
     DocumentItem,
@@ -23,6 +24,7 @@ router = APIRouter()
 
 _LIST = describe_page(DocumentItem)
 _ROW = describe_row(DocumentDetail)
+_CONTENT = describe_bytes(JSON)
 Documents = Annotated[DocumentQuery, Query()]
 
 
@@ -64,6 +66,12 @@ def read_netlist(netlist_id: uuid.UUID, request: Request, context: ReadsRecords)
     return answer_row(request, context, catalogue.NETLISTS, netlist_id)
 
 
+@router.get("/netlists/{netlist_id}/content", tags=["records"], response_class=Response, responses=_CONTENT)
+def read_netlist_content(netlist_id: uuid.UUID, request: Request, context: ReadsRecords) -> Response:
+    """Return a netlist itself as a document."""
+    return answer_bytes(request, context, (catalogue.NETLISTS, netlist_id), JSON)
+
+
 @router.get("/pattern-sets", tags=["records"], responses=_LIST)
 def list_pattern_sets(query: Documents, context: ReadsRecords) -> Response:
     """Return pattern sets."""
@@ -74,6 +82,12 @@ def list_pattern_sets(query: Documents, context: ReadsRecords) -> Response:
 def read_pattern_set(pattern_set_id: uuid.UUID, request: Request, context: ReadsRecords) -> Response:
     """Return a pattern set's description."""
     return answer_row(request, context, catalogue.PATTERN_SETS, pattern_set_id)
+
+
+@router.get("/pattern-sets/{pattern_set_id}/content", tags=["records"], response_class=Response, responses=_CONTENT)
+def read_pattern_set_content(pattern_set_id: uuid.UUID, request: Request, context: ReadsRecords) -> Response:
+    """Return a pattern set itself as a document."""
+    return answer_bytes(request, context, (catalogue.PATTERN_SETS, pattern_set_id), JSON)
 
 
 @router.get("/fail-logs", tags=["records"], responses=_LIST)
@@ -88,6 +102,12 @@ def read_fail_log(fail_log_id: uuid.UUID, request: Request, context: ReadsRecord
     return answer_row(request, context, catalogue.FAIL_LOGS, fail_log_id)
 
 
+@router.get("/fail-logs/{fail_log_id}/content", tags=["records"], response_class=Response, responses=_CONTENT)
+def read_fail_log_content(fail_log_id: uuid.UUID, request: Request, context: ReadsRecords) -> Response:
+    """Return a fail log itself as a document."""
+    return answer_bytes(request, context, (catalogue.FAIL_LOGS, fail_log_id), JSON)
+
+
 @router.get("/placements", tags=["records"], responses=_LIST)
 def list_placements(query: Documents, context: ReadsRecords) -> Response:
     """Return placements."""
@@ -100,6 +120,12 @@ def read_placement(placement_id: uuid.UUID, request: Request, context: ReadsReco
     return answer_row(request, context, catalogue.PLACEMENTS, placement_id)
 
 
+@router.get("/placements/{placement_id}/content", tags=["records"], response_class=Response, responses=_CONTENT)
+def read_placement_content(placement_id: uuid.UUID, request: Request, context: ReadsRecords) -> Response:
+    """Return a placement itself as a document."""
+    return answer_bytes(request, context, (catalogue.PLACEMENTS, placement_id), JSON)
+
+
 @router.get("/digital-traces", tags=["records"], responses=_LIST)
 def list_digital_traces(query: Documents, context: ReadsRecords) -> Response:
     """Return digital traces."""
@@ -110,6 +136,12 @@ def list_digital_traces(query: Documents, context: ReadsRecords) -> Response:
 def read_digital_trace(digital_trace_id: uuid.UUID, request: Request, context: ReadsRecords) -> Response:
     """Return a digital trace's description."""
     return answer_row(request, context, catalogue.DIGITAL_TRACES, digital_trace_id)
+
+
+@router.get("/digital-traces/{digital_trace_id}/content", tags=["records"], response_class=Response, responses=_CONTENT)
+def read_digital_trace_content(digital_trace_id: uuid.UUID, request: Request, context: ReadsRecords) -> Response:
+    """Return a digital trace itself as a document."""
+    return answer_bytes(request, context, (catalogue.DIGITAL_TRACES, digital_trace_id), JSON)
 
 
 @router.get("/products", tags=["parts"], responses=describe_page(ProductItem))
