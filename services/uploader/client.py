@@ -1,6 +1,7 @@
 """The uploader's client: a file or a bundle, sent through whatever cuts there are."""
 
 import json
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,20 @@ from typing import Any, TypeVar
 import httpx
 
 from services.uploader.errors import Blocked, Refused, ServiceUnreachable
-from services.uploader.exchange import Exchange, Transient, read_object
+from services.uploader.exchange import Exchange, Gone, Transient, read_object
 from services.uploader.folder import Ignoring
 from services.uploader.observer import Observer
 from services.uploader.prepared import Member, Prepared, prepare_bundle, prepare_file
-from services.uploader.transfer import Announcement, Patience, Received, Timing, Transfer, Unfinished, UnfinishedHere
+from services.uploader.transfer import (
+    UPLOADS,
+    Announcement,
+    Patience,
+    Received,
+    Timing,
+    Transfer,
+    Unfinished,
+    UnfinishedHere,
+)
 
 BUNDLES = "/api/v1/bundles"
 MAX_ROUNDS = 3
@@ -184,6 +194,20 @@ class UploadClient:
         try:
             read_object(self._exchange.ask("GET", "/readyz"), "status")
         except (Transient, Blocked, Refused) as error:
+            raise ServiceUnreachable(str(error)) from error
+
+    def check_key(self) -> None:
+        """Return when the service accepts the key for uploads.
+
+        Raises:
+            Blocked: it does not.
+            ServiceUnreachable: it cannot be asked.
+        """
+        try:
+            self._exchange.ask("GET", f"{UPLOADS}/{uuid.UUID(int=0)}", gone=True)
+        except Gone:
+            return
+        except (Transient, Refused) as error:
             raise ServiceUnreachable(str(error)) from error
 
     def _patiently(self, name: str, step: Callable[[], T]) -> T:

@@ -1,119 +1,252 @@
-"""The commands ``upload``, ``watch`` and ``status``: options in, exit code out."""
+"""The commands ``upload``, ``watch`` and ``status``: options in, lines and an exit code out.
 
-import json
-import os
+Exit codes: 0 ok, 1 the service cannot be reached, 2 bad input, or refused.
+"""
+
+import sqlite3
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from services.uploader.client import Outcome, UploadClient
-from services.uploader.errors import BadInput, UploadFailed, show
-from services.uploader.folder import SESSION_FILE, Ignoring, list_files
-from services.uploader.transfer import Timing
+from services.uploader.backoff import Backoff
+from services.uploader.batch import Batch
+from services.uploader.client import UploadClient
+from services.uploader.configuration import (
+    DEFAULT_URL,
+    journal_path,
+    list_journals,
+    read_key,
+    sends_key_in_clear,
+    state_folder,
+)
+from services.uploader.errors import Blocked, ServiceUnreachable, show
+from services.uploader.exchange import check_url
+from services.uploader.folder import IGNORED, IGNORED_NAMES, Ignoring
+from services.uploader.journal import Journal, JournalBusy, JournalTooNew, only_one
+from services.uploader.reporting import EventLines, ProgressBar, format_duration, print_json, print_line
+from services.uploader.stopping import Stop, StopObserver, Stopped
+from services.uploader.summary import Summary, summarize
+from services.uploader.transfer import Timing, Unfinished, UnfinishedHere
+from services.uploader.watcher import Clockwork, Watcher, WatchOptions
 
-DEFAULT_URL = "http://127.0.0.1:8460"
 JsonFlag = Annotated[bool, typer.Option("--json", help="Machine output on stdout and nothing else.")]
 UrlOption = Annotated[str, typer.Option("--url", envvar="FAULTLIGHT_URL", help="The service's address.")]
 ProgramOption = Annotated[
-    str | None, typer.Option("--program", envvar="FAULTLIGHT_PROGRAM", help="Not needed with an instrument's key.")
+    str | None,
+    typer.Option("--program", envvar="FAULTLIGHT_PROGRAM", help="Whose data it is; an instrument's key knows."),
+]
+IgnoreOption = Annotated[
+    list[str] | None, typer.Option("--ignore", help="One more pattern of names that are not data; may be repeated.")
 ]
 
-
-def read_key() -> str:
-    """Return the key from ``FAULTLIGHT_KEY``, or from the file that ``FAULTLIGHT_KEY_FILE`` names.
-
-    Raises:
-        ValueError: there is none.
-    """
-    key = os.environ.get("FAULTLIGHT_KEY", "").strip()
-    if key:
-        return key
-    name = os.environ.get("FAULTLIGHT_KEY_FILE", "")
-    if not name:
-        raise ValueError("no key: set FAULTLIGHT_KEY or FAULTLIGHT_KEY_FILE")
-    try:
-        key = Path(name).read_text(encoding="ascii").strip()
-    except (OSError, ValueError) as error:
-        raise ValueError(f"the key file {name} cannot be read: {error}") from error
-    if not key:
-        raise ValueError(f"the key file {name} is empty")
-    return key
-
-
-def find_items(paths: list[Path], ignoring: Ignoring, *, bundle: bool) -> list[tuple[Path, bool]]:
-    """Return what to send for the paths of a command line: (path, whether it is a bundle).
-
-    Raises:
-        BadInput: there is nothing at a path.
-    """
-    items: list[tuple[Path, bool]] = []
-    for path in paths:
-        if not path.is_dir():
-            items.append((path, False))
-        elif bundle or (path / SESSION_FILE).is_file():
-            items.append((path, True))
-        else:
-            listing = list_files(path, ignoring)
-            if not listing.files:
-                raise BadInput(path, "holds no file")
-            items += [(file, False) for file in listing.files]
-    return items
+open_client: Callable[..., UploadClient] = UploadClient
+"""Makes the commands' clients; tests put another in its place."""
 
 
 def upload(
     paths: Annotated[list[Path], typer.Argument(help="Files; folders with session.json go as one bundle.")],
     program: ProgramOption = None,
     bundle: Annotated[bool, typer.Option("--bundle", help="Send each folder as one bundle.")] = False,
+    ignore: IgnoreOption = None,
     url: UrlOption = DEFAULT_URL,
     tries: Annotated[int, typer.Option(min=1, help="Tries of a step without progress.")] = 8,
     as_json: JsonFlag = False,
 ) -> None:
-    """Send files to the service: nothing twice, and on after any cut."""
-    ignoring = Ignoring()
-    code = 0
-    try:
-        with UploadClient(url, read_key(), timing=Timing(tries=tries)) as client:
-            for path, is_bundle in find_items(paths, ignoring, bundle=bundle):
-                try:
-                    outcome = client.upload_bundle(path, program) if is_bundle else client.upload_file(path, program)
-                except UploadFailed as error:
-                    code = code or error.exit_code
-                    _tell_failure(path, error.to_document(), as_json=as_json)
-                else:
-                    _tell_outcome(path, outcome, as_json=as_json)
-    except (ValueError, BadInput) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
+    """Send files to the service: nothing twice, and on after any cut. Exit 1: not reached, 2: bad input or refused."""
+    ignoring = _ignoring(ignore)
+    key = _read_access(url)
+    with ExitStack() as stack:
+        unfinished = stack.enter_context(_remembering())
+        bar = stack.enter_context(ProgressBar(visible=not as_json))
+        client = stack.enter_context(
+            open_client(url, key, timing=Timing(tries=tries), unfinished=unfinished, observer=bar)
+        )
+        sender = Batch(client, program, ignoring, as_json=as_json)
+        try:
+            code = sender.send_all(paths, bundle=bundle)
+        except KeyboardInterrupt:
+            print_line("stopped; the same command goes on where this one was", sys.stderr)
+            code = 130
     raise typer.Exit(code)
 
 
-def _tell_outcome(path: Path, outcome: Outcome, *, as_json: bool) -> None:
+@contextmanager
+def _remembering() -> Iterator[Unfinished]:
+    """Remember unfinished uploads between two calls of ``upload``, if the disk lets us and nobody else does."""
+    path = state_folder() / "uploads.sqlite"
+    with ExitStack() as stack:
+        unfinished: Unfinished = UnfinishedHere()
+        try:
+            stack.enter_context(only_one(path))
+            journal = Journal(path)
+            stack.callback(journal.close)
+            journal.prune()
+            unfinished = journal
+        except (JournalBusy, JournalTooNew, sqlite3.Error, OSError):
+            pass
+        yield unfinished
+
+
+def _ignoring(more: list[str] | None) -> Ignoring:
+    return Ignoring((*IGNORED, *IGNORED_NAMES, *(more or ())))
+
+
+def _read_access(url: str) -> str:
+    """Return the key; exits with 2 when it, or the address, cannot be one."""
+    try:
+        check_url(url)
+        key = read_key()
+    except ValueError as error:
+        _exit_with(2, str(error))
+    if sends_key_in_clear(url):
+        print_line(f"warning: the key crosses the network unencrypted to {url}", sys.stderr)
+    return key
+
+
+def _exit_with(code: int, message: str) -> NoReturn:
+    print_line(message, sys.stderr)
+    raise typer.Exit(code)
+
+
+def watch(  # noqa: PLR0913, PLR0917 - one argument per option of the command line
+    folder: Annotated[Path, typer.Argument(help="The folder that the instrument writes to.")],
+    program: ProgramOption = None,
+    settle_s: Annotated[
+        float, typer.Option("--settle", min=0, help="A file unchanged for so many seconds is finished.")
+    ] = 10.0,
+    poll_s: Annotated[float, typer.Option("--poll", min=0.1, help="Seconds between two looks into the folder.")] = 5.0,
+    ignore: IgnoreOption = None,
+    journal: Annotated[
+        Path | None, typer.Option("--journal", envvar="FAULTLIGHT_JOURNAL", help="Where to remember; not in DIR.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Send what is finished, then exit.")] = False,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonFlag = False,
+) -> None:
+    """Send what appears in a folder, for weeks, offline and through power cuts. Only reads the folder."""
+    _read_access(url)
+    path = journal or journal_path(folder)
+    if not folder.is_dir():
+        _exit_with(2, f"{show(folder)} is no folder")
+    if path.resolve().is_relative_to(folder.resolve()):
+        _exit_with(2, "the journal must not lie in the watched folder")
+    options = WatchOptions(folder, program, settle_s, poll_s, _ignoring(ignore))
+    with ExitStack() as stack:
+        book = _open_journal(path, stack)
+        stop = Stop()
+        if threading.current_thread() is threading.main_thread():
+            stop.listen()
+        code = _watch(options, book, url, stop, EventLines(as_json=as_json), once=once)
+    raise typer.Exit(code)
+
+
+def _open_journal(path: Path, stack: ExitStack) -> Journal:
+    """Return the journal, ours alone until ``stack`` is left; exits with 2 when it cannot be."""
+    try:
+        stack.enter_context(only_one(path))
+        journal = Journal(path)
+    except (JournalBusy, JournalTooNew) as error:
+        _exit_with(2, str(error))
+    except (sqlite3.Error, OSError) as error:
+        _exit_with(2, f"the journal {show(path)} cannot be used: {error}")
+    stack.callback(journal.close)
+    return journal
+
+
+def _watch(options: WatchOptions, journal: Journal, url: str, stop: Stop, tell: EventLines, *, once: bool) -> int:
+    if journal.was_damaged is not None:
+        tell("journal-trouble", {"reason": f"the journal was damaged; it is kept as {journal.was_damaged}"})
+    observer = StopObserver(stop)
+    timing = Timing(tries=3, backoff=Backoff(base_s=0.5, cap_s=5.0), sleep=stop.pause)
+
+    def connect() -> UploadClient:
+        return open_client(url, read_key(), timing=timing, unfinished=journal, observer=observer)
+
+    watcher = Watcher(options, journal, connect, tell, Clockwork(stop.pause), observer.hashing)
+    try:
+        journal.aim(f"{url.rstrip('/')} {options.program or ''}".rstrip())
+        journal.note("folder", show(options.folder.resolve()))
+        tell("watching", {"path": str(options.folder), "journal": show(journal.path)})
+        if once:
+            return watcher.drain()
+        watcher.run()
+    except Stopped:
+        tell("stopped", {})
+    except sqlite3.Error as error:
+        _exit_with(2, f"the journal {show(journal.path)} cannot be used: {error}")
+    finally:
+        watcher.close()
+    return 0
+
+
+def status(
+    journal: Annotated[
+        list[Path] | None, typer.Option("--journal", envvar="FAULTLIGHT_JOURNAL", help="Instead of all in their place.")
+    ] = None,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell whether the service can be reached, and what the watched folders wait for. Exit 1: not reached."""
+    try:
+        service = _ask_service(check_url(url))
+    except ValueError as error:
+        _exit_with(2, str(error))
+    summaries: list[Summary] = []
+    damaged: dict[str, str] = {}
+    for path in journal or list_journals():
+        try:
+            summaries.append(summarize(path, time.time()))
+        except sqlite3.Error as error:
+            damaged[show(path)] = str(error)
     if as_json:
-        _print_json({"path": show(path), **outcome.to_document()})
+        documents = [summary.to_document() for summary in summaries]
+        print_json({"service": service, "journals": documents, "unreadable_journals": damaged})
     else:
-        typer.echo(f"{show(path)}: {'known, nothing sent' if outcome.known else f'sent {outcome.sent_bytes} bytes'}")
+        _print_status(service, summaries, damaged)
+    raise typer.Exit(0 if service["reachable"] else 1)
 
 
-def _tell_failure(path: Path, document: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        _print_json({"path": show(path), "error": document})
-    else:
-        typer.echo(f"{show(path)}: {document['message']}", err=True)
+def _ask_service(url: str) -> dict[str, Any]:
+    """Return what the service says of itself and of the key."""
+    document: dict[str, Any] = {"url": url, "reachable": True, "reason": None, "key": "none"}
+    try:
+        key = read_key()
+    except ValueError:
+        key = ""
+    with open_client(url, key) as client:
+        try:
+            client.check_ready()
+            if key:
+                document["key"] = "accepted"
+                client.check_key()
+        except Blocked as error:
+            document |= {"key": "not accepted", "reason": str(error)}
+        except ServiceUnreachable as error:
+            document |= {"reachable": False, "reason": str(error)}
+    return document
 
 
-def _print_json(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def watch(folder: Annotated[Path, typer.Argument(help="The folder that the instrument writes to.")]) -> None:
-    """Send what appears in a folder, for weeks."""
-    typer.echo(f"watching {folder} is not possible in this version", err=True)
-    raise typer.Exit(2)
-
-
-def status() -> None:
-    """Tell whether the service can be reached."""
-    typer.echo("not possible in this version", err=True)
-    raise typer.Exit(2)
+def _print_status(service: dict[str, Any], summaries: list[Summary], damaged: dict[str, str]) -> None:
+    state = "ready" if service["reachable"] else "not reachable"
+    reason = f" ({service['reason']})" if service["reason"] else ""
+    print_line(f"service {service['url']}: {state}, key: {service['key']}{reason}")
+    for each in summaries:
+        print_line(f"{each.folder or each.journal}: {each.waiting} waiting, {each.sent} sent, {each.refused} refused")
+        if each.oldest_waiting is not None and each.oldest_waiting_s is not None:
+            print_line(f"  oldest waiting: {each.oldest_waiting}, for {format_duration(each.oldest_waiting_s)}")
+        if each.trouble:
+            print_line(f"  trouble: {each.trouble}")
+        for text, count in each.waiting_reasons.items():
+            print_line(f"  {count} waiting: {text}")
+        for item in each.refused_items:
+            print_line(f"  refused: {item.path}: {item.reason}")
+        if each.lost:
+            print_line(f"  left the folder before they were sent: {each.lost}")
+    for path, text in damaged.items():
+        print_line(f"{path}: cannot be read: {text}")

@@ -62,7 +62,7 @@ def is_loopback(url: str) -> bool:
 
 
 class Exchange:
-    """Requests to the service at ``url`` with ``key``.
+    """Requests to the service at ``url`` with ``key``; an empty one is not sent.
 
     Proxies and certificates come from the environment (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``), except for
     this machine. Redirects are not followed: the key goes to the configured address and nowhere else.
@@ -73,7 +73,7 @@ class Exchange:
         if not key.isascii() or not key.isprintable():
             raise ValueError("the key holds characters that no key has")
         self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {key}", "User-Agent": "faultlight-uploader"},
+            headers={"User-Agent": "faultlight-uploader"} | ({"Authorization": f"Bearer {key}"} if key else {}),
             timeout=TIMEOUT,
             trust_env=not is_loopback(self.url),
             follow_redirects=False,

@@ -1,0 +1,55 @@
+"""Ending a watch between two steps, on a signal."""
+
+import signal
+import threading
+
+from services.uploader.observer import Observer
+
+
+class Stopped(Exception):  # noqa: N818
+    """Somebody wants the watch to end; raised between two steps, when nothing is half done."""
+
+
+class Stop:
+    """Set by SIGINT, SIGTERM or the closing of the console; a second SIGINT ends at once."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def listen(self) -> None:
+        """Take the signals; to be called from the main thread."""
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                signal.signal(number, self.set)
+
+    def set(self, number: int | None = None, _frame: object = None) -> None:
+        """Want the watch to end."""
+        self._event.set()
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def check(self) -> None:
+        """Raise :class:`Stopped` when set."""
+        if self._event.is_set():
+            raise Stopped
+
+    def pause(self, seconds: float) -> None:
+        """Wait, at most until it is set; raises as :meth:`check`."""
+        self._event.wait(seconds)
+        self.check()
+
+
+class StopObserver(Observer):
+    """Ends an upload between two chunks, and hashing between two blocks."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def hashing(self, name: str, done: int, total: int) -> None:  # noqa: ARG002
+        """Look whether to stop."""
+        self._stop.check()
+
+    def sending(self, name: str, done: int, total: int) -> None:  # noqa: ARG002
+        """Look whether to stop."""
+        self._stop.check()

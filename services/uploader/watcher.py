@@ -1,0 +1,286 @@
+"""Watching a folder for weeks: look, wait until files are finished, hash, send; offline as long as it takes."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from services.uploader.backoff import Backoff
+from services.uploader.client import Outcome, UploadClient
+from services.uploader.errors import BadInput, Blocked, FileChanged, Refused, ServiceUnreachable, UploadFailed
+from services.uploader.folder import Ignoring, check_session
+from services.uploader.journal import FINAL, Item, Journal, Sighting, State
+from services.uploader.prepared import Prepared, prepare_bundle, prepare_file
+from services.uploader.scan import Look, Scan
+from services.uploader.stability import Stability
+
+PRUNE_INTERVAL_S = 86400.0
+REPEAT_TROUBLE_S = 3600.0
+_SERVICE = ""  # no file is called so
+
+Tell = Callable[[str, Mapping[str, Any]], None]
+Connect = Callable[[], UploadClient]
+HashingTell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """What is watched and how.
+
+    ``settle_s``: a file is finished when it has not changed for so long; ``poll_s``: between two looks; ``backoff``:
+    between two tries when the service cannot be reached.
+    """
+
+    folder: Path
+    program: str | None = None
+    settle_s: float = 10.0
+    poll_s: float = 5.0
+    ignoring: Ignoring = field(default_factory=Ignoring)
+    backoff: Backoff = field(default_factory=lambda: Backoff(base_s=4.0, cap_s=300.0))
+
+
+@dataclass(frozen=True)
+class Clockwork:
+    """Monotonic seconds, and a pause of some seconds that raises ``Stopped`` when the watch is to end."""
+
+    pause: Callable[[float], None]
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass
+class _Delay:
+    """How often something has failed in a row, and when it is tried again."""
+
+    failures: int = 0
+    until: float = float("-inf")
+
+
+class Watcher:
+    """Sends what appears in a folder; ``journal`` remembers, ``connect`` makes a client, ``tell`` hears every event.
+
+    ``observe`` hears how far hashing has come, and may raise ``Stopped``.
+    """
+
+    def __init__(
+        self,
+        options: WatchOptions,
+        journal: Journal,
+        connect: Connect,
+        tell: Tell,
+        clockwork: Clockwork,
+        observe: HashingTell | None = None,
+    ) -> None:
+        self._options = options
+        self._journal = journal
+        self._connect = connect
+        self._tell = tell
+        self._pause, self._clock = clockwork.pause, clockwork.clock
+        self._observe = observe
+        self._stability = Stability(options.settle_s, self._clock)
+        self._client: UploadClient | None = None
+        self._service = _Delay()
+        self._delays: dict[str, _Delay] = {}
+        self._troubles: dict[str, str] = {}
+        self._service_trouble = ("", float("-inf"))
+        self._pruned_at = float("-inf")
+        self._journal_failures = 0
+        self._failed: dict[str, int] = {}
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def run(self) -> None:
+        """Watch until ``Stopped`` is raised by the pause. Nothing else ends it, a full disk neither."""
+        while True:
+            try:
+                self.step()
+                self._journal_failures = 0
+                wait_s = self._options.poll_s
+            except sqlite3.Error as error:
+                self._journal_failures += 1
+                wait_s = self._options.backoff.wait_s(self._journal_failures, self._options.poll_s)
+                self._tell("journal-trouble", {"reason": str(error), "wait_s": round(wait_s, 1)})
+            self._pause(wait_s)
+
+    def drain(self) -> int:
+        """Send what is finished now and return the exit code; files that are still being written are left."""
+        self.step()
+        self._pause(self._options.settle_s)
+        self.step()
+        codes = set(self._failed.values())
+        return 1 if 1 in codes else max(codes, default=0)
+
+    def step(self) -> None:
+        """Look once, and do what can be done."""
+        now = self._clock()
+        if now - self._pruned_at > PRUNE_INTERVAL_S:
+            self._journal.prune()
+            self._pruned_at = now
+        try:
+            look = Scan(self._options.folder, self._options.ignoring).run()
+        except OSError as error:
+            self._note_trouble(".", f"cannot be read: {error.strerror or error}")
+            return
+        for sighting in self._take_in(look):
+            self._advance(sighting)
+
+    def _take_in(self, look: Look) -> list[Sighting]:
+        """Bring the journal up to what was seen; returns what is finished and not sent, the oldest first."""
+        known = self._journal.known()
+        here = {sighting.path: sighting for sighting in look.sightings}
+        fresh = [each for each in look.sightings if not _is_same(known.get(each.path), each)]
+        self._journal.see(fresh)
+        for sighting in fresh:
+            self._delays.pop(sighting.path, None)
+            if sighting.path not in known:
+                self._tell("seen", {"path": sighting.path})
+        self._journal.back(path for path in here if (item := known.get(path)) and item.gone_at is not None)
+        self._note_absent(look, known)
+        for path in self._troubles.keys() - look.troubles.keys():
+            del self._troubles[path]
+            self._failed.pop(path, None)
+        for path, reason in look.troubles.items():
+            self._note_trouble(path, reason)
+        self._stability.keep(here)
+        order = [*(path for path in known if path in here), *(path for path in here if path not in known)]
+        return [here[path] for path in order if self._is_due(known.get(path), here[path])]
+
+    def _is_due(self, item: Item | None, sighting: Sighting) -> bool:
+        stable = self._stability.is_stable(sighting)
+        if item is None or item.signature != sighting.signature:
+            return stable
+        return item.state not in FINAL and (stable or item.state is not State.SEEN)
+
+    def _note_absent(self, look: Look, known: Mapping[str, Item]) -> None:
+        if not look.is_whole:
+            return
+        bundles = [f"{each.path}/" if each.path != "." else "" for each in look.sightings if each.is_bundle]
+        here = {each.path for each in look.sightings}
+        absent = [item for item in known.values() if item.path not in here and item.gone_at is None]
+        members = [item.path for item in absent if item.path.startswith(tuple(bundles))]
+        self._journal.drop(members)
+        gone = [item for item in absent if item.path not in set(members)]
+        self._journal.gone(item.path for item in gone)
+        for item in absent:
+            self._delays.pop(item.path, None)
+            self._failed.pop(item.path, None)
+        for item in gone:
+            if item.state not in FINAL:
+                self._tell("gone", {"path": item.path, "reason": "left the folder before it was sent"})
+
+    def _note_trouble(self, path: str, reason: str) -> None:
+        if self._troubles.get(path) != reason:
+            self._troubles[path] = reason
+            self._failed[path] = BadInput.exit_code
+            self._tell("skipped", {"path": path, "reason": reason})
+
+    def _advance(self, sighting: Sighting) -> None:
+        """Take one file or bundle as far as it goes."""
+        delay = self._delays.get(sighting.path)
+        if delay is not None and self._clock() < delay.until:
+            return
+        try:
+            prepared = self._prepare(sighting)
+            if self._clock() < self._service.until:
+                return
+            self._journal.uploading(sighting)
+            outcome = self._connected().send(prepared, self._options.program)
+        except FileChanged as error:
+            self._journal.see([sighting])
+            self._stability.restart(sighting.path)
+            self._tell("changed", {"path": sighting.path, "reason": str(error)})
+        except BadInput as error:
+            self._delay(sighting, error)
+        except Refused as error:
+            self._service_answers()
+            self._journal.refused(sighting, str(error))
+            self._failed[sighting.path] = error.exit_code
+            self._tell("refused", {"path": sighting.path, **error.to_document()})
+        except Blocked as error:
+            self._suspend("blocked", error)
+        except ServiceUnreachable as error:
+            self._judge_failure(sighting, error)
+        else:
+            self._service_answers()
+            self._finish(sighting, outcome)
+
+    def _prepare(self, sighting: Sighting) -> Prepared:
+        """Return what was hashed before, or hash it now."""
+        path = self._options.folder / sighting.path
+        item = self._journal.find(sighting.path)
+        if item is not None and item.signature == sighting.signature and item.prepared is not None:
+            return Prepared.from_text(item.prepared, lambda member: path / member if item.is_bundle else path)
+        if sighting.is_bundle:
+            check_session(path, self._options.ignoring)
+            prepared = prepare_bundle(path, self._options.ignoring, self._observe)
+        else:
+            prepared = prepare_file(path, self._observe)
+        if prepared.signature() != sighting.signature:
+            raise FileChanged(path, sighting.signature, prepared.signature())
+        self._journal.hashed(sighting, prepared.to_text(), prepared.sha256, prepared.size_bytes)
+        return prepared
+
+    def _connected(self) -> UploadClient:
+        if self._client is None:
+            try:
+                self._client = self._connect()
+            except ValueError as error:
+                raise Blocked(0, "no-key", str(error)) from error
+        return self._client
+
+    def _finish(self, sighting: Sighting, outcome: Outcome) -> None:
+        self._journal.done(sighting, str(outcome.bundle_id or outcome.raw_file_id), outcome.job_id)
+        self._delays.pop(sighting.path, None)
+        self._failed.pop(sighting.path, None)
+        self._tell("known" if outcome.known else "sent", {"path": sighting.path, **outcome.to_document()})
+
+    def _judge_failure(self, sighting: Sighting, error: ServiceUnreachable) -> None:
+        """One file that the service fails on must not hold up the others: ask whether it is the service at all."""
+        try:
+            self._connected().check_ready()
+        except UploadFailed:
+            self._suspend("unreachable", error, error.retry_after_s)
+        else:
+            self._delay(sighting, error, error.retry_after_s)
+
+    def _delay(self, sighting: Sighting, error: UploadFailed, asked_s: float | None = None) -> None:
+        """Try this one again later."""
+        self._failed[sighting.path] = error.exit_code
+        delay = self._delays.setdefault(sighting.path, _Delay())
+        delay.failures += 1
+        wait_s = self._options.backoff.wait_s(delay.failures, asked_s)
+        delay.until = self._clock() + wait_s
+        item = self._journal.find(sighting.path)
+        if item is None or item.reason != str(error):
+            self._journal.waits(sighting, str(error))
+            self._tell("waiting", {"path": sighting.path, "wait_s": round(wait_s, 1), **error.to_document()})
+
+    def _suspend(self, event: str, error: UploadFailed, asked_s: float | None = None) -> None:
+        """Send nothing for a while. The client is made anew then, with the key as it is by then."""
+        self.close()
+        self._failed[_SERVICE] = error.exit_code
+        self._service.failures += 1
+        wait_s = self._options.backoff.wait_s(self._service.failures, asked_s)
+        self._service.until = self._clock() + wait_s
+        reason, told_at = self._service_trouble
+        if reason != str(error) or self._clock() - told_at > REPEAT_TROUBLE_S:
+            self._service_trouble = (str(error), self._clock())
+            self._journal.note("trouble", str(error))
+            self._tell(event, {"wait_s": round(wait_s, 1), **error.to_document()})
+
+    def _service_answers(self) -> None:
+        if self._service.failures:
+            self._failed.pop(_SERVICE, None)
+            self._service = _Delay()
+            self._service_trouble = ("", float("-inf"))
+            self._journal.note("trouble", "")
+            self._tell("reachable", {})
+
+
+def _is_same(item: Item | None, sighting: Sighting) -> bool:
+    return item is not None and item.signature == sighting.signature and item.is_bundle == sighting.is_bundle
