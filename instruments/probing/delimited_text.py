@@ -1,0 +1,315 @@
+"""Tables of numbers as text: which delimiter and decimal mark, where the numbers begin, and their rows in blocks."""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instruments.adapter import Source
+from instruments.errors import CorruptField, NotThisFormat, Truncated
+
+BLOCK_BYTES = 1 << 22
+MAX_HEADER_LINES = 200
+MAX_LINE_BYTES = 1 << 20
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
+SPECIAL = {
+    "nan": math.nan,
+    "+nan": math.nan,
+    "-nan": math.nan,
+    "inf": math.inf,
+    "+inf": math.inf,
+    "-inf": -math.inf,
+    "infinity": math.inf,
+    "+infinity": math.inf,
+    "-infinity": -math.inf,
+    "∞": math.inf,
+    "+∞": math.inf,
+    "-∞": -math.inf,
+}
+BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the rows are written.
+
+    Attributes:
+        delimiter: ``","``, ``";"``, a tab, or ``" "`` for any run of white space.
+        decimal_comma: numbers have a decimal comma.
+        columns: cells in each row.
+        trailing: every row ends with one more delimiter.
+        encoding: of the text.
+        line_end: the byte that ends a line; carriage returns before it are ignored.
+    """
+
+    delimiter: str
+    decimal_comma: bool
+    columns: int
+    trailing: bool
+    encoding: str
+    line_end: bytes
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The beginning of a table.
+
+    Attributes:
+        dialect: of the rows.
+        header: the lines before the first row, without line ends.
+        start: byte offset of the first row.
+        rows: the cells of the first rows, as text.
+    """
+
+    dialect: Dialect
+    header: tuple[str, ...]
+    start: int
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class RawCount:
+    """Lines counted on the bytes alone.
+
+    Attributes:
+        lines: lines from the first row on that are not empty.
+        last: the last of them, as text.
+        ended: it has a line end.
+    """
+
+    lines: int
+    last: str
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows: float64 of shape ``(rows, columns)``, the 1-based line of each, how many cells are empty (NaN here)."""
+
+    values: NDArray[np.float64]
+    lines: NDArray[np.int64]
+    empty: int
+
+
+def split(text: str, delimiter: str) -> list[str]:
+    """Return the cells of a line, stripped, without quotation marks."""
+    cells = text.split() if delimiter == " " else text.split(delimiter)
+    return [cell.strip().strip('"').strip() for cell in cells]
+
+
+def to_number(cell: str, decimal_comma: bool) -> float | None:
+    """Return the number in ``cell``, NaN for an empty cell, ``None`` when it is no number."""
+    if not cell:
+        return math.nan
+    text = cell.replace(",", ".") if decimal_comma else cell
+    if NUMBER.fullmatch(text):
+        return float(text.replace("d", "e").replace("D", "e"))
+    return SPECIAL.get(text.lower())
+
+
+def decode(data: bytes) -> tuple[str, str]:
+    """Return the text of ``data`` and the name of its encoding: UTF-8, or Latin-1 where it is not UTF-8."""
+    try:
+        return data.decode("utf-8-sig"), "utf-8"
+    except UnicodeDecodeError as error:
+        if error.start >= len(data) - 3:
+            return data[: error.start].decode("utf-8-sig"), "utf-8"
+        return data.decode("latin-1"), "latin-1"
+
+
+def find_opening(source: Source) -> Opening:
+    """Find the header, the first row and the dialect of ``source`` in its head.
+
+    Raises:
+        NotThisFormat: it is no text, or no line of numbers comes early enough.
+    """
+    head = source.head
+    if source.is_bundle or not head:
+        raise NotThisFormat("there is no text to read", file=source.name)
+    if BINARY.search(head):
+        raise NotThisFormat("the file is not plain text", file=source.name)
+    line_end = b"\n" if b"\n" in head else b"\r"
+    whole = source.size_bytes <= len(head)
+    raw = head.split(line_end)
+    if not whole:
+        raw = raw[:-1]
+    text = [decode(line)[0].rstrip("\r") for line in raw]
+    encoding = decode(head)[1]
+    for index in range(min(len(text), MAX_HEADER_LINES)):
+        found = _dialect(text[index : index + 50], encoding, line_end)
+        if found is not None:
+            start = sum(len(line) + 1 for line in raw[:index])
+            lines = [line for line in text[index:] if line.strip()]
+            rows = tuple(tuple(split(line, found.delimiter)[: found.columns]) for line in lines[:1000])
+            return Opening(found, tuple(text[:index]), start, rows)
+    raise NotThisFormat("no line of numbers was found", file=source.name)
+
+
+def _dialect(lines: Sequence[str], encoding: str, line_end: bytes) -> Dialect | None:
+    """Return the dialect in which the first of ``lines`` is a row of numbers, and as many as possible of the rest."""
+    first = lines[0]
+    if not first.strip():
+        return None
+    best: tuple[int, Dialect] | None = None
+    for delimiter in (";", "\t", ",", " "):
+        if delimiter != " " and delimiter not in first.strip() and delimiter != ",":
+            continue
+        comma = delimiter in (";", "\t") and "," in first
+        if comma and "." in first:
+            continue
+        cells = split(first, delimiter)
+        numbers = [to_number(cell, comma) for cell in cells]
+        if numbers[0] is None or not cells[0] or any(number is None for number in numbers):
+            continue
+        trailing = len(cells) > 1 and not cells[-1] and all(_ends_with(line, delimiter) for line in lines)
+        columns = len(cells) - trailing
+        fitting = sum(1 for line in lines if len(split(line, delimiter)) == len(cells))
+        candidate = Dialect(delimiter, comma, columns, trailing, encoding, line_end)
+        if best is None or fitting > best[0]:
+            best = (fitting, candidate)
+    return best[1] if best else None
+
+
+def _ends_with(line: str, delimiter: str) -> bool:
+    return not line.strip() or line.rstrip(" \r").endswith(delimiter)
+
+
+def count_lines(source: Source, opening: Opening) -> RawCount:
+    """Count the lines of ``source`` from the first row on, block by block, without looking into them."""
+    end = opening.dialect.line_end
+    lines, previous, tail, size = 0, end, b"", 0
+    with source.path.open("rb") as file:
+        file.seek(opening.start)
+        while block := file.read(BLOCK_BYTES):
+            size += len(block)
+            data = block.replace(b"\r", b"") if end == b"\n" else block
+            codes = np.frombuffer(previous + data, np.uint8)
+            ends = codes == end[0]
+            lines += int(np.count_nonzero(ends[1:] & ~ends[:-1]))
+            previous = data[-1:] or previous
+            tail = (tail + block)[-MAX_LINE_BYTES:]
+    ended = previous == end
+    stripped = tail.rstrip(b"\r\n")
+    last = decode(stripped[stripped.rfind(end) + 1 :])[0].rstrip("\r")
+    return RawCount(lines + (not ended), last, ended)
+
+
+def iterate_blocks(source: Source, opening: Opening) -> Iterator[Block]:
+    """Yield the rows of ``source`` in blocks.
+
+    Raises:
+        CorruptField: a cell is no number, or a row has another number of cells, with its line.
+        Truncated: that row is the last one and has no line end.
+    """
+    end = opening.dialect.line_end
+    line, rest = len(opening.header) + 1, b""
+    with source.path.open("rb") as file:
+        file.seek(opening.start)
+        while True:
+            block = file.read(BLOCK_BYTES)
+            data = rest + block
+            cut = len(data) if not block else data.rfind(end) + 1
+            data, rest = data[:cut], data[cut:]
+            if len(rest) > MAX_LINE_BYTES:
+                message = "a line is too long for a table of numbers"
+                raise CorruptField(message, file=source.name, offset=line, offset_unit="line", found=len(rest))
+            if data.strip():
+                yield _parse(source, opening.dialect, data, line)
+            line += data.count(end)
+            if not block:
+                return
+
+
+def _parse(source: Source, dialect: Dialect, data: bytes, line: int) -> Block:
+    fast = _parse_fast(dialect, data, line)
+    return fast if fast is not None else _parse_slowly(source, dialect, data, line)
+
+
+def _parse_fast(dialect: Dialect, data: bytes, line: int) -> Block | None:
+    """Return the rows when every line is full and plain; ``None`` leaves the judgement to the slow reader."""
+    text = data.replace(b"\r", b"") if dialect.line_end == b"\n" else data.replace(b"\r", b"\n")
+    text = text.removesuffix(b"\n")
+    if text[:1] in (b"\n", b"") or text[-1:] == b"\n" or b"_" in text or b'"' in text or b"\n\n" in text:
+        return None
+    rows = text.count(b"\n") + 1
+    if dialect.delimiter == " ":
+        table = [line.split() for line in text.split(b"\n")]
+        if any(len(cells) != dialect.columns for cells in table):
+            return None
+        cells = [cell for row in table for cell in row]
+    else:
+        delimiter = dialect.delimiter.encode()
+        if dialect.trailing:
+            if text.count(delimiter + b"\n") != rows - 1 or not text.endswith(delimiter):
+                return None
+            text = text.replace(delimiter + b"\n", b"\n")[: -len(delimiter)]
+        codes = np.frombuffer(text + b"\n", np.uint8)
+        ends = np.flatnonzero(codes == 10)
+        before = np.searchsorted(np.flatnonzero(codes == delimiter[0]), ends)
+        if (np.diff(before, prepend=0) != dialect.columns - 1).any():
+            return None
+        if dialect.decimal_comma:
+            if b"." in text:
+                return None
+            text = text.replace(b",", b".")
+        cells = text.replace(b"\n", delimiter).split(delimiter)
+    try:
+        values = np.fromiter(map(float, cells), np.float64, len(cells))
+    except ValueError:
+        return None
+    return Block(values.reshape(rows, dialect.columns), np.arange(line, line + rows), 0)
+
+
+def _parse_slowly(source: Source, dialect: Dialect, data: bytes, line: int) -> Block:
+    text = data.decode(dialect.encoding, "replace")
+    ended = text.endswith(("\n", "\r"))
+    separator = "\n" if dialect.line_end == b"\n" else "\r"
+    lines = [item.rstrip("\r") for item in text.split(separator)]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    rows: list[list[float]] = []
+    numbers: list[int] = []
+    empty = 0
+    for index, content in enumerate(lines):
+        if not content.strip("\ufeff\x1a \t"):
+            continue
+        cut = index == len(lines) - 1 and not ended
+        cells = split(content, dialect.delimiter)
+        if dialect.trailing and len(cells) == dialect.columns + 1 and not cells[-1]:
+            cells.pop()
+        if len(cells) != dialect.columns:
+            raise _bad_row(source, line + index, dialect.columns, len(cells), cut)
+        rows.append([_value(source, cell, dialect, line + index, cut) for cell in cells])
+        numbers.append(line + index)
+        empty += cells.count("")
+    values = np.array(rows, np.float64).reshape(len(rows), dialect.columns)
+    return Block(values, np.array(numbers, np.int64), empty)
+
+
+def _bad_row(source: Source, line: int, expected: int, found: int, cut: bool) -> CorruptField | Truncated:
+    if cut and found < expected:
+        message = "the file ends inside a row"
+        return Truncated(message, file=source.name, offset=line, expected=expected, found=found, offset_unit="line")
+    message = "the row has another number of cells than the first"
+    return CorruptField(message, file=source.name, offset=line, expected=expected, found=found, offset_unit="line")
+
+
+def _value(source: Source, cell: str, dialect: Dialect, line: int, cut: bool) -> float:
+    number = to_number(cell, dialect.decimal_comma)
+    if number is not None:
+        return number
+    if cut:
+        message = "the file ends inside a number"
+        raise Truncated(
+            message, file=source.name, offset=line, expected="a number", found=cell[:40], offset_unit="line"
+        )
+    message = "a cell is no number"
+    raise CorruptField(message, file=source.name, offset=line, expected="a number", found=cell[:40], offset_unit="line")
+
+
+def shape_of(text: str) -> str:
+    """Return ``text`` with every digit as 9 and without signs: the format that it was printed in."""
+    return re.sub(r"(^|(?<=[,;\seEdD]))[+-]", "", re.sub(r"\d", "9", text))
