@@ -23,7 +23,8 @@ def make_engine(url: str, *, pool_size: int = 10, statement_timeout_s: float = 6
         connect_args={
             "connect_timeout": 5,
             "application_name": "faultlight",
-            "options": f"-c statement_timeout={int(statement_timeout_s * 1000)}",
+            # Every name is qualified; a user called like the schema must not make it the default one.
+            "options": f"-c statement_timeout={int(statement_timeout_s * 1000)} -c search_path=pg_catalog",
         },
     )
 

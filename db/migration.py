@@ -3,29 +3,52 @@
 from pathlib import Path
 
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from db.engine import SCHEMA
-from db.schema.tables import metadata
+
+LOCK_TIMEOUT_S = 5.0
+"""How long a migration waits for a lock, while everybody else waits behind it."""
 
 
-def _config() -> Config:
+def _config(connection: Connection | None = None, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Config:
     config = Config()
+    config.attributes["connection"] = connection
+    config.attributes["lock_timeout_s"] = lock_timeout_s
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     return config
 
 
-def upgrade(engine: Engine) -> None:
-    """Apply every migration that is missing; waits at most five seconds for any lock."""
-    config = _config()
+def upgrade(engine: Engine, revision: str = "head", *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+    """Apply every missing migration up to ``revision`` in one transaction.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: a lock was not to be had within ``lock_timeout_s`` seconds; nothing changed.
+    """
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(_config(connection, lock_timeout_s), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Undo every migration after ``revision`` (``base``: all), with what its tables hold. For development.
+
+    An installation goes back by restoring its backup.
+    """
+    with engine.begin() as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def check(engine: Engine) -> None:
+    """Do what ``alembic check`` does.
+
+    Raises:
+        alembic.util.CommandError: the database differs from the tables here; the message says how.
+    """
+    with engine.begin() as connection:
+        command.check(_config(connection))
 
 
 def head_revision() -> str:
@@ -44,19 +67,3 @@ def current_revision(engine: Engine) -> str | None:
             return None
         revision = connection.execute(text(f"SELECT version_num FROM {SCHEMA}.alembic_version")).scalar()
         return str(revision) if revision is not None else None
-
-
-def schema_differences(engine: Engine) -> list[object]:
-    """Return what ``alembic check`` would report: differences between the tables here and the database."""
-    with engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "include_schemas": True,
-                "include_name": lambda name, kind, _parents: kind != "schema" or name == SCHEMA,
-                "version_table_schema": SCHEMA,
-                "compare_type": True,
-                "compare_server_default": True,
-            },
-        )
-        return list(compare_metadata(context, metadata))

@@ -1,17 +1,18 @@
 """Alembic's environment: migrations run in one transaction with a lock timeout and an advisory lock."""
 
 from alembic import context
-from sqlalchemy import Connection, create_engine, pool, text
+from sqlalchemy import Connection, text
 
 from db.engine import SCHEMA
 from db.schema.tables import metadata
 
-LOCK_TIMEOUT = "5s"
 MIGRATION_LOCK = 0x6661756C74  # "fault": only one migration runs at a time
 
 
 def _migrate(connection: Connection) -> None:
-    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+    timeout_ms = int(context.config.attributes["lock_timeout_s"] * 1000)
+    connection.execute(text(f"SET LOCAL lock_timeout = {timeout_ms}"))
+    connection.execute(text("SET LOCAL statement_timeout = 0"))  # the engine's is for requests; an index may take long
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     context.configure(
@@ -28,17 +29,11 @@ def _migrate(connection: Connection) -> None:
 
 
 def run() -> None:
-    """Run the migrations on the connection that the caller gave, or on the configured URL."""
+    """Run on the connection that :mod:`db.migration` gave; there is no alembic.ini, use ``faultlight migrate``."""
     connection = context.config.attributes.get("connection")
-    if connection is not None:
-        _migrate(connection)
-        return
-    url = context.config.get_main_option("sqlalchemy.url")
-    if not url:
-        raise RuntimeError("give the database URL: faultlight migrate, or alembic -x is not used here")
-    engine = create_engine(url, poolclass=pool.NullPool)
-    with engine.begin() as opened:
-        _migrate(opened)
+    if connection is None:
+        raise RuntimeError("migrations run through faultlight migrate, which gives the connection")
+    _migrate(connection)
 
 
 run()
