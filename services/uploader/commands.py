@@ -214,11 +214,12 @@ def status(
 
 def _ask_service(url: str) -> dict[str, Any]:
     """Return what the service says of itself and of the key."""
-    document: dict[str, Any] = {"url": url, "reachable": True, "reason": None, "key": "none"}
+    document: dict[str, Any] = {"url": url, "reachable": True, "reason": None, "key": "not asked"}
     try:
         key = read_key()
     except ValueError:
         key = ""
+        document["key"] = "none"
     with open_client(url, key) as client:
         try:
             client.check_ready()

@@ -17,7 +17,17 @@ _TRANSIENT_STATUS = frozenset({408, 409, 423, 425, 429, 460})
 _GONE_STATUS = frozenset({404, 410})
 _FINAL_NAMES = frozenset({"bundle-mismatch"})
 _BLOCKING_STATUS = frozenset({401, 403, 404, 405, 412})
-_BLOCKING_NAMES = frozenset({"quota-exceeded"})
+_BLOCKING_NAMES = frozenset(
+    {
+        "quota-exceeded",
+        "invalid-upload-header",
+        "deferred-length",
+        "checksum-unsupported",
+        "length-exceeded",
+        "wrong-content-type",
+    }
+)
+_BLOCKING_DETAILS = frozenset({"program is missing"})
 
 
 @dataclass(frozen=True)
@@ -84,11 +94,13 @@ class Exchange:
         """Close the connections."""
         self._client.close()
 
-    def ask(self, method: str, path: str, *, gone: bool = False, read_s: float | None = None, **rest: Any) -> Any:
-        """Return the service's answer, an ``httpx.Response`` with a 2xx status.
+    def ask(
+        self, method: str, path: str, *, gone: bool = False, read_s: float | None = None, **rest: Any
+    ) -> httpx.Response:
+        """Return the service's answer, which has a 2xx status.
 
-        ``path`` is below the service's address, ``rest`` goes to httpx; ``gone`` says that a 404 means the resource
-        and not the program; ``read_s`` is how long the answer may take.
+        ``path`` is below the service's address, ``rest`` goes to httpx; ``gone`` says that the request is about an
+        upload that was accepted, which a 404 tells to be gone; ``read_s`` is how long the answer may take.
 
         Raises:
             Transient: no answer, a busy or failing service, or an answer that is not the service's.
@@ -120,7 +132,12 @@ def judge(answer: httpx.Response, *, gone: bool = False) -> Exception:
         return Gone(problem.detail)
     if status >= 500 or (status in _TRANSIENT_STATUS and problem.name not in _FINAL_NAMES):
         return Transient(f"the service answered {status}: {problem.detail}", problem.name, retry_after_s)
-    blocking = status in _BLOCKING_STATUS or problem.name in _BLOCKING_NAMES
+    blocking = (
+        gone  # the content was accepted when the upload was begun: this is about the request
+        or status in _BLOCKING_STATUS
+        or problem.name in _BLOCKING_NAMES
+        or problem.detail in _BLOCKING_DETAILS
+    )
     return (Blocked if blocking else Refused)(status, problem.name, problem.detail)
 
 

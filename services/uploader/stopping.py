@@ -1,9 +1,11 @@
 """Ending a watch between two steps, on a signal."""
 
 import signal
-import threading
+import time
 
 from services.uploader.observer import Observer
+
+_SLICE_S = 0.25
 
 
 class Stopped(Exception):  # noqa: N818
@@ -11,10 +13,13 @@ class Stopped(Exception):  # noqa: N818
 
 
 class Stop:
-    """Set by SIGINT, SIGTERM or the closing of the console; a second SIGINT ends at once."""
+    """Set by SIGINT, SIGTERM or the closing of the console; a second SIGINT ends at once.
+
+    A plain flag: a ``threading.Event`` that is set by a signal while its own thread waits can lock itself up.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._is_set = False
 
     def listen(self) -> None:
         """Take the signals; to be called from the main thread."""
@@ -25,18 +30,21 @@ class Stop:
 
     def set(self, number: int | None = None, _frame: object = None) -> None:
         """Want the watch to end."""
-        self._event.set()
+        self._is_set = True
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def check(self) -> None:
         """Raise :class:`Stopped` when set."""
-        if self._event.is_set():
+        if self._is_set:
             raise Stopped
 
     def pause(self, seconds: float) -> None:
         """Wait, at most until it is set; raises as :meth:`check`."""
-        self._event.wait(seconds)
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left, _SLICE_S))
         self.check()
 
 

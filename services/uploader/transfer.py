@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ CHUNK_TYPE = "application/offset+octet-stream"
 MAX_RESTARTS = 3
 FINISH_S = 600.0  # the service hashes and stores a large file before it answers the last chunk
 MEBIBYTE = 1 << 20
+_UPLOAD_ID = re.compile(r"[0-9a-fA-F-]{32,36}")
 
 
 class Unfinished(Protocol):
@@ -216,7 +218,7 @@ class Transfer:
             job_id = document.get("job_id")
             return Received(str(document["raw_file_id"]), str(job_id) if job_id else None, known=True)
         upload_id = answer.headers.get("location", "").rstrip("/").rsplit("/", 1)[-1]
-        if answer.status_code != httpx.codes.CREATED or not upload_id:
+        if answer.status_code != httpx.codes.CREATED or not _UPLOAD_ID.fullmatch(upload_id):
             raise Transient(f"something that is not Faultlight answered {answer.status_code}")
         self._unfinished.remember(self._key, upload_id)
         self._upload_id = upload_id
