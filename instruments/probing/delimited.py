@@ -8,6 +8,7 @@ times are rounded, and what rounding explains is accepted, a missing or repeated
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -282,7 +283,7 @@ def line_bits(names: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(range(len(names)))
 
 
-def _words(table: _Table, bits: tuple[int, ...], dtype: np.dtype[np.generic]) -> Iterator[NDArray[np.generic]]:
+def _words(table: _Table, bits: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
     for values in table.blocks():
         words = np.zeros(len(values), dtype)
         for column, bit in enumerate(bits, 1):

@@ -1,0 +1,315 @@
+"""Tektronix ``.isf`` files: a SCPI preamble in text, then one curve in an IEEE 488.2 block or as numbers.
+
+Source: the ``WFMPre``/``WFMOutpre`` and ``CURVe`` commands in the programmer manuals of the TDS, DPO and MSO series.
+Keywords are long or short (``YMULT``, ``YMU``). ``value = YZERO + YMULT * (code - YOFF)`` at
+``XZERO + XINCR * (i - PT_OFF)``. The block's length is the count that is independent of ``NR_PT``.
+
+With ``PT_FMT ENV`` the codes are pairs of extremes, each pair over two sampling intervals: they become two waveforms
+and never one with twice the points.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instruments.adapter import Confidence, Sniff, Source
+from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit, Truncated, UnsupportedVersion
+from instruments.records import Record, Samples, Segment, Waveform, finite_range
+
+BLOCK_SAMPLES = 1 << 20
+MAX_TEXT_CURVE_BYTES = 256 << 20
+TRAILING_BYTES = 16
+"""Line ends, semicolons and blanks after the curve; anything else is not explained."""
+CURVE = re.compile(rb":?CURVE?[ \t]+", re.IGNORECASE)
+PREAMBLE = re.compile(rb":?WFM(?:P(?:RE)?|OUTP(?:RE)?|I(?:NPRE)?)?:", re.IGNORECASE)
+KEYWORDS = {
+    "BYT_NR": "BYT_N",
+    "BIT_NR": "BIT_N",
+    "ENCDG": "ENC",
+    "BN_FMT": "BN_F",
+    "BYT_OR": "BYT_O",
+    "NR_PT": "NR_P",
+    "WFID": "WFI",
+    "PT_FMT": "PT_F",
+    "XINCR": "XIN",
+    "PT_OFF": "PT_O",
+    "XZERO": "XZE",
+    "XUNIT": "XUN",
+    "YMULT": "YMU",
+    "YZERO": "YZE",
+    "YOFF": "YOF",
+    "YUNIT": "YUN",
+    "DOMAIN": "DOM",
+}
+"""Long keyword to the shortest spelling; every spelling in between is one too. ``ENCDG`` is also ``ENCODING``."""
+
+
+@dataclass(frozen=True)
+class _Preamble:
+    """The preamble, decoded; ``start`` is the byte offset of the first code."""
+
+    fields: dict[str, str]
+    text: str
+    start: int
+    bytes_: int
+    dtype: np.dtype[Any] | None
+    count: int
+    gain: float
+    offset: float
+    dt_s: float
+    t0_s: float
+    unit: str
+    envelope: bool
+
+
+class TektronixIsfAdapter:
+    """Reads one curve, block by block, as native codes."""
+
+    name = "tektronix_isf"
+    version = "1"
+    formats = ("tektronix-isf",)
+
+    def sniff(self, source: Source) -> Sniff:
+        """Look for the preamble and the curve in the head."""
+        if not PREAMBLE.match(source.head.lstrip()[:20]) and not re.match(rb"\s*:?BYT_NR? ", source.head[:40]):
+            return Sniff(Confidence.NO, "the file does not begin with a waveform preamble")
+        if CURVE.search(source.head) is None:
+            return Sniff(Confidence.LIKELY, "a waveform preamble without a curve")
+        return Sniff(Confidence.CERTAIN, "a waveform preamble and a curve")
+
+    def read(self, source: Source) -> tuple[str, Iterable[Record]]:
+        """Return the waveform of ``source``, or two for an envelope: minimum and maximum.
+
+        Raises:
+            CorruptField, UnsupportedVersion: a keyword is missing, or its value is not right or not supported.
+            CountMismatch, Truncated: the curve does not hold NR_PT codes, or the file ends before it does.
+        """
+        preamble = _read_preamble(source)
+        if preamble.dtype is None:
+            codes = _read_numbers(source, preamble)
+            blocks = partial(iter, (codes,))
+            dtype: np.dtype[Any] = codes.dtype
+        else:
+            _check_block(source, preamble)
+            blocks = partial(_read_blocks, source, preamble)
+            dtype = preamble.dtype.newbyteorder("<")
+        if not preamble.envelope:
+            samples = Samples(dtype, preamble.count, blocks)
+            return "tektronix-isf", (_waveform(source, preamble, samples, "waveform", ()),)
+        if preamble.count % 2:
+            raise CountMismatch("an envelope has an odd number of codes", file=source.name, found=preamble.count)
+        warnings = _check_pairs(preamble, blocks())
+        records = []
+        for kind, lower in (("envelope_min", preamble.gain > 0), ("envelope_max", preamble.gain < 0)):
+            samples = Samples(dtype, preamble.count // 2, partial(_extremes, blocks, lower))
+            records.append(_waveform(source, preamble, samples, kind, warnings))
+        return "tektronix-isf", tuple(records)
+
+
+def _waveform(source: Source, preamble: _Preamble, samples: Samples, kind: str, warnings: tuple[str, ...]) -> Waveform:
+    low, high = finite_range(samples.blocks(), preamble.gain, preamble.offset)
+    identity = preamble.fields.get("WFID", "")
+    name = identity.split(",")[0].strip() or PurePosixPath(source.name).stem or "waveform"
+    return Waveform(
+        name=name,
+        samples=samples,
+        unit=preamble.unit,
+        dt_s=preamble.dt_s * (2 if preamble.envelope else 1),
+        segments=(Segment(samples.count, preamble.t0_s, 0.0),),
+        minimum=low,
+        maximum=high,
+        gain=preamble.gain,
+        offset=preamble.offset,
+        kind=kind,
+        vendor_metadata={"preamble": preamble.text, "fields": dict(preamble.fields)},
+        warnings=warnings,
+    )
+
+
+def parse_fields(text: str) -> dict[str, str]:
+    """Return the keywords of a preamble in their long spelling, with their values without quotation marks."""
+    fields: dict[str, str] = {}
+    for statement in re.findall(r'(?:[^;"]|"[^"]*")+', text):
+        keyword, _, value = (
+            statement.strip().rpartition(":")[2].partition(" ") if '"' not in statement else (_quoted(statement))
+        )
+        long = _long_keyword(keyword.strip().upper())
+        fields[long] = value.strip().strip('"').strip()
+    return fields
+
+
+def _quoted(statement: str) -> tuple[str, str, str]:
+    before, _, rest = statement.partition('"')
+    return before.strip().rpartition(":")[2], "", rest.rpartition('"')[0]
+
+
+def _long_keyword(keyword: str) -> str:
+    if keyword == "ENCODING":
+        return "ENCDG"
+    for long, short in KEYWORDS.items():
+        if long.startswith(keyword) and keyword.startswith(short):
+            return long
+    return keyword
+
+
+def _read_preamble(source: Source) -> _Preamble:
+    found = CURVE.search(source.head)
+    if found is None or not PREAMBLE.search(source.head[: found.start()] + b":"):
+        raise NotThisFormat("there is no waveform preamble with a curve", file=source.name)
+    text = source.head[: found.start()].decode("latin-1").strip().rstrip(";")
+    fields = parse_fields(text)
+    for key in ("BYT_NR", "ENCDG", "BN_FMT", "BYT_OR", "NR_PT", "PT_FMT", "XINCR", "XZERO", "YMULT", "YOFF", "YZERO"):
+        if not fields.get(key):
+            raise CorruptField(f"the preamble has no {key}", file=source.name, offset=found.start())
+    if fields.get("XUNIT", "s").lower() != "s" or fields.get("DOMAIN", "TIME").upper() != "TIME":
+        message = "the horizontal axis is no time; this is no waveform over time"
+        raise UnsupportedVersion(message, file=source.name, expected="s", found=fields.get("XUNIT", "")[:20])
+    point_format = fields["PT_FMT"].upper()
+    envelope = point_format in ("ENV", "ENVE", "ENVELOPE")
+    if not envelope and point_format != "Y":
+        raise UnsupportedVersion("the point format is not supported", file=source.name, found=point_format[:20])
+    binary = fields["ENCDG"].upper().startswith("BIN")
+    if not binary and not fields["ENCDG"].upper().startswith("ASC"):
+        raise UnsupportedVersion("the encoding is not supported", file=source.name, found=fields["ENCDG"][:20])
+    gain, interval = _number(source, fields, "YMULT"), _number(source, fields, "XINCR")
+    if gain == 0 or interval <= 0:
+        raise CorruptField("YMULT or XINCR is not right", file=source.name, found=f"{gain}, {interval}")
+    start, length = _block_header(source, found.end()) if binary else (found.end(), source.size_bytes - found.end())
+    point_offset = _number(source, fields, "PT_OFF") if fields.get("PT_OFF") else 0.0
+    return _Preamble(
+        fields=fields,
+        text=text,
+        start=start,
+        bytes_=length,
+        dtype=_dtype(source, fields) if binary else None,
+        count=_count(source, fields, "NR_PT"),
+        gain=gain,
+        offset=_number(source, fields, "YZERO") - gain * _number(source, fields, "YOFF"),
+        dt_s=interval,
+        t0_s=_number(source, fields, "XZERO") - interval * point_offset,
+        unit=fields.get("YUNIT") or "unknown",
+        envelope=envelope,
+    )
+
+
+def _number(source: Source, fields: dict[str, str], key: str) -> float:
+    try:
+        value = float(fields[key])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise CorruptField(f"{key} is no number", file=source.name, found=fields[key][:40])
+    return value
+
+
+def _count(source: Source, fields: dict[str, str], key: str) -> int:
+    if not fields[key].isdecimal() or int(fields[key]) < 1:
+        raise CorruptField(f"{key} is no count", file=source.name, found=fields[key][:40])
+    return int(fields[key])
+
+
+def _dtype(source: Source, fields: dict[str, str]) -> np.dtype[Any]:
+    kinds = {"RI": "i", "RP": "u", "FP": "f", "FPB": "f"}
+    orders = {"MSB": ">", "LSB": "<"}
+    kind, order = kinds.get(fields["BN_FMT"].upper()), orders.get(fields["BYT_OR"].upper())
+    width = _count(source, fields, "BYT_NR")
+    if kind is None or order is None or width not in ((4, 8) if kind == "f" else (1, 2, 4)):
+        found = f"{fields['BN_FMT']}, {fields['BYT_OR']}, {width}"
+        raise UnsupportedVersion("the binary format is not supported", file=source.name, found=found[:60])
+    return np.dtype(f"{order}{kind}{width}")
+
+
+def _block_header(source: Source, place: int) -> tuple[int, int]:
+    """Return where the codes of ``#<digits><length>`` begin, and their length in bytes."""
+    with source.path.open("rb") as file:
+        file.seek(place)
+        header = file.read(12)
+    digits = header[1:2]
+    if header[:1] != b"#" or not digits.isdigit() or digits == b"0":
+        message = "the curve is no block of known length"
+        raise CorruptField(message, file=source.name, offset=place, expected="#", found=repr(header[:4]))
+    length = header[2 : 2 + int(digits)]
+    if len(length) < int(digits):
+        raise Truncated("the file ends inside the curve's length", file=source.name, offset=place)
+    if not length.isdigit():
+        raise CorruptField("the curve's length is no number", file=source.name, offset=place, found=repr(length))
+    return place + 2 + int(digits), int(length)
+
+
+def _check_block(source: Source, preamble: _Preamble) -> None:
+    width = preamble.dtype.itemsize if preamble.dtype is not None else 1
+    end = preamble.start + preamble.bytes_
+    if preamble.bytes_ != preamble.count * width:
+        message = "the curve's length is not NR_PT codes of BYT_NR bytes"
+        expected = preamble.count * width
+        raise CountMismatch(message, file=source.name, expected=expected, found=preamble.bytes_)
+    if source.size_bytes < end:
+        message = "the file ends inside the curve"
+        raise Truncated(message, file=source.name, offset=source.size_bytes, expected=end, found=source.size_bytes)
+    with source.path.open("rb") as file:
+        file.seek(end)
+        rest = file.read(TRAILING_BYTES + 1)
+    if len(rest) > TRAILING_BYTES or rest.strip(b"\r\n\t ;\x00"):
+        message = "the file goes on after its curve"
+        raise CountMismatch(message, file=source.name, offset=end, expected=end, found=source.size_bytes)
+
+
+def _read_blocks(source: Source, preamble: _Preamble) -> Iterator[NDArray[Any]]:
+    native = preamble.dtype
+    if native is None:
+        return
+    left = preamble.count
+    with source.path.open("rb") as file:
+        file.seek(preamble.start)
+        while left:
+            block: NDArray[Any] = np.fromfile(file, native, min(left, BLOCK_SAMPLES))
+            if not block.size:
+                return
+            left -= block.size
+            yield block.astype(native.newbyteorder("<"), copy=False)
+
+
+def _read_numbers(source: Source, preamble: _Preamble) -> NDArray[np.float64]:
+    """Return the codes of a curve in text."""
+    if preamble.bytes_ > MAX_TEXT_CURVE_BYTES:
+        limit, found = MAX_TEXT_CURVE_BYTES, preamble.bytes_
+        raise ReadingLimit("the curve in text is too long", file=source.name, expected=limit, found=found)
+    with source.path.open("rb") as file:
+        file.seek(preamble.start)
+        data = file.read()
+    cells = data.strip(b"\r\n\t ;\x00").split(b",")
+    if len(cells) != preamble.count:
+        kind = Truncated if len(cells) < preamble.count else CountMismatch
+        message = "the curve does not hold NR_PT numbers"
+        raise kind(message, file=source.name, expected=preamble.count, found=len(cells))
+    if data[-1:] not in (b"\n", b"\r", b";", b" "):
+        raise Truncated("the curve's last number has no end", file=source.name, offset=source.size_bytes)
+    try:
+        return np.array([float(cell) for cell in cells])
+    except ValueError as error:
+        raise CorruptField(f"the curve holds something else than numbers: {error}", file=source.name) from error
+
+
+def _extremes(blocks: "partial[Iterator[NDArray[Any]]]", lower: bool) -> Iterator[NDArray[Any]]:
+    choose = np.minimum if lower else np.maximum
+    for block in blocks():
+        yield choose(block[::2], block[1::2])
+
+
+def _check_pairs(preamble: _Preamble, blocks: Iterator[NDArray[Any]]) -> tuple[str, ...]:
+    """Pairs of a computed trace may be in either order: each is put in order, and that is said."""
+    rising = falling = 0
+    for block in blocks:
+        rising += int((block[::2] < block[1::2]).sum())
+        falling += int((block[::2] > block[1::2]).sum())
+    warnings = ["an envelope: pairs of extremes over two sampling intervals each"]
+    if rising and falling:
+        warnings.append(f"{min(rising, falling)} of {preamble.count // 2} pairs were in the other order")
+    return tuple(warnings)
