@@ -5,6 +5,8 @@ Exit codes: 0 ok, 1 the service cannot be reached or failed, 2 bad input.
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +19,29 @@ app = typer.Typer(
 )
 WORKER_SILENCE_S = 120.0
 JsonFlag = Annotated[bool, typer.Option("--json", help="Machine output on stdout and nothing else.")]
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Tell in one line what an operator can mend: a setting that is wrong (exit 2), a server that is away (exit 1)."""
+    from pydantic import ValidationError
+    from sqlalchemy.exc import OperationalError
+
+    from services.stores import ConfigurationError
+
+    try:
+        yield
+    except ConfigurationError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    except ValidationError as error:
+        for each in error.errors():
+            variable = "FAULTLIGHT_" + "_".join(str(part) for part in each["loc"]).upper()
+            typer.echo(f"error: {variable}: {each['msg']}", err=True)
+        raise typer.Exit(2) from error
+    except OperationalError as error:
+        typer.echo(f"error: the database: {str(error.orig).strip().splitlines()[0]}", err=True)
+        raise typer.Exit(1) from error
 
 
 @app.command()
@@ -37,7 +62,8 @@ def api() -> None:
     """Serve the REST API."""
     from services.run import serve_api
 
-    serve_api()
+    with _told_plainly():
+        serve_api()
 
 
 @app.command()
@@ -49,7 +75,8 @@ def worker(
     from services.settings import get_settings
     from services.workers.main import run_worker
 
-    run_worker(get_settings(), queue or ["ingest", "cpu"], name)
+    with _told_plainly():
+        run_worker(get_settings(), queue or ["ingest", "cpu"], name)
 
 
 @app.command()
@@ -58,7 +85,8 @@ def scheduler() -> None:
     from services.scheduler.main import run_scheduler
     from services.settings import get_settings
 
-    run_scheduler(get_settings())
+    with _told_plainly():
+        run_scheduler(get_settings())
 
 
 @app.command()
@@ -68,10 +96,11 @@ def migrate() -> None:
     from services.settings import get_settings
     from services.stores import open_engine
 
-    engine = open_engine(get_settings())
-    before = current_revision(engine)
-    upgrade(engine)
-    typer.echo(f"schema: {before or 'empty'} -> {current_revision(engine)}")
+    with _told_plainly():
+        engine = open_engine(get_settings())
+        before = current_revision(engine)
+        upgrade(engine)
+        typer.echo(f"schema: {before or 'empty'} -> {current_revision(engine)}")
 
 
 @app.command(name="create-admin")
@@ -81,9 +110,10 @@ def create_admin() -> None:
     from services.settings import get_settings
     from services.stores import open_engine
 
-    with open_engine(get_settings()).begin() as connection:
-        key = bootstrap_admin(connection)
-    typer.echo(key)
+    with _told_plainly():
+        with open_engine(get_settings()).begin() as connection:
+            key = bootstrap_admin(connection)
+        typer.echo(key)
 
 
 @app.command(name="worker-health")
@@ -106,20 +136,21 @@ def read(
 ) -> None:
     """Read files offline and show what they hold, or why they are refused (exit 2)."""
     from instruments.errors import InstrumentError
-    from services.pipelines.reading import read_document
+    from services.pipelines.reading import open_sandbox, read_document
 
     refused = False
-    for path in files:
-        try:
-            document = read_document(path, format_name)
-        except InstrumentError as error:
-            refused = True
-            _print_refusal(error.to_document(), as_json=as_json)
-            continue
-        if as_json:
-            _print_json(document)
-        else:
-            _print_reading(document)
+    with open_sandbox() as sandbox:
+        for path in files:
+            try:
+                document = read_document(path, format_name, sandbox)
+            except (InstrumentError, FileNotFoundError, PermissionError) as error:
+                refused = True
+                _print_refusal(_refusal_of(error), as_json=as_json)
+                continue
+            if as_json:
+                _print_json(document)
+            else:
+                _print_reading(document)
     raise typer.Exit(2 if refused else 0)
 
 
@@ -134,14 +165,8 @@ def localize(
 
     try:
         document = localize_path(session).to_document()
-    except InstrumentError as error:
-        _print_refusal(error.to_document(), as_json=as_json)
-        raise typer.Exit(2) from error
-    except ValueError as error:
-        _print_refusal(
-            {"type": type(error).__name__, "message": str(error), "offset": None, "expected": None, "found": None},
-            as_json=as_json,
-        )
+    except (InstrumentError, ValueError, FileNotFoundError, PermissionError) as error:
+        _print_refusal(_refusal_of(error), as_json=as_json)
         raise typer.Exit(2) from error
     if as_json:
         _print_json(document)
@@ -158,6 +183,15 @@ app.command(name="status")(uploader.status)
 
 def _print_json(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _refusal_of(error: Exception) -> dict[str, Any]:
+    """Return the document of any error that means bad input."""
+    from instruments.errors import InstrumentError
+
+    if isinstance(error, InstrumentError):
+        return error.to_document()
+    return {"type": type(error).__name__, "message": str(error), "offset": None, "expected": None, "found": None}
 
 
 def _print_refusal(error: dict[str, Any], *, as_json: bool) -> None:

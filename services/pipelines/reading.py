@@ -27,8 +27,8 @@ def describe_reading(reading: PackedReading) -> dict[str, Any]:
     }
 
 
-def read_document(path: Path, adapter_name: str | None = None) -> dict[str, Any]:
-    """Read a file, folder or archive and return what it holds.
+def read_document(path: Path, adapter_name: str | None = None, sandbox: Sandbox | None = None) -> dict[str, Any]:
+    """Read a file, folder or archive and return what it holds; in ``sandbox``, or in one of its own.
 
     Raises:
         instruments.errors.InstrumentError: it is refused, and why.
@@ -36,5 +36,8 @@ def read_document(path: Path, adapter_name: str | None = None) -> dict[str, Any]
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
-    with tempfile.TemporaryDirectory(prefix="faultlight-read-") as folder, open_sandbox() as sandbox:
+    if sandbox is None:
+        with open_sandbox() as own:
+            return read_document(path, adapter_name, own)
+    with tempfile.TemporaryDirectory(prefix="faultlight-read-") as folder:
         return describe_reading(sandbox.read(path, path.name, Path(folder), adapter_name))
