@@ -1,0 +1,119 @@
+"""How many samples an oscilloscope file must hold, from its length and a few header fields: our own arithmetic.
+
+It knows nothing of the reader whose result it checks (RigolWFM). A family without arithmetic here is not read.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from instruments.adapter import Source
+from instruments.errors import CorruptField, CountMismatch, Truncated, UnsupportedVersion
+
+DS1000Z = b"\x01\xff\xff\xff"
+DS1000E = b"\xa5\xa5\x00\x00"
+UNCOUNTED = {
+    b"\xa5\xa5\xa4\x01": "Rigol DS1000B",
+    b"\xa1\xa5\x00\x00": "Rigol DS1000C",
+    b"\xa5\xa5\x38\x00": "Rigol DS2000, DS4000 or DS6000",
+    b"RG03": "Rigol DHO",
+}
+_DS1000E_HEADER_BYTES = 276
+_ALTERNATE_TRIGGER = 4
+
+
+@dataclass(frozen=True)
+class Count:
+    """What must come out of a reader.
+
+    Attributes:
+        channels: numbers of the channels, from 1.
+        points: samples of each channel.
+        dt_s: sampling interval, seconds.
+        t0_s: time of the first sample from the trigger, seconds.
+        midpoint: the code that stands for 0 before the offset.
+        probe_factors: attenuation of each channel's probe.
+    """
+
+    channels: tuple[int, ...]
+    points: int
+    dt_s: float
+    t0_s: float
+    midpoint: float
+    probe_factors: tuple[float, ...] = ()
+
+
+def count_ds1000z(source: Source) -> Count:
+    """Count the samples of a Rigol DS1000Z or MSO1000Z ``.wfm``: one byte each, channels interleaved to the end.
+
+    Raises:
+        Truncated, CountMismatch: the file's length is another.
+        CorruptField, UnsupportedVersion: a field is not right, or the file holds logic levels or is no waveform.
+    """
+    head = _head(source, 264)
+    offset_ps, flags = struct.unpack_from("<q", head, 72)[0], head[88]
+    logic, mode = struct.unpack_from("<I", head, 108)[0], head[115]
+    depth, rate_ghz = struct.unpack_from("<If", head, 116)
+    block_bytes, block_start = struct.unpack_from("<II", head, 256)
+    channels = tuple(number for number in range(1, 5) if flags & (1 << (number - 1)))
+    if logic or not channels:
+        raise UnsupportedVersion("the file holds logic levels, which are not read", file=source.name)
+    if mode != 0:
+        message = "the time base is not Y-T; this is no waveform over time"
+        raise UnsupportedVersion(message, file=source.name, offset=115, expected=0, found=mode)
+    stride = 4 if len(channels) == 3 else len(channels)
+    if depth == 0 or depth % stride:
+        raise CorruptField("the memory depth is not right", file=source.name, offset=116, found=depth)
+    _check_length(source, block_start + block_bytes + depth)
+    dt_s = _interval(source, rate_ghz * 1e9, 120)
+    points = depth // stride
+    return Count(channels, points, dt_s, offset_ps * 1e-12 - points * dt_s / 2, 127.0)
+
+
+def count_ds1000e(source: Source) -> Count:
+    """Count the samples of a Rigol DS1000D or DS1000E ``.wfm``: one byte each, channel after channel to the end.
+
+    Raises:
+        Truncated, CountMismatch: the file's length is another.
+        UnsupportedVersion: roll mode, alternating trigger or logic levels.
+    """
+    head = _head(source, _DS1000E_HEADER_BYTES)
+    roll, points = struct.unpack_from("<I", head, 20)[0], struct.unpack_from("<I", head, 28)[0]
+    channels = tuple(number for number, place in ((1, 49), (2, 73)) if head[place])
+    second = struct.unpack_from("<I", head, 232)[0] or points
+    for wrong, what in (
+        (roll, "was stopped in roll mode"),
+        (head[142] == _ALTERNATE_TRIGGER, "has an alternating trigger"),
+        (head[120] & 1, "holds logic levels"),
+        (not channels or not points, "holds no channel"),
+        (len(channels) > 1 and second != points, "has channels of different lengths"),
+    ):
+        if wrong:
+            raise UnsupportedVersion(f"the file {what}, which is not read", file=source.name)
+    _check_length(source, _DS1000E_HEADER_BYTES + points * len(channels))
+    dt_s = _interval(source, struct.unpack_from("<f", head, 100)[0], 100)
+    offset_ps = struct.unpack_from("<q", head, 112)[0]
+    probes = tuple(float(struct.unpack_from("<f", head, 44 + 24 * (number - 1))[0]) for number in channels)
+    return Count(channels, points, dt_s, offset_ps * 1e-12 - points * dt_s / 2, 125.0, probes)
+
+
+def _head(source: Source, length: int) -> bytes:
+    if len(source.head) < length:
+        message = "the file ends inside its header"
+        raise Truncated(message, file=source.name, offset=0, expected=length, found=len(source.head))
+    return source.head
+
+
+def _interval(source: Source, rate_hz: float, offset: int) -> float:
+    if not 0 < rate_hz < 1e13:
+        raise CorruptField("the sampling rate is not right", file=source.name, offset=offset, found=rate_hz)
+    return 1 / rate_hz
+
+
+def _check_length(source: Source, expected: int) -> None:
+    found = source.size_bytes
+    if found < expected:
+        message = "the file ends before its samples do"
+        raise Truncated(message, file=source.name, offset=found, expected=expected, found=found)
+    if found > expected:
+        message = "the file is longer than its samples"
+        raise CountMismatch(message, file=source.name, offset=expected, expected=expected, found=found)
