@@ -36,6 +36,15 @@ def pattern_mask(patterns: int) -> Words:
     return np.asarray(pack_patterns(np.ones((patterns, 1), np.uint8))[0], np.uint64)
 
 
+def without_polarity(words: Words, mask: Words) -> Words:
+    """Return ``words`` (uint64, shape ``(..., words)``) inverted where the first pattern's bit is 1.
+
+    ``mask`` is that of the patterns. What remains is all that a measurement of unknown polarity can show.
+    """
+    inverted = (words[..., :1] & np.uint64(1)).astype(np.bool_)
+    return np.asarray(np.where(inverted, ~words, words) & mask, np.uint64)
+
+
 def evaluate(function: str, operands: list[Words]) -> Words:
     """Return ``function`` (see :class:`~analysis.circuits.netlist.LogicGate`) of packed ``operands`` of equal shape.
 

@@ -82,9 +82,10 @@ def _ones(words: Words) -> NDArray[np.int64]:
 def fail_evidence(counts: FailCounts) -> NDArray[np.float64]:
     """Return the log likelihood of the fail log, float64 of shape ``(faults, activities)``.
 
-    Cycle by cycle, a soft form of the single-location-at-a-time test (Bartenstein et al., ITC 2001): a permanent fault is
-    active in every cycle, an intermittent one in a cycle with the probability of its activity, then with all its failing
-    bits together. A cycle in which a predicted bit failed was an active one. ``counts`` come from :func:`count_fails`.
+    Cycle by cycle, a soft form of the single-location-at-a-time test (Bartenstein et al., ITC 2001): a permanent fault
+    is active in every cycle, an intermittent one in a cycle with the probability of its activity, then with all its
+    failing bits together. A cycle in which a predicted bit failed was an active one. ``counts`` come from
+    :func:`count_fails`.
     """
     others = counts.bits - counts.explained - counts.missed - counts.idle - counts.unexplained
     common = (

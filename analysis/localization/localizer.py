@@ -1,7 +1,7 @@
 """Finding the failing gate: every piece of evidence about one die, put together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,11 @@ from analysis.circuits.logic_simulation import (
     pattern_mask,
     simulate,
     unpack_patterns,
+    without_polarity,
 )
 from analysis.circuits.netlist import Circuit
 from analysis.localization.evidence import (
+    ACTIVITIES,
     FAIL_COLUMNS,
     FailCounts,
     SpotPrediction,
@@ -48,6 +50,10 @@ from analysis.waveforms.quality import assess_quality
 
 MOST_CANDIDATES = 50
 STAGE_MOVE_S = 5.0
+USUAL_RATIO = 2.0
+"""Signal-to-noise ratio of one cycle that is expected before anything was measured."""
+DOUBTFUL_ABOVE = 0.25
+"""Probability of being wrong from which a probed net speaks against a good die."""
 _NEGLIGIBLE = 1e-6
 
 Progress = Callable[[float, str], None]
@@ -80,6 +86,7 @@ class Problem:
         cycle_s: seconds of one tester cycle.
         places_um: place of each net's drain in micrometres, where known.
         averages: loops averaged for one waveform, for the time a probe takes; ``None`` when unknown.
+        beam: width and placement error of the spot for the next probes (its place does not count); ``None`` if unknown.
     """
 
     circuit: Circuit
@@ -89,11 +96,12 @@ class Problem:
     cycle_s: float
     places_um: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     averages: int | None = None
+    beam: Spot | None = None
 
 
 @dataclass(frozen=True)
 class _Spotted:
-    """A waveform's observation and the nets under its spot: the probed one first, then neighbours with their spreads."""
+    """A waveform's observation, and the nets under its spot: the probed one first, then neighbours."""
 
     observation: Observation
     nets: list[int]
@@ -172,7 +180,9 @@ def _simulate(problem: Problem, watched: list[int]) -> _Simulated:
     counts: list[tuple[NDArray[np.int64], FailCounts]] = []
     for chunk in simulate_faults(circuit, stimulus, faults, [*outputs, *watched]):
         masked = chunk.values & mask
-        signatures[chunk.faults] = [hash(row.tobytes()) for row in masked]
+        seen = masked.copy()
+        seen[:, len(outputs) :] = without_polarity(seen[:, len(outputs) :], mask)
+        signatures[chunk.faults] = [hash(row.tobytes()) for row in seen]
         for place, net in enumerate(watched):
             values[net][chunk.faults] = masked[:, len(outputs) + place]
         if observed is not None:
@@ -294,31 +304,58 @@ def _rank(circuit: Circuit, simulated: _Simulated, posterior: Posterior) -> tupl
 def _next_probes(
     problem: Problem, simulated: _Simulated, posterior: Posterior, verdicts: Sequence[WaveformVerdict]
 ) -> tuple[NextProbe, ...]:
-    weights = posterior.faults.sum(axis=1)
+    """Rank every net, those already probed too: a second look at a hard one may tell more than any other net."""
+    hypotheses = _hypotheses(problem, simulated, posterior)
+    if not hypotheses.weights.size:
+        return ()
+    ratios = [verdict.snr for verdict in verdicts if verdict.snr is not None]
+    ratio = float(np.median(ratios)) if ratios else USUAL_RATIO
+    loop_s = len(problem.patterns) * problem.cycle_s * (problem.averages or 1)
+    nets = problem.circuit.nets
+    probed = {problem.circuit.number[waveform.net] for waveform in problem.waveforms}
+    ranked = rank_probes(hypotheses, [net for net in range(len(nets)) if net not in probed] + sorted(probed), ratio)
+    return tuple(
+        NextProbe(nets[net], bits, loop_s + STAGE_MOVE_S, *problem.places_um.get(nets[net], (None, None)))
+        for net, bits in ranked[:MOST_CANDIDATES]
+    )
+
+
+def _hypotheses(problem: Problem, simulated: _Simulated, posterior: Posterior) -> Hypotheses:
+    """Return the likeliest faults and no fault, with what every net would do under each."""
+    weights = posterior.faults.sum(axis=1) + posterior.resembling
     order = np.argsort(-weights, kind="stable")[:MOST_HYPOTHESES]
     order = order[weights[order] > _NEGLIGIBLE]
-    if not order.size:
-        return ()
-    faults = [simulated.faults[int(place)] for place in order]
-    hypotheses = Hypotheses(
-        weights[order] / weights[order].sum(),
-        np.asarray([fault.net for fault in faults], np.int64),
-        _values_under(problem, faults),
+    good = pack_patterns(simulated.good.T)
+    values = np.concatenate([_values_under(problem, [simulated.faults[int(place)] for place in order]), good[None]])
+    mass = np.append(weights[order], posterior.no_fault)
+    shares = posterior.faults[order]
+    activities = (shares @ ACTIVITIES + _NEGLIGIBLE) / (shares.sum(axis=1) + _NEGLIGIBLE)
+    sites = [*(simulated.faults[int(place)].net for place in order), -1]
+    return Hypotheses(
+        weights=mass / mass.sum(),
+        sites=np.asarray(sites, np.int64),
+        activities=np.append(activities, 1.0),
+        good=good,
+        values=values,
+        cycles=len(problem.patterns),
+        neighbours=_neighbours_everywhere(problem),
     )
-    ratios = [verdict.snr for verdict in verdicts if verdict.snr is not None]
-    ratio = float(np.median(ratios)) if ratios else 2.0
-    probed = {waveform.net for waveform in problem.waveforms}
-    nets = [place for place, name in enumerate(problem.circuit.nets) if name not in probed]
-    loop_s = len(problem.patterns) * problem.cycle_s * (problem.averages or 1)
-    return tuple(
-        NextProbe(
-            problem.circuit.nets[net],
-            bits,
-            loop_s + STAGE_MOVE_S,
-            *problem.places_um.get(problem.circuit.nets[net], (None, None)),
-        )
-        for net, bits in rank_probes(hypotheses, nets, ratio)[:MOST_CANDIDATES]
-    )
+
+
+def _neighbours_everywhere(problem: Problem) -> dict[int, list[tuple[int, float]]]:
+    """Return by net what else a spot on it would cover, none where places or the beam are unknown."""
+    beam, number = problem.beam, problem.circuit.number
+    if beam is None:
+        return {}
+    return {
+        number[net]: [
+            (number[other], weight)
+            for other, weight in neighbours_of(net, replace(beam, x_um=x_um, y_um=y_um), problem.places_um)
+            if other in number
+        ]
+        for net, (x_um, y_um) in problem.places_um.items()
+        if net in number
+    }
 
 
 def _verdict(
@@ -332,6 +369,6 @@ def _verdict(
     if posterior.unmodelled >= 0.5:
         return "unmodelled"
     failing = problem.fails is not None and bool(problem.fails.any())
-    if not failing and evidence and max(faulty_probability(posterior, item) for item in evidence) < 1 - LOCATED_ABOVE:
+    if not failing and evidence and max(faulty_probability(posterior, item) for item in evidence) < DOUBTFUL_ABOVE:
         return "no-fault"
     return "ambiguous"

@@ -19,7 +19,11 @@ from analysis.localization.evidence import (
 )
 
 PRIOR_NO_FAULT = 0.10
+"""Of a die that failed on the tester."""
+PRIOR_NO_FAULT_UNTESTED = 0.5
+"""Of a die without a fail log: nothing but the laser says that anything is wrong with it."""
 PRIOR_UNMODELLED = 0.05
+"""Part of all defects that are no single-gate fault."""
 ACTIVITY_PRIOR = (0.7, 0.075, 0.075, 0.075, 0.075)
 """Prior of the activities in :data:`~analysis.localization.evidence.ACTIVITIES`."""
 
@@ -66,9 +70,11 @@ def fault_prior(faults: Sequence[Fault]) -> NDArray[np.float64]:
 def combine(faults: Sequence[Fault], fails: FailCounts | None, waveforms: Sequence[WaveformEvidence]) -> Posterior:
     """Return the posterior over ``faults`` given ``fails`` (``None``: no fail log) and all ``waveforms``."""
     prior = fault_prior(faults)
-    scores = prior + np.log(1 - PRIOR_NO_FAULT - PRIOR_UNMODELLED)
-    no_fault = float(np.log(PRIOR_NO_FAULT))
-    resembling = logsumexp(prior, axis=1) + np.log(PRIOR_UNMODELLED) + resembling_waveform_evidence(waveforms)
+    good = PRIOR_NO_FAULT_UNTESTED if fails is None else PRIOR_NO_FAULT
+    scores = prior + np.log((1 - good) * (1 - PRIOR_UNMODELLED))
+    no_fault = float(np.log(good))
+    resembling = logsumexp(prior, axis=1) + np.log((1 - good) * PRIOR_UNMODELLED)
+    resembling = resembling + resembling_waveform_evidence(waveforms)
     if fails is not None:
         scores = scores + fail_evidence(fails)
         no_fault += no_fault_fail_evidence(fails)

@@ -7,8 +7,8 @@ prior, and the signal-to-noise ratio ``rho`` (level difference over the noise of
 Evidence is relative to ``rho = 0``.
 
 The neighbours' weights integrate out in closed form: given ``sigma`` and ``rho``, ``z`` is normal with the covariance
-``sigma^2 V^-1``, ``V^-1 = I + rho^2 N G^2 N'``, inverted by the eigenvalues of ``G N' N G``. The integral over ``sigma``
-is Laplace's approximation in ``t = |z| sqrt(q) / sigma`` with ``q`` of the quadratic form in ``V``:
+``sigma^2 V^-1``, ``V^-1 = I + rho^2 N G^2 N'``, inverted by the eigenvalues of ``G N' N G``. The integral over
+``sigma`` is Laplace's approximation in ``t = sqrt(z' V z) / sigma``:
 ``integral of t^(m-1) exp(-(t^2 - 2 rho c t + rho^2 e) / 2) dt`` (Bernardo & Smith, "Bayesian Theory", 1994, chapter 5).
 """
 
@@ -21,7 +21,7 @@ from analysis.waveforms.cycles import CycleLevels, WaveformError
 
 LEAST_CYCLES = 8
 BASELINE_TERMS = 3
-_SPREAD = 0.9
+_SPREAD = 0.6
 _BLOCK = 512
 _ROUNDING = 1e-12
 

@@ -1,15 +1,21 @@
-"""From samples to one number per tester cycle: the settled level, aligned to the cycle's beginning."""
+"""From samples to one number per tester cycle: the settled level."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-SETTLED_FROM = 0.3
-"""Part of a cycle, from its beginning, that is left out: edges, spikes and what a small delay moves there."""
 MOST_DELAY = 0.25
 """Largest delay looked for, as a part of a cycle."""
-_PLATEAU = 0.97
+SETTLED = (0.3, 0.75)
+"""Part of a cycle, from its beginning, that is settled whatever the delay, and free of edges and spikes."""
+LEAST_COVERED = 0.9
+"""Part of the cycles that a waveform must cover."""
+USUAL = (0.25, 0.95)
+"""The part that is taken where the level is too noisy to see how far it is settled."""
+_STEP = 0.2
+_FOLLOWS = 0.5
+_SIGNIFICANT = 2.0
 
 
 class WaveformError(ValueError):
@@ -23,12 +29,12 @@ class CycleLevels:
     Attributes:
         levels: float64 of shape ``(cycles,)``, mean of the settled part, in the waveform's unit; NaN where not covered.
         covered: bool of shape ``(cycles,)``.
-        shift_s: delay in seconds by which the cycles were shifted to be read where they have settled.
+        window: the part of a cycle that was taken as settled, from and to, 0..1 and a little beyond.
     """
 
     levels: NDArray[np.float64]
     covered: NDArray[np.bool_]
-    shift_s: float
+    window: tuple[float, float]
 
 
 def read_cycle_levels(
@@ -37,40 +43,78 @@ def read_cycle_levels(
     """Return the level of each of ``cycles`` cycles of ``cycle_s`` seconds.
 
     ``values`` is float64 of shape ``(samples,)``, in any unit; sample ``i`` was taken at ``t0_s + i * dt_s`` seconds
-    and cycle 0 begins at time 0. Of the shifts up to a quarter of a cycle the smallest one is taken at which the levels
-    differ as much between cycles as they do at the best one: it needs no knowledge of what the levels should be.
+    and cycle 0 begins at time 0. The level is the mean over :data:`SETTLED`, widened to either side for as long as the
+    samples there follow that level from cycle to cycle: it needs no knowledge of what the levels should be.
 
     Raises:
-        WaveformError: the samples are not finite, too coarse, or cover less than nine tenths of the cycles.
+        WaveformError: a time is not finite or not positive, a sample is not finite, samples are too coarse or cover too
+            few of the cycles.
     """
-    if not np.isfinite(values).all():
-        raise WaveformError("the waveform has samples that are not finite")
-    if not dt_s > 0 or cycle_s / dt_s < 3:
+    if not values.size or not np.isfinite(values).all():
+        raise WaveformError(
+            "the waveform has no samples" if not values.size else "the waveform has samples that are not finite"
+        )
+    if not (np.isfinite([t0_s, dt_s, cycle_s]).all() and dt_s > 0 and cycle_s > 0 and cycles > 0):
+        raise WaveformError(f"a cycle of {cycle_s} s, samples of {dt_s} s from {t0_s} s on cannot be compared")
+    if cycle_s / dt_s < 3:
         raise WaveformError(f"{cycle_s / dt_s:.3g} samples in a cycle are too few; 3 are needed")
-    times = np.asarray(t0_s + dt_s * np.arange(values.size), np.float64)
-    candidates = []
-    for step in range(-8, 9):
-        shift_s = step / 8 * MOST_DELAY * cycle_s
-        levels, covered = _levels_at(values, times - shift_s, cycle_s, cycles)
-        spread = float(np.var(levels[covered])) if covered.any() else 0.0
-        candidates.append((spread, shift_s, levels, covered))
-    largest = max(candidate[0] for candidate in candidates)
-    best = min((c for c in candidates if c[0] >= _PLATEAU * largest), key=lambda c: abs(c[1]))
-    if best[3].mean() < 0.9:
-        count = int(best[3].sum())
+    position = (t0_s + dt_s * np.arange(values.size)) / cycle_s
+    offset = float(values.mean())
+    centred = np.asarray(values - offset, np.float64)
+    window = _settled_window(centred, position, cycles)
+    levels, covered = _mean_within(centred, position, cycles, window)
+    if covered.mean() < LEAST_COVERED:
+        count = int(covered.sum())
         raise WaveformError(f"the waveform covers {count} of the {cycles} cycles of the pattern loop")
-    return CycleLevels(best[2], best[3], best[1])
+    return CycleLevels(levels + offset, covered, window)
 
 
-def _levels_at(
-    values: NDArray[np.float64], times: NDArray[np.float64], cycle_s: float, cycles: int
+def _mean_within(
+    values: NDArray[np.float64], position: NDArray[np.float64], cycles: int, window: tuple[float, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    position = times / cycle_s
-    cycle = np.floor(position).astype(np.int64)
-    settled = (position - cycle >= SETTLED_FROM) & (cycle >= 0) & (cycle < cycles)
-    counts = np.bincount(cycle[settled], minlength=cycles)[:cycles]
-    sums = np.bincount(cycle[settled], weights=values[settled], minlength=cycles)[:cycles]
-    covered = counts >= max(1, int(np.median(counts[counts > 0])) // 2 if (counts > 0).any() else 1)
+    """Return each cycle's mean over ``window`` and whether enough samples are there; ``position`` is in cycles."""
+    start, stop = window
+    cycle = np.floor(position - start).astype(np.int64)
+    inside = (position - start - cycle < stop - start) & (cycle >= 0) & (cycle < cycles)
+    counts = np.bincount(cycle[inside], minlength=cycles)[:cycles]
+    sums = np.bincount(cycle[inside], weights=values[inside], minlength=cycles)[:cycles]
+    usual = float(np.median(counts[counts > 0])) if counts.any() else 1.0
+    covered = counts >= max(1.0, usual / 2)
     levels = np.full(cycles, np.nan)
     levels[covered] = sums[covered] / counts[covered]
     return levels, covered
+
+
+def _settled_window(values: NDArray[np.float64], position: NDArray[np.float64], cycles: int) -> tuple[float, float]:
+    """Widen :data:`SETTLED` by fifths of a cycle while their regression on the level there is nearer to 1 than to 0.
+
+    The variance of the level without noise is the covariance of its two halves.
+    """
+    start, stop = SETTLED
+    middle = (start + stop) / 2
+    core, _ = _mean_within(values, position, cycles, SETTLED)
+    early, _ = _mean_within(values, position, cycles, (start, middle))
+    late, _ = _mean_within(values, position, cycles, (middle, stop))
+    variance, error = _covariance(early, late)
+    if not variance > _SIGNIFICANT * error:
+        return USUAL
+
+    def follows(begin: float, end: float) -> bool:
+        piece, _ = _mean_within(values, position, cycles, (begin, end))
+        return _covariance(piece, core)[0] > _FOLLOWS * variance
+
+    while start - _STEP >= -MOST_DELAY and follows(start - _STEP, start):
+        start -= _STEP
+    while stop + _STEP <= start + 1 and follows(stop, stop + _STEP):
+        stop += _STEP
+    return start, stop
+
+
+def _covariance(left: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the covariance over the cycles that both cover, and its standard error; zero for fewer than four."""
+    both = np.isfinite(left) & np.isfinite(right)
+    count = int(both.sum())
+    if count < 4:
+        return 0.0, 0.0
+    products = (left[both] - left[both].mean()) * (right[both] - right[both].mean())
+    return float(products.mean()), float(products.std() / np.sqrt(count))

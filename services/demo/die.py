@@ -1,4 +1,4 @@
-"""A die with a hidden fault: what its nets do, what the tester logs, and what a laser on one of its nets would record."""
+"""A die with a hidden fault: what its nets do, what the tester logs, what a laser on one of its nets would record."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,8 +44,8 @@ class DieOptions:
     ``fault`` ``None`` takes a random fault that the patterns detect; ``golden`` makes a good die; ``forced`` gives nets
     packed values that no gate would, for defects which are no single-gate fault. ``snr_per_cycle`` is the swing of the
     probed net over the noise of a cycle's mean; the beam is off by ``placement_sigma_nm`` (each axis); ``pitch_scale``
-    shrinks the placement from sky130's to that of a dense node, so that neighbours lie under the spot. ``stimulus_seed``
-    separates the patterns from everything else that is random; ``None`` takes ``seed``.
+    shrinks the placement from sky130's to that of a dense node, so that neighbours lie under the spot.
+    ``stimulus_seed`` separates the patterns from everything else that is random; ``None`` takes ``seed``.
     """
 
     seed: int = 20
@@ -75,7 +75,7 @@ class DieTruth:
 
 @dataclass(frozen=True)
 class Probe:
-    """A measured waveform: reflectance in arbitrary units from time 0 at ``dt_s``, and where the beam was meant to be."""
+    """A measured waveform: reflectance in arbitrary units from time 0 at ``dt_s``; where the beam was meant to be."""
 
     net: str
     values: NDArray[np.float64]
@@ -171,7 +171,7 @@ class SimulatedDie:
         return Probe(net, values, options.timing.dt_s, *self.places_um[net])
 
     def choose_probes(self) -> tuple[str, ...]:
-        """Choose as an engineer half-way through would: around the fault, along its cone, and some nets that are well."""
+        """Choose as an engineer half-way through would: around the fault, along its cone, some nets that are well."""
         toggling = [gate.output for gate in self.circuit.gates if np.ptp(self._good[gate.output]) > 0]
         chosen: list[str] = []
         if self.fault is not None:
@@ -259,5 +259,5 @@ def write_session(folder: Path, die: SimulatedDie, probes: Sequence[str] | None 
         waveforms=entries,
     )
     write_session_files(folder, tables, document)
-    net = None if die.fault is None else die.fault.net
-    return DieTruth(net, str(die.fault or "none"), len(die.fails), chosen)
+    site = None if die.fault is None else die.fault.net
+    return DieTruth(site, str(die.fault or "none"), len(die.fails), chosen)

@@ -15,7 +15,7 @@ from analysis.localization import evidence, posterior
 from analysis.localization.localizer import ProbedWaveform, Problem, Progress, localize_fault
 from analysis.localization.mixture import Spot
 from analysis.results import LOCATED_ABOVE, Localization
-from analysis.waveforms.cycles import MOST_DELAY, SETTLED_FROM
+from analysis.waveforms.cycles import MOST_DELAY, SETTLED
 from analysis.waveforms.quality import assess_quality
 from instruments.documents import decode_document
 from instruments.packing import PackedReading, PackedRecord, unpack_waveform
@@ -91,6 +91,7 @@ def _problem(
         if places is None
         else {net: (float(x), float(y)) for net, x, y in zip(places.nets, places.x_um, places.y_um, strict=True)},
         averages=session.document["stimulus"].get("averages"),
+        beam=next((waveform.spot for waveform in waveforms if waveform.spot is not None), None),
     )
 
 
@@ -227,7 +228,9 @@ def parameters() -> dict[str, Any]:
         "false_fail": evidence.FALSE_FAIL,
         "missed_fail": evidence.MISSED_FAIL,
         "misplaced": evidence.MISPLACED,
-        "settled_from": SETTLED_FROM,
+        "stray_prior": list(evidence.STRAY_PRIOR),
+        "prior_no_fault_untested": posterior.PRIOR_NO_FAULT_UNTESTED,
+        "settled": list(SETTLED),
         "most_delay": MOST_DELAY,
     }
 
