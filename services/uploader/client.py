@@ -141,6 +141,7 @@ class UploadClient:
             bundle = self._patiently(prepared.name, lambda: self._declare(prepared, program))
             missing = [str(path) for path in bundle["missing"]]
             if not missing:
+                self._forget_all(prepared, str(bundle["id"]), program)
                 return Outcome(
                     name=prepared.name,
                     sha256=str(bundle["content_sha256"]),
@@ -155,8 +156,7 @@ class UploadClient:
             for path in missing:
                 if path not in members:
                     raise ServiceUnreachable(f"the service asks for {path!r}, which was not declared")
-                name = path.rsplit("/", 1)[-1]
-                pairs = {"filename": name, "bundle": str(bundle["id"]), "path": path}
+                pairs = _pairs_of_member(str(bundle["id"]), path)
                 sent_bytes += self._transfer(members[path], pairs, program)[1]
         raise ServiceUnreachable(f"the service still misses {missing[0]!r} after {MAX_ROUNDS} rounds")
 
@@ -179,11 +179,22 @@ class UploadClient:
     def _transfer(self, member: Member, pairs: dict[str, str], program: str | None) -> tuple[Received, int]:
         if program is not None:
             pairs = {**pairs, "program": program}
-        key = json.dumps([self._exchange.url, member.sha256, dict(sorted(pairs.items()))])
         announcement = Announcement(member.sha256, pairs)
-        unfinished = (self._unfinished, key)
+        unfinished = (self._unfinished, self._key(member, pairs))
         transfer = Transfer(self._exchange, member.content, announcement, unfinished, self._timing, self._observer)
         return transfer.run(), transfer.sent_bytes
+
+    def _key(self, member: Member, pairs: dict[str, str]) -> str:
+        """Return what the upload of ``member`` is remembered by."""
+        return json.dumps([self._exchange.url, member.sha256, dict(sorted(pairs.items()))])
+
+    def _forget_all(self, prepared: Prepared, bundle_id: str, program: str | None) -> None:
+        """Forget uploads of a complete bundle: a process that died may have finished one without noting it."""
+        for member in prepared.members:
+            pairs = _pairs_of_member(bundle_id, member.path) | ({"program": program} if program is not None else {})
+            key = self._key(member, pairs)
+            if self._unfinished.recall(key) is not None:
+                self._unfinished.forget(key)
 
     def check_ready(self) -> None:
         """Return when the service says that it can serve.
@@ -217,3 +228,7 @@ class UploadClient:
                 return step()
             except Transient as failure:
                 patience.wait(failure)
+
+
+def _pairs_of_member(bundle_id: str, path: str) -> dict[str, str]:
+    return {"filename": path.rsplit("/", 1)[-1], "bundle": bundle_id, "path": path}
