@@ -57,6 +57,7 @@ def configure_logging(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.captureWarnings(True)  # or they would stand between the lines as plain text
 
 
 def _sign_of_life(settings: Settings) -> Path:
