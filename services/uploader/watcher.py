@@ -256,8 +256,9 @@ class Watcher:
         wait_s = self._options.backoff.wait_s(delay.failures, asked_s)
         delay.until = self._clock() + wait_s
         item = self._journal.find(sighting.path)
-        if item is None or item.reason != str(error):
-            self._journal.waits(sighting, str(error))
+        reason = error.reason if isinstance(error, BadInput) else str(error)
+        if item is None or item.reason != reason:
+            self._journal.waits(sighting, reason)
             self._tell("waiting", {"path": sighting.path, "wait_s": round(wait_s, 1), **error.to_document()})
 
     def _suspend(self, event: str, error: UploadFailed, asked_s: float | None = None) -> None:
