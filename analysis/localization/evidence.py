@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from scipy.special import betaln, logsumexp
 
 from analysis.circuits.logic_simulation import Words, unpack_patterns
-from analysis.waveforms.comparison import Expectations, Observation, RatioPrior, log_evidence, of_one_net
+from analysis.waveforms.comparison import (
+    Expectations,
+    Observation,
+    RatioPrior,
+    log_evidence,
+    log_evidence_by_activity,
+    of_one_net,
+)
 
 ACTIVITIES = (1.0, 0.8, 0.6, 0.4, 0.2)
 """Parts of the loops in which a fault is active; 1 is permanent, the others intermittent."""
@@ -175,11 +182,8 @@ def weigh_waveform(
     good = spot.good.astype(np.float64)
     bits = unpack_patterns(spot.faulty[first], cycles).astype(np.float64)
     differs = (bits[:, 0] != good[0]).any(axis=1)
-    by_pattern = np.stack(
-        [log_evidence(observation, _expected(good + a * (bits - good), spot.spreads), prior) for a in ACTIVITIES],
-        axis=1,
-    )
-    good_value = float(log_evidence(observation, _expected(good[None], spot.spreads), prior)[0])
+    by_pattern = log_evidence_by_activity(observation, good, Expectations(bits, spot.spreads), ACTIVITIES, prior)
+    good_value = float(log_evidence(observation, Expectations(good[None], spot.spreads), prior)[0])
     nets = log_evidence(observation, of_one_net(all_good.astype(np.float64)), prior)
     elsewhere = float(logsumexp(nets) - np.log(nets.size))
     wrong = by_pattern[differs]
@@ -191,10 +195,6 @@ def weigh_waveform(
         other=float(np.logaddexp(other, elsewhere) - np.log(2)),
         differs=differs[place],
     )
-
-
-def _expected(values: NDArray[np.float64], spreads: NDArray[np.float64]) -> Expectations:
-    return Expectations(values[:, 0], values[:, 1:], spreads)
 
 
 def misplaced(evidence: NDArray[np.float64] | float, elsewhere: float) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from analysis.localization.evidence import (
     count_fails,
     weigh_waveform,
 )
-from analysis.localization.mixture import Spot, estimate_mixture, neighbours_of
+from analysis.localization.mixture import Layout, Spot, estimate_mixture
 from analysis.localization.next_probe import MOST_HYPOTHESES, Hypotheses, rank_probes
 from analysis.localization.posterior import (
     Posterior,
@@ -98,6 +99,11 @@ class Problem:
     averages: int | None = None
     beam: Spot | None = None
 
+    @cached_property
+    def layout(self) -> Layout:
+        """The places of the drains."""
+        return Layout(self.places_um)
+
 
 @dataclass(frozen=True)
 class _Spotted:
@@ -109,7 +115,7 @@ class _Spotted:
 
     def expected(self, values: NDArray[np.float64]) -> Expectations:
         """Return what these nets do when all nets do as in ``values`` (float64, shape ``(nets, cycles)``)."""
-        return Expectations(values[None, self.nets[0]], values[None, self.nets[1:]], self.spreads)
+        return Expectations(values[None, self.nets], self.spreads)
 
 
 @dataclass(frozen=True)
@@ -210,7 +216,7 @@ def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
         observation = observe(levels)
     except WaveformError as error:
         raise WaveformError(f"the waveform on {waveform.net}: {error}") from error
-    near = neighbours_of(waveform.net, waveform.spot, problem.places_um)
+    near = problem.layout.neighbours(waveform.net, waveform.spot)
     known = [(circuit.number[net], weight) for net, weight in near if net in circuit.number]
     return _Spotted(
         observation,
@@ -350,7 +356,7 @@ def _neighbours_everywhere(problem: Problem) -> dict[int, list[tuple[int, float]
     return {
         number[net]: [
             (number[other], weight)
-            for other, weight in neighbours_of(net, replace(beam, x_um=x_um, y_um=y_um), problem.places_um)
+            for other, weight in problem.layout.neighbours(net, replace(beam, x_um=x_um, y_um=y_um))
             if other in number
         ]
         for net, (x_um, y_um) in problem.places_um.items()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from analysis.results import NetWeight
 from analysis.waveforms.cycles import read_cycle_levels
@@ -38,21 +39,42 @@ def spot_weight(spot: Spot, x_um: float, y_um: float) -> float:
     ``exp(-r^2 / s^2)``.
     """
     squared_nm = ((x_um - spot.x_um) * 1e3) ** 2 + ((y_um - spot.y_um) * 1e3) ** 2
-    own = spot.fwhm_nm**2 / (8 * np.log(2))
-    wide = own + 2 * spot.sigma_nm**2
+    own, wide = _variances(spot)
     return float(np.sqrt(own / wide * np.exp(-squared_nm / wide)))
 
 
-def neighbours_of(net: str, spot: Spot | None, places_um: Mapping[str, tuple[float, float]]) -> list[tuple[str, float]]:
-    """Return the nets under ``spot`` besides ``net`` with their intensity, strongest first; none without places.
+class Layout:
+    """Places of the nets' drains, ready to be asked what lies under a spot.
 
-    ``places_um`` has each net's drain in micrometres.
+    Args:
+        places_um: each net's drain in micrometres.
     """
-    if spot is None:
-        return []
-    weights = [(name, spot_weight(spot, *place)) for name, place in places_um.items() if name != net]
-    near = sorted((item for item in weights if item[1] >= LEAST_WEIGHT), key=lambda item: -item[1])
-    return near[:MOST_NEIGHBOURS]
+
+    def __init__(self, places_um: Mapping[str, tuple[float, float]]) -> None:
+        self.nets = tuple(places_um)
+        self._places = np.asarray(list(places_um.values()), np.float64).reshape(-1, 2)
+        self._tree = cKDTree(self._places) if self.nets else None
+
+    def neighbours(self, net: str, spot: Spot | None) -> list[tuple[str, float]]:
+        """Return the nets under ``spot`` besides ``net`` with their intensity, strongest first; none without a spot."""
+        if spot is None or self._tree is None:
+            return []
+        reach_um = _reach_nm(spot) / 1e3
+        found = self._tree.query_ball_point((spot.x_um, spot.y_um), reach_um)
+        weights = [(self.nets[i], spot_weight(spot, *self._places[i])) for i in sorted(found) if self.nets[i] != net]
+        return sorted(weights, key=lambda item: -item[1])[:MOST_NEIGHBOURS]
+
+
+def _reach_nm(spot: Spot) -> float:
+    """Return the distance at which :func:`spot_weight` falls to :data:`LEAST_WEIGHT`."""
+    own, wide = _variances(spot)
+    return float(np.sqrt(max(0.0, wide * np.log(own / wide / LEAST_WEIGHT**2))))
+
+
+def _variances(spot: Spot) -> tuple[float, float]:
+    """Return the variance of the spot in square nanometres, and the same widened by twice that of its place."""
+    own = spot.fwhm_nm**2 / (8 * np.log(2))
+    return own, own + 2 * spot.sigma_nm**2
 
 
 def estimate_mixture(
@@ -64,7 +86,7 @@ def estimate_mixture(
     """
     cycles = len(problem.patterns)
     levels = read_cycle_levels(waveform.values, waveform.t0_s, waveform.dt_s, problem.cycle_s, cycles)
-    near = neighbours_of(waveform.net, waveform.spot, problem.places_um)
+    near = problem.layout.neighbours(waveform.net, waveform.spot)
     known = [(waveform.net, 1.0), *((net, weight) for net, weight in near if net in problem.circuit.number)]
     columns = values[[problem.circuit.number[net] for net, _ in known]][:, levels.covered].T
     columns = columns - columns.mean(axis=0)

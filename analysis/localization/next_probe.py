@@ -79,7 +79,7 @@ def _neighbours(hypotheses: Hypotheses, net: int) -> NDArray[np.float64]:
     """Return the fault-free values of the nets beside ``net`` times their expected weight: shape ``(k, cycles)``."""
     near = hypotheses.neighbours.get(net, ())
     bits = unpack_patterns(hypotheses.good[[other for other, _ in near]], hypotheses.cycles).astype(np.float64)
-    return bits * np.asarray([weight for _, weight in near])[:, None]
+    return np.asarray(bits * np.asarray([weight for _, weight in near])[:, None], np.float64)
 
 
 def _squared_distances(levels: NDArray[np.float64], near: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,7 +14,9 @@ from scipy.special import erf
 from analysis.waveforms.cycles import MOST_DELAY
 
 _EDGE_WIDTHS = (0.02, 0.05, 0.1)
+_GRID = 41
 _REFINEMENTS = 8
+_CONVERGED = 1e-3
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,12 @@ def estimate_skew(
     times = np.asarray(t0_s + dt_s * np.arange(values.size), np.float64)
     inside = (times >= 0) & (times < bits.size * cycle_s)
     times, observed = times[inside], values[inside] - values[inside].mean()
-    grid = np.linspace(-MOST_DELAY, MOST_DELAY, 41) * cycle_s
-    best = (np.inf, 0.0, 0.0)
-    for width in _EDGE_WIDTHS:
-        for delay in grid:
-            best = min(best, (_misfit(times - delay, observed, bits, cycle_s, width * cycle_s), float(delay), width))
-    _, delay, width = best
-    return _refine(times, observed, bits, cycle_s, (delay, width * cycle_s))
+    middle = _EDGE_WIDTHS[1] * cycle_s
+    grid = np.linspace(-MOST_DELAY, MOST_DELAY, _GRID) * cycle_s
+    delay = min(grid, key=lambda item: _misfit(times - item, observed, bits, cycle_s, middle))
+    edges = [width * cycle_s for width in _EDGE_WIDTHS]
+    edge_s = min(edges, key=lambda item: _misfit(times - delay, observed, bits, cycle_s, item))
+    return _refine(times, observed, bits, cycle_s, (float(delay), edge_s))
 
 
 def _misfit(
@@ -90,6 +91,8 @@ def _refine(
         residual = observed - amplitude * template - offset
         update, *_ = np.linalg.lstsq(jacobian, residual, rcond=None)
         delay += float(np.clip(update[0], -edge_s, edge_s))
+        if abs(update[0]) < _CONVERGED * edge_s:
+            break
     if abs(delay) > MOST_DELAY * cycle_s * 1.2:
         return Skew(None, None)
     covariance = np.linalg.pinv(jacobian.T @ jacobian)

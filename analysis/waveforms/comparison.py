@@ -12,6 +12,7 @@ The neighbours' weights integrate out in closed form: given ``sigma`` and ``rho`
 ``integral of t^(m-1) exp(-(t^2 - 2 rho c t + rho^2 e) / 2) dt`` (Bernardo & Smith, "Bayesian Theory", 1994, chapter 5).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,23 +78,17 @@ class Expectations:
     """What the nets under the spot do under some hypotheses.
 
     Attributes:
-        probed: float64 of shape ``(hypotheses, cycles)``, 0..1.
-        neighbours: float64 of shape ``(hypotheses, k, cycles)``, 0..1.
+        values: float64 of shape ``(hypotheses, 1 + k, cycles)``, 0..1: the probed net first, then its neighbours.
         spreads: float64 of shape ``(k,)``: expected size of each neighbour's weight, relative to the probed net's.
     """
 
-    probed: NDArray[np.float64]
-    neighbours: NDArray[np.float64]
+    values: NDArray[np.float64]
     spreads: NDArray[np.float64]
 
-    def block(self, start: int, stop: int) -> "Expectations":
-        """Return the hypotheses from ``start`` to ``stop``."""
-        return Expectations(self.probed[start:stop], self.neighbours[start:stop], self.spreads)
 
-
-def of_one_net(probed: NDArray[np.float64]) -> Expectations:
-    """Return expectations without neighbours; ``probed`` has shape ``(hypotheses, cycles)``, values 0..1."""
-    return Expectations(probed, np.empty((len(probed), 0, probed.shape[1])), np.empty(0))
+def of_one_net(values: NDArray[np.float64]) -> Expectations:
+    """Return expectations without neighbours; ``values`` has shape ``(hypotheses, cycles)``, 0..1."""
+    return Expectations(values[:, None], np.empty(0))
 
 
 def observe(levels: CycleLevels) -> Observation:
@@ -116,46 +111,94 @@ def observe(levels: CycleLevels) -> Observation:
     return Observation(keep, residual, basis)
 
 
+@dataclass(frozen=True)
+class _Moments:
+    """What evidence needs of the expected values, baseline removed.
+
+    ``overlap`` of shape ``(hypotheses, 1 + k)`` has the products with the residual's direction, ``gram`` of shape
+    ``(hypotheses, 1 + k, 1 + k)`` those with each other.
+    """
+
+    overlap: NDArray[np.float64]
+    gram: NDArray[np.float64]
+
+
 def log_evidence(observation: Observation, expected: Expectations, prior: RatioPrior) -> NDArray[np.float64]:
     """Return the log evidence of each hypothesis against no signal at all: float64 of shape ``(hypotheses,)``.
 
     ``expected`` says what the nets do; ``prior`` is of the ratio in one cycle. Where nothing under the spot ever
     changes, evidence is 0: ``observation`` should be flat, which is what it is compared with.
     """
-    pieces = [
-        _log_evidence_block(observation, expected.block(start, start + _BLOCK), prior)
-        for start in range(0, len(expected.probed), _BLOCK)
-    ]
-    return np.concatenate(pieces) if pieces else np.empty(0)
+    pieces = [np.empty(0)]
+    for start in range(0, len(expected.values), _BLOCK):
+        moments = _moments(observation, expected.values[start : start + _BLOCK])
+        pieces.append(_log_evidence(moments, expected.spreads, prior, observation.freedom))
+    return np.concatenate(pieces)
 
 
-def _projected(observation: Observation, expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``expected`` (shape ``(..., cycles)``) at the covered cycles with the baseline removed."""
-    kept = np.asarray(expected, np.float64)[..., observation.covered]
-    return kept - (kept @ observation.basis) @ observation.basis.T
+def log_evidence_by_activity(
+    observation: Observation,
+    good: NDArray[np.float64],
+    faulty: Expectations,
+    activities: Sequence[float],
+    prior: RatioPrior,
+) -> NDArray[np.float64]:
+    """Return :func:`log_evidence` of nets that are ``good`` but for a part of the loops: ``(hypotheses, activities)``.
+
+    ``good`` is float64 of shape ``(1 + k, cycles)``; ``faulty`` has the values while the fault is active, and
+    ``activities`` the parts of the loops; ``observation`` and ``prior`` are as there. Moments of the mean waveform are
+    quadratic in the activity, so that the cycles are summed over once.
+    """
+    still = _moments(observation, good[None])
+    plain = _removed(observation, good)
+    pieces = [np.empty((0, len(activities)))]
+    for start in range(0, len(faulty.values), _BLOCK):
+        change = faulty.values[start : start + _BLOCK] - good
+        moved = _moments(observation, change)
+        across = change[..., observation.covered] @ plain.T
+        mixed = [
+            _Moments(
+                still.overlap + part * moved.overlap,
+                still.gram + part * (across + across.transpose(0, 2, 1)) + part**2 * moved.gram,
+            )
+            for part in activities
+        ]
+        columns = [_log_evidence(moments, faulty.spreads, prior, observation.freedom) for moments in mixed]
+        pieces.append(np.stack(columns, axis=1))
+    return np.concatenate(pieces)
 
 
-def _log_evidence_block(observation: Observation, expected: Expectations, prior: RatioPrior) -> NDArray[np.float64]:
-    size = float(np.linalg.norm(observation.residual))
-    unit = observation.residual / size
-    probed = _projected(observation, expected.probed)
-    near = _projected(observation, expected.neighbours) * expected.spreads[:, None]
-    strengths, axes = np.linalg.eigh(near @ near.transpose(0, 2, 1))
+def _removed(observation: Observation, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``values`` (shape ``(..., cycles)``) at the covered cycles with the baseline removed."""
+    kept = np.asarray(values, np.float64)[..., observation.covered]
+    return np.asarray(kept - (kept @ observation.basis) @ observation.basis.T, np.float64)
+
+
+def _moments(observation: Observation, values: NDArray[np.float64]) -> _Moments:
+    kept = values[..., observation.covered]
+    direction = observation.residual / np.linalg.norm(observation.residual)
+    products = kept @ np.column_stack([direction, observation.basis])
+    overlap, baseline = products[..., 0], products[..., 1:]
+    return _Moments(overlap, kept @ kept.transpose(0, 2, 1) - baseline @ baseline.transpose(0, 2, 1))
+
+
+def _log_evidence(
+    moments: _Moments, spreads: NDArray[np.float64], prior: RatioPrior, freedom: int
+) -> NDArray[np.float64]:
+    strengths, axes = np.linalg.eigh(moments.gram[:, 1:, 1:] * spreads[:, None] * spreads[None, :])
     strengths = np.maximum(strengths, 0.0)
-    seen = np.einsum("hkj,hk->hj", axes, near @ unit)
-    shared = np.einsum("hkj,hk->hj", axes, np.einsum("hkc,hc->hk", near, probed))
-    cosine, energy = probed @ unit, np.einsum("hc,hc->h", probed, probed)
-    null = _log_integral(np.zeros(1), np.zeros(1), observation.freedom)[0]
+    seen = np.einsum("hkj,hk->hj", axes, moments.overlap[:, 1:] * spreads)
+    shared = np.einsum("hkj,hk->hj", axes, moments.gram[:, 1:, 0] * spreads)
+    cosine, energy = moments.overlap[:, 0], moments.gram[:, 0, 0]
+    null = _log_integral(np.zeros(1), np.zeros(1), freedom)[0]
     terms = []
     for ratio, weight in zip(prior.ratios, prior.weights, strict=True):
         gain = ratio**2 / (1 + ratio**2 * strengths)
         quadratic = np.maximum(1 - (gain * seen**2).sum(axis=1), _ROUNDING)
         across = ratio * (cosine - (gain * seen * shared).sum(axis=1)) / np.sqrt(quadratic)
         own = ratio**2 * np.maximum(energy - (gain * shared**2).sum(axis=1), 0.0)
-        common = -0.5 * np.log1p(ratio**2 * strengths).sum(axis=1) - observation.freedom / 2 * np.log(quadratic)
-        both = np.logaddexp(
-            _log_integral(across, own, observation.freedom), _log_integral(-across, own, observation.freedom)
-        )
+        common = -0.5 * np.log1p(ratio**2 * strengths).sum(axis=1) - freedom / 2 * np.log(quadratic)
+        both = np.logaddexp(_log_integral(across, own, freedom), _log_integral(-across, own, freedom))
         terms.append(both + common + np.log(weight / 2) if weight > 0 else np.full(energy.shape, -np.inf))
     return np.asarray(np.logaddexp.reduce(np.stack(terms), axis=0) - null, np.float64)
 
@@ -185,8 +228,8 @@ class LevelFit:
 
 def fit_levels(observation: Observation, expected: Expectations) -> LevelFit:
     """Return the least-squares fit of ``observation`` by the one hypothesis in ``expected``, neighbours included."""
-    probed = _projected(observation, expected.probed)[0]
-    columns = np.column_stack([probed, _projected(observation, expected.neighbours)[0].T])
+    columns = _removed(observation, expected.values[0]).T
+    probed = columns[:, 0]
     weights, _, rank, _ = np.linalg.lstsq(columns, observation.residual, rcond=1e-9)
     rest = observation.residual - columns @ weights
     noise = float(np.sqrt(rest @ rest / max(1, observation.freedom - int(rank))))

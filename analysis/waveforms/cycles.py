@@ -58,7 +58,7 @@ def read_cycle_levels(
         raise WaveformError(f"a cycle of {cycle_s} s, samples of {dt_s} s from {t0_s} s on cannot be compared")
     if cycle_s / dt_s < 3:
         raise WaveformError(f"{cycle_s / dt_s:.3g} samples in a cycle are too few; 3 are needed")
-    position = (t0_s + dt_s * np.arange(values.size)) / cycle_s
+    position = np.asarray((t0_s + dt_s * np.arange(values.size)) / cycle_s, np.float64)
     offset = float(values.mean())
     centred = np.asarray(values - offset, np.float64)
     window = _settled_window(centred, position, cycles)
