@@ -81,12 +81,12 @@ LAYOUT_LAYER = Vocabulary(
     "layout_layer",
     "one layer and datatype of a layout",
     (
-        Column("layer", "integer", "", "layer number; -1 when it has only a name", required=True),
-        Column("datatype", "integer", "", "datatype number; -1 when it has only a name", required=True),
+        Column("layer", "integer", "", "layer number", required=True),
+        Column("datatype", "integer", "", "datatype number, the type number of texts", required=True),
         Column("layer_name", "text", "", "its name in the file"),
         Column("polygons", "integer", "", "polygons and boxes, each cell counted once", required=True),
         Column("paths", "integer", "", "paths, each cell counted once", required=True),
         Column("texts", "integer", "", "texts, each cell counted once", required=True),
-        Column("flat_shapes", "integer", "", "shapes of all placements of the top cells", required=True),
+        Column("flat_shapes", "number", "", "shapes when the top cells are flattened", required=True),
     ),
 )
