@@ -3,8 +3,9 @@
 import fnmatch
 import json
 import os
+import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -30,16 +31,15 @@ IGNORED_NAMES = ("Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Info
 _SESSION_KEYS = ("netlist", "patterns", "fails", "placement", "simulation", "delays", "layout")
 
 
-@dataclass(frozen=True)
 class Ignoring:
-    """Names of files and folders that are not the instrument's data, by shell patterns, whatever their case."""
+    """Names of files and folders that are not the instrument's data, by shell ``patterns``, whatever their case."""
 
-    patterns: Sequence[str] = (*IGNORED, *IGNORED_NAMES)
+    def __init__(self, patterns: Iterable[str] = (*IGNORED, *IGNORED_NAMES)) -> None:
+        self._pattern = re.compile("|".join(fnmatch.translate(pattern.lower()) for pattern in patterns) or r"(?!)")
 
     def __call__(self, name: str) -> bool:
         """Return whether ``name`` matches a pattern."""
-        lowered = name.lower()
-        return any(fnmatch.fnmatchcase(lowered, pattern.lower()) for pattern in self.patterns)
+        return self._pattern.match(name.lower()) is not None
 
 
 @dataclass(frozen=True)
@@ -53,26 +53,26 @@ class Listing:
 
 def list_files(folder: Path, ignoring: Ignoring) -> Listing:
     """Return every file below ``folder`` that is not ignored, sorted."""
-    files: list[Path] = []
-    links: list[Path] = []
-    unreadable: list[Path] = []
-
-    def note(error: OSError) -> None:
-        unreadable.append(Path(error.filename or folder))
-
-    for root, folders, names in os.walk(folder, onerror=note):
-        kept = [name for name in folders if not ignoring(name)]
-        links += [Path(root, name) for name in kept if Path(root, name).is_symlink()]
-        folders[:] = sorted(name for name in kept if not Path(root, name).is_symlink())
-        for name in sorted(names):
-            path = Path(root, name)
-            if ignoring(name):
-                continue
-            if path.is_symlink():
-                links.append(path)
-            elif path.is_file():
-                files.append(path)
-    return Listing(tuple(sorted(files)), tuple(links), tuple(unreadable))
+    files: list[str] = []
+    links: list[str] = []
+    unreadable: list[str] = []
+    pending = [str(folder)]
+    while pending:
+        current = pending.pop()
+        try:
+            with os.scandir(current) as entries:
+                for entry in entries:
+                    if ignoring(entry.name):
+                        continue
+                    if entry.is_symlink():
+                        links.append(entry.path)
+                    elif entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        files.append(entry.path)
+        except OSError:
+            unreadable.append(current)
+    return Listing(*(tuple(sorted(map(Path, paths))) for paths in (files, links, unreadable)))
 
 
 def list_members(folder: Path, ignoring: Ignoring) -> dict[str, Path]:

@@ -16,13 +16,18 @@ from services.uploader.prepared import sign, sign_bundle
 class Look:
     """What a look into the folder found.
 
-    ``troubles`` holds, by path, what could not be looked at or is not sent; with ``is_whole`` false, files may be
-    missing from ``sightings`` that are still there.
+    ``troubles`` holds, by path, what could not be looked at or is not sent, and why.
     """
 
     sightings: tuple[Sighting, ...]
     troubles: dict[str, str]
-    is_whole: bool
+
+    def hides(self, path: str) -> bool:
+        """Return whether ``path`` may be there unseen: it, or a folder above it, could not be looked at."""
+        if not self.troubles:
+            return False
+        parts = path.split("/")
+        return "." in self.troubles or any("/".join(parts[:n]) in self.troubles for n in range(1, len(parts) + 1))
 
 
 class Scan:
@@ -33,7 +38,6 @@ class Scan:
         self._ignoring = ignoring
         self._sightings: list[Sighting] = []
         self._troubles: dict[str, str] = {}
-        self._is_whole = True
 
     def run(self) -> Look:
         """Return what is there.
@@ -43,55 +47,53 @@ class Scan:
         """
         with os.scandir(self._folder):
             pass
-        pending = [self._folder]
+        pending = [""]
         while pending:
             pending += self._enter(pending.pop())
-        return Look(tuple(self._sightings), self._troubles, self._is_whole)
+        return Look(tuple(self._sightings), self._troubles)
 
-    def _enter(self, folder: Path) -> list[Path]:
-        """Note what is in a folder; returns the folders to enter next."""
+    def _enter(self, folder: str) -> list[str]:
+        """Note what is in a folder, named relative to the watched one; returns the folders to enter next."""
         try:
-            with os.scandir(folder) as entries:
-                names = sorted(entry.name for entry in entries if not self._ignoring(entry.name))
+            with os.scandir(self._folder / folder) as entries:
+                found = {entry.name: entry for entry in entries if not self._ignoring(entry.name)}
+                session = found.get(SESSION_FILE)
+                if session is not None and session.is_file(follow_symlinks=False):
+                    self._see_bundle(folder or ".")
+                    return []
+                prefix = f"{folder}/" if folder else ""
+                return [prefix + name for name, entry in sorted(found.items()) if self._see(prefix + name, entry)]
         except FileNotFoundError:
             return []
         except OSError as error:
-            self._trouble(folder, f"cannot be read: {error.strerror or error}")
-            self._is_whole = False
+            self._troubles[folder or "."] = f"cannot be read: {error.strerror or error}"
             return []
-        if SESSION_FILE in names and (folder / SESSION_FILE).is_file():
-            self._see_bundle(folder)
-            return []
-        return [path for name in names if self._see(path := folder / name)]
 
-    def _see(self, path: Path) -> bool:
+    def _see(self, path: str, entry: os.DirEntry[str]) -> bool:
         """Note a file; returns whether it is a folder instead."""
+        if entry.is_symlink():
+            self._troubles[path] = "is a link: not followed, not sent"
+            return False
+        if entry.is_dir(follow_symlinks=False):
+            return True
         try:
-            status = path.lstat()
+            status = os.lstat(entry.path)  # the entry's own result has no inode on Windows, and may be old there
         except FileNotFoundError:
             return False
         except OSError as error:
-            self._trouble(path, f"cannot be looked at: {error.strerror or error}")
-            self._is_whole = False
+            self._troubles[path] = f"cannot be looked at: {error.strerror or error}"
             return False
-        if stat.S_ISLNK(status.st_mode):
-            self._trouble(path, "is a link: not followed, not sent")
-        elif stat.S_ISREG(status.st_mode):
-            self._sightings.append(Sighting(self._relative(path), False, sign(Signature.of(status))))
-        return stat.S_ISDIR(status.st_mode)
+        if stat.S_ISREG(status.st_mode):
+            self._sightings.append(Sighting(path, False, sign(Signature.of(status))))
+        return False
 
-    def _see_bundle(self, folder: Path) -> None:
+    def _see_bundle(self, folder: str) -> None:
         try:
-            members = list_members(folder, self._ignoring)
+            members = list_members(self._folder / folder, self._ignoring)
             signatures = {member: Signature.of(path.lstat()) for member, path in members.items()}
-        except (BadInput, OSError) as error:
-            self._trouble(folder, str(error))
-            self._is_whole = False
-            return
-        self._sightings.append(Sighting(self._relative(folder), True, sign_bundle(signatures)))
-
-    def _trouble(self, path: Path, reason: str) -> None:
-        self._troubles[self._relative(path)] = reason
-
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self._folder).as_posix()
+        except BadInput as error:
+            self._troubles[folder] = str(error)
+        except OSError as error:
+            self._troubles[folder] = f"cannot be looked at: {error.strerror or error}"
+        else:
+            self._sightings.append(Sighting(folder, True, sign_bundle(signatures)))

@@ -18,6 +18,7 @@ from services.uploader.stability import Stability
 
 PRUNE_INTERVAL_S = 86400.0
 REPEAT_TROUBLE_S = 3600.0
+IDLE_RATIO = 10.0  # a look that takes long, into a folder of very many files, is taken less often
 _SERVICE = ""  # no file is called so
 
 Tell = Callable[[str, Mapping[str, Any]], None]
@@ -87,6 +88,7 @@ class Watcher:
         self._pruned_at = float("-inf")
         self._journal_failures = 0
         self._failed: dict[str, int] = {}
+        self._look_s = 0.0
 
     def close(self) -> None:
         """Close the connections."""
@@ -100,7 +102,7 @@ class Watcher:
             try:
                 self.step()
                 self._journal_failures = 0
-                wait_s = self._options.poll_s
+                wait_s = max(self._options.poll_s, IDLE_RATIO * self._look_s)
             except sqlite3.Error as error:
                 self._journal_failures += 1
                 wait_s = self._options.backoff.wait_s(self._journal_failures, self._options.poll_s)
@@ -122,11 +124,14 @@ class Watcher:
             self._journal.prune()
             self._pruned_at = now
         try:
+            begun_s = self._clock()
             look = Scan(self._options.folder, self._options.ignoring).run()
         except OSError as error:
             self._note_trouble(".", f"cannot be read: {error.strerror or error}")
             return
-        for sighting in self._take_in(look):
+        due = self._take_in(look)
+        self._look_s = self._clock() - begun_s
+        for sighting in due:
             self._advance(sighting)
 
     def _take_in(self, look: Look) -> list[Sighting]:
@@ -157,11 +162,10 @@ class Watcher:
         return item.state not in FINAL and (stable or item.state is not State.SEEN)
 
     def _note_absent(self, look: Look, known: Mapping[str, Item]) -> None:
-        if not look.is_whole:
-            return
         bundles = [f"{each.path}/" if each.path != "." else "" for each in look.sightings if each.is_bundle]
         here = {each.path for each in look.sightings}
         absent = [item for item in known.values() if item.path not in here and item.gone_at is None]
+        absent = [item for item in absent if not look.hides(item.path)]
         members = [item.path for item in absent if item.path.startswith(tuple(bundles))]
         self._journal.drop(members)
         gone = [item for item in absent if item.path not in set(members)]

@@ -8,7 +8,7 @@ import pytest
 from services.uploader.errors import BadInput
 from services.uploader.folder import Ignoring, check_session
 from services.uploader.journal import Sighting
-from services.uploader.scan import Scan
+from services.uploader.scan import Look, Scan
 from services.uploader.stability import Stability
 from tests.uploader.conftest import FakeTime
 
@@ -42,9 +42,9 @@ def test_a_path_that_vanished_begins_anew() -> None:
     assert not stability.is_stable(at("1"))
 
 
-def scan(folder: Path, *patterns: str) -> tuple[dict[str, bool], dict[str, str], bool]:
+def scan(folder: Path, *patterns: str) -> tuple[dict[str, bool], dict[str, str]]:
     look = Scan(folder, Ignoring(patterns) if patterns else Ignoring()).run()
-    return {each.path: each.is_bundle for each in look.sightings}, look.troubles, look.is_whole
+    return {each.path: each.is_bundle for each in look.sightings}, look.troubles
 
 
 def make(folder: Path, *names: str) -> None:
@@ -58,10 +58,10 @@ def test_a_look_finds_files_and_sessions_and_ignores_what_is_no_data(tmp_path: P
     make(tmp_path, "a.trc", "sub/b.CSV", "s1/session.json", "s1/deep/c.csv", "s1/deep/session.json")
     make(tmp_path, ".hidden", ".git/config", "x.TMP", "~$book.xlsx", "save.csv~", "sub/y.part", "Thumbs.db")
     os.mkfifo(tmp_path / "pipe")
-    found, troubles, is_whole = scan(tmp_path)
+    found, troubles = scan(tmp_path)
     assert found == {"a.trc": False, "s1": True, "sub/b.CSV": False}
-    assert (troubles, is_whole) == ({}, True)
-    found, _, _ = scan(tmp_path, "s1", "*.CSV", ".*")
+    assert troubles == {}
+    found, _ = scan(tmp_path, "s1", "*.CSV", ".*")
     assert set(found) == {"a.trc", "x.TMP", "~$book.xlsx", "save.csv~", "sub/y.part", "Thumbs.db"}
 
 
@@ -70,10 +70,17 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     watched = tmp_path / "watched"
     (watched / "link").symlink_to(tmp_path / "outside" / "secret")
     (watched / "loop").symlink_to(watched)
-    found, troubles, is_whole = scan(watched)
+    found, troubles = scan(watched)
     assert found == {"a": False}
     assert set(troubles) == {"link", "loop"}
-    assert is_whole
+
+
+def test_what_could_not_be_looked_at_hides_what_is_below_it() -> None:
+    look = Look((), {"lot/s1": "cannot be read"})
+    assert [look.hides(path) for path in ("lot/s1", "lot/s1/deep/a", "lot", "lot/s10", "a")] == [True, True] + [
+        False
+    ] * 3
+    assert Look((), {".": "cannot be read"}).hides("anything")
 
 
 def test_a_session_changes_with_any_of_its_files(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ import pytest
 from sqlalchemy import select
 
 from db.schema.files import bundle, raw_file
+from services.uploader.content import Content
 from services.uploader.journal import Journal, State
+from services.uploader.scan import Look, Scan
 from tests.api.conftest import StartApi, sha256
 from tests.uploader.conftest import PROGRAM, Bench, answer, make_bench
 
@@ -50,6 +52,40 @@ def test_a_restart_sends_nothing_again(bench: Bench, journal: Journal) -> None:
     requests = len(bench.wire.seen)
     bench.settle(bench.watcher(journal))
     assert len(bench.wire.seen) == requests
+
+
+def test_a_restart_does_not_hash_again(bench: Bench, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.write("a.trc", b"1")
+    bench.write("s/session.json", b"{}")
+    bench.write("s/p1.csv", b"2")
+    bench.wire.act = lambda request, deliver: answer(503, problem="unavailable")
+    bench.settle(bench.watcher(journal))
+    assert all(item.sha256 for item in journal.known().values())
+    bench.wire.act = None
+    monkeypatch.setattr(Content, "digest", lambda *arguments: pytest.fail("hashed again"))
+    bench.settle(bench.watcher(journal), steps=1)
+    assert set(bench.stored()) == {sha256(data) for data in (b"1", b"{}", b"2")}
+
+
+def test_a_slow_folder_is_looked_at_less_often(bench: Bench, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = bench.watcher(journal, poll_s=5.0)
+    scan = Scan.run
+
+    def slow(self: Scan) -> Look:
+        bench.time.now_s += 3.0
+        return scan(self)
+
+    def pause(seconds: float) -> None:
+        bench.time.slept.append(seconds)
+        raise KeyboardInterrupt
+
+    watcher._pause = pause
+    with pytest.raises(KeyboardInterrupt):
+        watcher.run()
+    monkeypatch.setattr(Scan, "run", slow)
+    with pytest.raises(KeyboardInterrupt):
+        watcher.run()
+    assert bench.time.slept == [5.0, 30.0]
 
 
 def test_the_instruments_files_stay_as_they_are(bench: Bench, journal: Journal) -> None:
