@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import numpy as np
 import psycopg
 from psycopg.rows import dict_row
@@ -187,3 +188,16 @@ def check_aftermath(url: str, accepted: list[Specimen]) -> None:
         assert found["rows"] == found["places"] == specimen.expected_waveforms, specimen.path.name
     assert {job["state"] for job in jobs} <= {"succeeded", "failed"}, jobs
     assert held == {"n": 0}
+
+
+def check_originals(stack: Stack, accepted: list[Specimen]) -> None:
+    """Assert that every accepted file comes back bit for bit, and that nothing is left in the staging folder."""
+    headers = {"Authorization": f"Bearer {stack.key}"}
+    with httpx.Client(base_url=f"{stack.url}/api/v1", headers=headers, trust_env=False, timeout=30) as client:
+        for sha256 in {specimen.sha256 for specimen in accepted}:
+            found = client.get("/files", params={"sha256": sha256}).raise_for_status().json()["items"]
+            assert len(found) == 1
+            content = client.get(f"/files/{found[0]['id']}/content").raise_for_status().content
+            assert hashlib.sha256(content).hexdigest() == sha256
+    staged = sorted(path.name for path in stack.settings.staging().glob("*.part") if path.stat().st_size)
+    assert staged == []

@@ -17,6 +17,7 @@ from tests.kill.storm import (
     Storm,
     Toll,
     check_aftermath,
+    check_originals,
     make_specimens,
     open_work,
     strike,
@@ -70,6 +71,7 @@ def rage(stack: Stack, storm: Storm, folder: Path) -> Toll:
         supervise(stack, 0.3)
     assert len(accepted) == len(specimens), f"{len(specimens) - len(accepted)} uploads were never accepted"
     check_aftermath(url, accepted)
+    check_originals(stack, accepted)
     return toll
 
 

@@ -31,6 +31,16 @@ FINAL_STATES = frozenset({"succeeded", "failed", "dead", "cancelled"})
 POLL_S = 0.5
 HEARTBEAT_S = 15.0
 RETRY_MS = 2000
+_EVENT = {
+    "type": "object",
+    "description": "one event of the stream; `data` is JSON with the job's state, progress and estimate",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string", "enum": ["progress"]},
+        "data": {"type": "string"},
+    },
+}
 _SHOWN = ("id", "kind", "state", "attempts", "progress", "progress_message", "estimated_finish_at", "error")
 
 
@@ -109,7 +119,7 @@ async def _follow(context: RequestContext, first: dict[str, Any], seen: str | No
     responses={
         200: {
             "description": "server-sent events `progress` until the job has ended",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": _EVENT}},
         },
         204: {"description": "the job has ended and `Last-Event-ID` is its last event: do not reconnect"},
         **describe_problems("not-found"),
