@@ -1,5 +1,7 @@
 """The production files, checked without a container engine: schema, and what the schema cannot see."""
 
+import json
+import os
 import re
 import shlex
 import subprocess
@@ -175,3 +177,99 @@ def test_every_writable_path_of_the_containers_is_a_volume_or_temporary(compose:
         assert services[name]["read_only"]
         targets = {entry.split(":")[1] for entry in services[name]["volumes"]}
         assert services[name]["environment"][f"FAULTLIGHT_{folder.upper()}_DIR"] in targets
+
+
+def test_a_service_that_gives_signs_of_life_can_write_them(compose: dict[str, Any]) -> None:
+    """`worker-health` looks at a file in the scratch folder; on a read-only root it lies on a volume of its own."""
+    services, scratch = compose["services"], set()
+    for name, service in services.items():
+        if service.get("healthcheck", {}).get("test", [])[1:] == ["faultlight", "worker-health"]:
+            folder = service["environment"]["FAULTLIGHT_SCRATCH_DIR"]
+            (volume,) = [entry.split(":")[0] for entry in service["volumes"] if entry.split(":")[1] == folder]
+            scratch.add(volume)
+            assert name in OWN_SERVICES
+    assert len(scratch) == 3, "one shows signs of life for another"
+
+
+def test_images_are_pinned_and_only_the_api_is_reachable(compose: dict[str, Any]) -> None:
+    """Every image has a version, and no port but the API's leaves the network, by default only to this host."""
+    for name, service in compose["services"].items():
+        _, _, tag = service["image"].rpartition(":")
+        assert tag
+        assert tag != "latest", name
+        assert bool(service.get("ports")) == (name == "api"), name
+    assert re.fullmatch(r"\$\{FAULTLIGHT_LISTEN:-127\.0\.0\.1:8460\}:8460", compose["services"]["api"]["ports"][0])
+
+
+def test_the_api_listens_where_it_is_published_and_checked(compose: dict[str, Any]) -> None:
+    """The port in the settings, in the mapping, in the health check and in the image are one."""
+    service = compose["services"]["api"]
+    port = service["environment"]["FAULTLIGHT_API_PORT"]
+    assert service["environment"]["FAULTLIGHT_API_HOST"] == "0.0.0.0"
+    assert service["ports"][0].endswith(f":{port}")
+    assert f"http://127.0.0.1:{port}/readyz" in service["healthcheck"]["test"][-1]
+    assert f"EXPOSE {port}" in DOCKERFILE.read_text()
+
+
+def test_what_every_process_needs_is_configured(compose: dict[str, Any]) -> None:
+    """Database, broker and blob store point at services of this file, with its credentials."""
+    services = compose["services"]
+    for name in OWN_SERVICES:
+        given = services[name]["environment"]
+        for variable in ("DATABASE_URL", "BROKER_URL", "BLOB_URL", "S3_ENDPOINT", "S3_ACCESS_KEY_ID"):
+            assert given.get(f"FAULTLIGHT_{variable}"), f"{name} lacks {variable}"
+        hosts = re.findall(r"[@/]([a-z]+):\d+", " ".join(str(value) for value in given.values()))
+        assert {"postgres", "redis", "objects"} <= set(hosts) <= {*services, "localhost"}
+    user, database = (services["postgres"]["environment"][key] for key in ("POSTGRES_USER", "POSTGRES_DB"))
+    url = services["api"]["environment"]["FAULTLIGHT_DATABASE_URL"]
+    assert url.startswith(f"postgresql+psycopg://{user}:")
+    assert url.endswith(f":5432/{database}")
+    bucket = services["api"]["environment"]["FAULTLIGHT_BLOB_URL"].removeprefix("s3://").split("/")[0]
+    assert services["create-bucket"]["command"][0].endswith(f"store/{bucket}")
+
+
+def test_a_stopped_worker_has_time_to_give_its_job_back(compose: dict[str, Any]) -> None:
+    """The grace before SIGKILL is longer than the lease, so a warm stop costs no attempt."""
+    lease_s = float(Settings.model_fields["lease_s"].default)
+    for name in ("cpu-worker", "gpu-worker"):
+        assert float(compose["services"][name]["stop_grace_period"].removesuffix("s")) > lease_s
+
+
+def test_the_image_runs_a_command_that_exists(dockerfile: list[list[str]]) -> None:
+    """ENTRYPOINT is a script of the project, CMD one of its commands; the user owns what it writes to."""
+    last = {words[0]: " ".join(words[1:]) for words in dockerfile}
+    (entry,) = json.loads(last["ENTRYPOINT"])
+    assert re.search(rf'^{entry} = "services\.cli:main"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    (command,) = json.loads(last["CMD"])
+    assert command in typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    text = DOCKERFILE.read_text()
+    uid = last["USER"].split(":")[0]
+    assert f"--uid {uid} " in text
+    for folder in ("staging", "scratch"):
+        assert f"/var/lib/faultlight/{folder}" in text, "a named volume takes its owner from the image"
+    assert not any(
+        words[0] in {"ARG", "ENV"} and re.search("PASSWORD|SECRET|TOKEN", " ".join(words)) for words in dockerfile
+    )
+
+
+def test_broken_files_are_noticed(tmp_path: Path) -> None:
+    """The check of the specification is not a rubber stamp."""
+    broken = tmp_path / "docker-compose.yml"
+    broken.write_text(COMPOSE.read_text().replace("depends_on:", "dependson:"))
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(broken)]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert outcome.returncode != 0
+    assert "dependson" in outcome.stdout
+
+
+def test_the_whole_check_covers_lint_types_contracts_and_the_suite() -> None:
+    """`.ci/run` calls what the Makefile has, and `make lint` is all four checks."""
+    script = (ROOT / ".ci" / "run").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    called = set(re.findall(r"\bmake ([a-z]+)", script))
+    assert {"setup", "lint", "test", "demo"} <= called <= targets
+    lint = makefile.split("\nlint:")[1].split("\n\n")[0]
+    for tool in ("ruff check", "ruff format --check", "mypy", "lint-imports"):
+        assert tool in lint
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
