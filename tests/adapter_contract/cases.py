@@ -1,0 +1,182 @@
+"""One small valid file for each registered adapter and for the worked example, and what it holds."""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from instruments.adapter import HEAD_BYTES, Adapter, Source
+from instruments.example import PhotometerAdapter
+from instruments.registry import Registry
+from services.demo.oscilloscope_files import Scaling, write_lecroy_trc, write_time_reflectance_csv
+from tests.instruments.mask.klarf_writer import flat
+from tests.instruments.mask.layout_writer import sample_gdsii
+from tests.instruments.probing import writers
+
+WHOLE = "whole"
+ROWS = "rows"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A valid file, or bundle, and what is known of it.
+
+    Attributes:
+        adapter: the name of the one that must read it.
+        name: of the file or bundle.
+        files: path inside the bundle to content; ``""`` for a single file.
+        counts: kind and count of each record, as ``faultlight read`` prints them.
+        nature: ``WHOLE`` when the file says how much it holds, so that no cut may be read; ``ROWS`` when it does not,
+            so that a cut may be read as a smaller file.
+        spare: bytes at the end that may be missing without harm, such as a line end or an end mark.
+    """
+
+    adapter: str
+    name: str
+    files: Mapping[str, bytes]
+    counts: tuple[tuple[str, int], ...]
+    nature: str
+    spare: int = 0
+
+    def place(self, folder: Path, changed: Mapping[str, bytes] | None = None) -> Source:
+        """Write the files, some of them changed, below ``folder``; return their source."""
+        files = {**self.files, **(changed or {})}
+        if set(files) == {""}:
+            return place_file(folder, self.name, files[""])
+        members = {}
+        for path, data in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            members[path] = target
+        return Source(folder, self.name, sum(map(len, files.values())), b"", members)
+
+
+def place_file(folder: Path, name: str, data: bytes) -> Source:
+    """Write one file; return its source."""
+    path = folder / name
+    path.write_bytes(data)
+    return Source(path, name, len(data), data[:HEAD_BYTES], {})
+
+
+def registry() -> Registry:
+    """All registered adapters and the worked example."""
+    adapters: list[Adapter] = [*Registry.load(strict=True).adapters.values(), PhotometerAdapter()]
+    return Registry(adapters)
+
+
+def written(write: Callable[[Path], None]) -> bytes:
+    """What ``write`` writes to the path that it is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        write(path)
+        return path.read_bytes()
+
+
+def photometer(codes: "np.ndarray[tuple[int], np.dtype[np.int16]]", **fields: str) -> bytes:
+    """A file of the worked example's format."""
+    values = {
+        "channel": "A",
+        "unit": "mW",
+        "interval_s": "1e-6",
+        "start_s": "-0.5",
+        "gain": "0.01",
+        "samples": str(codes.size),
+    } | fields
+    lines = "".join(f"{key}={value}\n" for key, value in values.items())
+    return f"#PHOTOMETER 1\n{lines}#DATA\n".encode() + codes.astype("<i2").tobytes()
+
+
+CODES = np.arange(-40, 40, dtype=np.int16)
+FLOATS = np.linspace(-1, 1, 60).astype(np.float32)
+BYTES = (np.arange(2 * 60) + 60).reshape(2, 60).astype(np.uint8)
+NETLIST = b"INPUT(a)\nINPUT(b)\nOUTPUT(y)\ny = NAND(a, b)\n"
+PATTERNS = b"cycle,a,b\n0,0,1\n1,1,1\n2,1,0\n"
+WAVE = written(lambda path: write_time_reflectance_csv(path, -1e-9, 1e-11, np.sin(np.arange(40) / 5)))
+SETTINGS, PAYLOAD = writers.rohde_schwarz(FLOATS)
+SESSION = {
+    "schema": "faultlight.probing-session/1",
+    "session": "S-1",
+    "role": "suspect",
+    "technique": "LVP",
+    "simulated": True,
+    "stimulus": {"cycle_s": 1e-8, "cycles": 3},
+    "netlist": "n.bench",
+    "patterns": "patterns.csv",
+    "waveforms": [{"file": "probe.csv", "net": "y"}],
+}
+DUMP = b"""$timescale 1 ns $end
+$scope module top $end
+$var wire 1 ! clk $end
+$var wire 4 " bus $end
+$upscope $end
+$enddefinitions $end
+#0
+0!
+b0000 "
+#5
+1!
+b1010 "
+#10
+0!
+"""
+VERILOG = b"module top (a, b, y);\n  input a, b;\n  output y;\n  nand g1 (y, a, b);\nendmodule\n"
+LECROY = written(
+    lambda path: write_lecroy_trc(
+        path, CODES.reshape(2, 40), Scaling(0.5, 1.0, 1e-9, -1e-8), trigger_offsets_s=(0.0, 1e-6)
+    )
+)
+
+
+def single(
+    adapter: str, name: str, data: bytes, counts: tuple[tuple[str, int], ...], nature: str, spare: int = 0
+) -> Case:
+    return Case(adapter, name, {"": data}, counts, nature, spare)
+
+
+def waves(*counts: int) -> tuple[tuple[str, int], ...]:
+    return tuple(("waveform", count) for count in counts)
+
+
+CASES = {
+    case.adapter: case
+    for case in (
+        single("photometer", "a.pm", photometer(CODES), waves(80), WHOLE),
+        single("lecroy_trc", "C1.trc", LECROY, waves(80), WHOLE),
+        single("delimited", "probe.csv", WAVE, waves(40), ROWS),
+        single("tektronix_isf", "a.isf", writers.isf(CODES), waves(80), WHOLE, spare=1),
+        single("tektronix_wfm", "a.wfm", writers.tektronix_wfm(CODES), waves(80), WHOLE),
+        single(
+            "float_container",
+            "a.bin",
+            writers.container([writers.container_waveform([(3, FLOATS - 1), (2, FLOATS)], kind=2)]),
+            waves(60, 60),
+            WHOLE,
+        ),
+        single("oscilloscope", "DS1.wfm", writers.ds1000e(BYTES), waves(60, 60), WHOLE),
+        Case("rohde_schwarz_pair", "pair", {"a.bin": SETTINGS, "a.Wfm.bin": PAYLOAD}, waves(60), WHOLE),
+        Case(
+            "probing_session",
+            "S-1",
+            {
+                "session.json": json.dumps(SESSION).encode(),
+                "n.bench": NETLIST,
+                "patterns.csv": PATTERNS,
+                "probe.csv": WAVE,
+            },
+            (("probing_session", 1),),
+            ROWS,
+        ),
+        single("bench_netlist", "n.bench", NETLIST, (("netlist", 1),), ROWS),
+        single("pattern_table", "patterns.csv", PATTERNS, (("pattern_set", 3),), ROWS),
+        single("fail_table", "fails.csv", b"cycle,output\n1,y\n2,y\n", (("fail_log", 2),), ROWS),
+        single("placement_table", "p.csv", b"instance,net,x_um,y_um\ng1,y,1.5,2.5\n", (("placement", 1),), ROWS),
+        single("value_change_dump", "a.vcd", DUMP, (("digital_trace", 3), ("digital_trace", 2)), ROWS),
+        single("verilog_netlist", "a.v", VERILOG, (("netlist", 1),), ROWS),
+        single("klarf", "a.klarf", flat().encode(), (("mask_defect", 2),), WHOLE, spare=12),
+        single("layout", "a.gds", sample_gdsii(), (("layout_cell", 3), ("layout_layer", 4)), WHOLE),
+    )
+}
