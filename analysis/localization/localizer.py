@@ -144,7 +144,8 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
     ``progress`` is called with a fraction (0..1) and a message.
 
     Raises:
-        WaveformError: a waveform cannot be compared (too short, too coarse, not finite, without any noise).
+        WaveformError: a waveform cannot be compared (too short, too coarse, not finite, without any noise), or its net
+            is unknown.
     """
     progress(0.05, "preparing the waveforms")
     spotted = [_observe(problem, waveform) for waveform in problem.waveforms]
@@ -209,6 +210,8 @@ def _gather(counts: list[tuple[NDArray[np.int64], FailCounts]], faults: int) -> 
 
 def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
     circuit = problem.circuit
+    if waveform.net not in circuit.number:
+        raise WaveformError(f"a waveform was probed on {waveform.net}, a net that the circuit does not have")
     try:
         levels = read_cycle_levels(
             waveform.values, waveform.t0_s, waveform.dt_s, problem.cycle_s, len(problem.patterns)

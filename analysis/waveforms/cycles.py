@@ -14,7 +14,7 @@ LEAST_COVERED = 0.9
 USUAL = (0.25, 0.95)
 """The part that is taken where the level is too noisy to see how far it is settled."""
 _STEP = 0.2
-_FOLLOWS = 0.5
+_FOLLOWS = (0.5, 0.9)
 _SIGNIFICANT = 2.0
 
 
@@ -86,7 +86,7 @@ def _mean_within(
 
 
 def _settled_window(values: NDArray[np.float64], position: NDArray[np.float64], cycles: int) -> tuple[float, float]:
-    """Widen :data:`SETTLED` by fifths of a cycle while their regression on the level there is nearer to 1 than to 0.
+    """Widen :data:`SETTLED` by fifths of a cycle while their regression on the level there is 1 but for noise.
 
     The variance of the level without noise is the covariance of its two halves.
     """
@@ -101,7 +101,9 @@ def _settled_window(values: NDArray[np.float64], position: NDArray[np.float64], 
 
     def follows(begin: float, end: float) -> bool:
         piece, _ = _mean_within(values, position, cycles, (begin, end))
-        return _covariance(piece, core)[0] > _FOLLOWS * variance
+        shared, doubt = _covariance(piece, core)
+        least, most = _FOLLOWS
+        return shared / variance > np.clip(1 - 2 * doubt / variance, least, most)
 
     while start - _STEP >= -MOST_DELAY and follows(start - _STEP, start):
         start -= _STEP

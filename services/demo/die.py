@@ -100,6 +100,7 @@ class SimulatedDie:
         fault: the hidden fault; ``None`` for a good die or another defect.
         fails: the tester's failing bits as ``(cycle, output net)``.
         places_um: place of the drain of each net in micrometres.
+        last_weights: what the last measurement saw: nets with their weights, the probed one first.
     """
 
     def __init__(self, circuit: DemoCircuit, options: DieOptions) -> None:
@@ -117,8 +118,13 @@ class SimulatedDie:
         activity = 1.0 if self.fault is None else self.fault.activity
         self._good = {net: self._unpack(value) for net, value in good.items()}
         self._does = {net: self._good[net] + activity * (self._unpack(faulty[net]) - self._good[net]) for net in good}
+        self.last_weights: list[tuple[str, float]] = []
         scale = options.pitch_scale
         self.places_um = {net: (x * scale, y * scale) for net, (x, y) in place_in_rows(circuit).items()}
+
+    def does(self, net: str) -> NDArray[np.float64]:
+        """Return the values of ``net`` by cycle, 0..1, means over loops for an intermittent fault."""
+        return self._does[net]
 
     def _unpack(self, value: int) -> NDArray[np.float64]:
         return np.asarray([value >> cycle & 1 for cycle in range(self.options.patterns)], np.float64)
@@ -159,10 +165,11 @@ class SimulatedDie:
         options, generator = self.options, self._generator
         off = generator.normal(0.0, options.placement_sigma_nm / 1e3, 2)
         own = float(generator.choice((-1.0, 1.0)) * generator.uniform(0.6, 1.4))
-        drains = [Drain(self._does[net], own, SPIKE)]
+        self.last_weights = [(net, own)]
         for other, intensity in self.under_spot(net, (float(off[0]), float(off[1]))):
             weight = intensity * float(generator.choice((-1.0, 1.0)) * generator.uniform(0.6, 1.4))
-            drains.append(Drain(self._does[other], weight, SPIKE))
+            self.last_weights.append((other, weight))
+        drains = [Drain(self._does[name], weight, SPIKE) for name, weight in self.last_weights]
         timing = Timing(options.timing.cycle_s, options.timing.dt_s, delay_s=float(generator.normal(0.0, 100e-12)))
         level = options.optics.reflectance * options.optics.modulation * abs(own)
         per_cycle = round(options.timing.cycle_s / options.timing.dt_s)

@@ -48,13 +48,9 @@ def _at_ratio(
         signal = probed.astype(float)
         for index, neighbour, spread in zip(combination, neighbours, spreads, strict=True):
             signal = signal + nodes[index] * spread * neighbour
-        misfits = [_least_squares(levels - noise * ratio * signal, baseline) for noise in noises]
+        rest = levels[:, None] - noises * ratio * signal[:, None]
+        misfits = ((rest - baseline @ np.linalg.lstsq(baseline, rest, rcond=None)[0]) ** 2).sum(axis=0)
         power = levels.size - baseline.shape[1]
-        densities = noises**-power * np.exp(-np.asarray(misfits) / (2 * noises**2)) * np.std(levels) ** power
+        densities = (noises / np.std(levels)) ** -power * np.exp(-misfits / (2 * noises**2))
         total += weight * float(densities.sum()) * step
     return total
-
-
-def _least_squares(values: NDArray[np.float64], baseline: NDArray[np.float64]) -> float:
-    fitted = baseline @ np.linalg.lstsq(baseline, values, rcond=None)[0]
-    return float(((values - fitted) ** 2).sum())

@@ -21,11 +21,11 @@ def mean_in_window(
 def best_delay(
     values: Sequence[float], t0_s: float, dt_s: float, cycle_s: float, bits: Sequence[float], edge_s: float
 ) -> float:
-    """The delay, of 801 in a quarter cycle each way, at which amplitude times template plus offset fits best."""
+    """The delay, of 401 in a quarter cycle each way, at which amplitude times template plus offset fits best."""
     times = [t0_s + index * dt_s for index in range(len(values))]
     best = (math.inf, 0.0)
-    for place in range(-400, 401):
-        delay = place / 400 * 0.25 * cycle_s
+    for place in range(-200, 201):
+        delay = place / 200 * 0.25 * cycle_s
         template = [_edge(time - delay, cycle_s, bits, edge_s) for time in times]
         best = min(best, (_misfit(template, values), delay))
     return best[1]

@@ -1,0 +1,98 @@
+"""Evidence of the fail log against a count bit by bit, and what a waveform says about each fault."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.circuits.logic_simulation import pack_patterns, pattern_mask
+from analysis.localization.evidence import (
+    ACTIVITIES,
+    FALSE_FAIL,
+    MISPLACED,
+    SpotPrediction,
+    count_fails,
+    fail_evidence,
+    misplaced,
+    no_fault_fail_evidence,
+    resembling_fail_evidence,
+    weigh_waveform,
+)
+from analysis.waveforms.comparison import broad_prior, observe
+from tests.analysis.waveforms.signals import levels_of, random_bits
+from tests.naive.fails import log_likelihood
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), cycles=st.integers(1, 130), density=st.floats(0.0, 1.0))
+def test_fail_evidence_equals_the_naive_twin(seed: int, cycles: int, density: float) -> None:
+    numbers = np.random.default_rng(seed)
+    good, seen = numbers.integers(0, 2, (cycles, 3), dtype=np.uint8), numbers.random((cycles, 3)) < density
+    flips = numbers.random((4, cycles, 3)) < density
+    faulty = np.stack([pack_patterns(good ^ flip.astype(np.uint8)) for flip in flips])
+    counts = count_fails(pack_patterns(good), faulty, pack_patterns(seen.astype(np.uint8)), pattern_mask(cycles))
+    found = fail_evidence(counts)
+    for fault, flip in enumerate(flips):
+        for column, activity in enumerate(ACTIVITIES):
+            assert found[fault, column] == pytest.approx(log_likelihood(flip, seen, activity), rel=1e-9, abs=1e-9)
+    nothing = np.zeros_like(seen)
+    assert no_fault_fail_evidence(counts) == pytest.approx(log_likelihood(nothing, seen, 1.0), rel=1e-9, abs=1e-9)
+
+
+def counts_of(predicted: np.ndarray, seen: np.ndarray):  # noqa: ANN201
+    """Counts of one fault's predicted failing bits."""
+    cycles = len(seen)
+    good = np.zeros_like(seen, dtype=np.uint8)
+    faulty = pack_patterns(predicted.astype(np.uint8))[None]
+    return count_fails(pack_patterns(good), faulty, pack_patterns(seen.astype(np.uint8)), pattern_mask(cycles))
+
+
+def test_an_exact_explanation_beats_a_resemblance_and_a_poor_one_does_not() -> None:
+    numbers = np.random.default_rng(1)
+    predicted = numbers.random((256, 10)) < 0.05
+    exact = counts_of(predicted, predicted)
+    assert fail_evidence(exact)[0, 0] > resembling_fail_evidence(exact)[0] + 3
+    poor = counts_of(predicted, predicted ^ (numbers.random((256, 10)) < 0.02))
+    assert fail_evidence(poor)[0, 0] < resembling_fail_evidence(poor)[0] - 3
+
+
+def test_an_intermittent_fault_is_told_by_whole_cycles() -> None:
+    numbers = np.random.default_rng(2)
+    predicted = numbers.random((256, 10)) < 0.2
+    seen = predicted & (numbers.random((256, 1)) < 0.4)
+    assert ACTIVITIES[int(np.argmax(fail_evidence(counts_of(predicted, seen))[0]))] == 0.4
+    torn = predicted & (numbers.random((256, 10)) < 0.4)
+    assert fail_evidence(counts_of(predicted, torn)).max() < fail_evidence(counts_of(predicted, seen)).max() - 100
+
+
+def test_no_waveform_alone_decides() -> None:
+    assert misplaced(-1e6, -3.0) == pytest.approx(np.log(MISPLACED) - 3.0)
+    assert misplaced(50.0, -3.0) == pytest.approx(50.0 + np.log(1 - MISPLACED))
+
+
+def spot_scene(neighbour_follows: bool) -> tuple[SpotPrediction, np.ndarray, np.ndarray]:
+    """A probed net and a neighbour; the one fault inverts some cycles of the neighbour, or of the probed net."""
+    good = np.stack([random_bits(200, 1), random_bits(200, 2)]).astype(np.uint8)
+    changed = good.copy()
+    changed[1 if neighbour_follows else 0, ::3] ^= 1
+    faulty = np.stack([pack_patterns(values.T) for values in (good, changed)])
+    return SpotPrediction(good, faulty, np.array([0.5])), good, changed
+
+
+@pytest.mark.parametrize("neighbour_follows", [True, False])
+def test_neighbours_follow_the_hypothesis(neighbour_follows: bool) -> None:
+    spot, good, changed = spot_scene(neighbour_follows)
+    levels = changed[0] + 0.6 * changed[1] + np.random.default_rng(3).normal(0, 0.3, 200)
+    evidence = weigh_waveform(observe(levels_of(levels)), broad_prior(), spot, good)
+    assert evidence.faults[1, 0] > evidence.faults[0, 0] + 5
+    assert evidence.differs.tolist() == [False, not neighbour_follows]
+    assert evidence.good == pytest.approx(evidence.faults[0, 0])
+
+
+def test_a_false_fail_costs_what_it_should() -> None:
+    predicted = np.zeros((64, 2), bool)
+    seen = predicted.copy()
+    clean = fail_evidence(counts_of(predicted, seen))[0, 0]
+    seen[5, 1] = True
+    cost = clean - fail_evidence(counts_of(predicted, seen))[0, 0]
+    assert cost == pytest.approx(np.log1p(-FALSE_FAIL) - np.log(FALSE_FAIL))

@@ -1,0 +1,62 @@
+"""Quality flags: what is said about clean, clipped, drifting, constant and broken waveforms."""
+
+import numpy as np
+import pytest
+
+from analysis.waveforms.quality import assess_quality
+from tests.analysis.waveforms.signals import random_bits, waveform
+
+
+def test_levels_noise_and_ratio_of_a_clean_waveform() -> None:
+    values = 3.0 + waveform(random_bits(256, 1), 40.0, 2, amplitude=2.0)
+    quality = assess_quality(values)
+    noise = 2.0 / 40.0 * np.sqrt(32)
+    assert quality.low_level == pytest.approx(3.0, abs=0.15)
+    assert quality.high_level == pytest.approx(5.0, abs=0.15)
+    assert quality.noise == pytest.approx(noise, rel=0.05)
+    assert quality.sample_snr == pytest.approx(2.0 / noise, rel=0.15)
+    assert quality.problems == ()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_usual_probe_raises_no_alarm(seed: int) -> None:
+    assert assess_quality(1.0 + 1e-4 * waveform(random_bits(256, seed), 2.0, seed, drift=0.1)).problems == ()
+
+
+def test_clipping_is_seen() -> None:
+    values = waveform(random_bits(256, 1), 10.0, 2)
+    clipped = np.clip(values, None, np.percentile(values, 90))
+    problems = assess_quality(clipped).problems
+    assert any(problem.startswith("clipped: ") for problem in problems)
+    assert assess_quality(clipped).clipped_part > 0.02
+
+
+def test_drift_is_seen() -> None:
+    quality = assess_quality(waveform(random_bits(256, 1), 20.0, 2, drift=3.0))
+    assert any(problem.startswith("the baseline drifts by ") for problem in quality.problems)
+
+
+def test_a_dropout_is_seen() -> None:
+    values = waveform(random_bits(256, 1), 10.0, 2)
+    values[1000:1200] = values[1000]
+    assert "200 samples in a row have one value: a dropout" in assess_quality(values).problems
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, 1e300])
+def test_a_constant_waveform_has_no_levels(value: float) -> None:
+    quality = assess_quality(np.full(500, value))
+    assert "no two levels can be told apart" in quality.problems
+    assert quality.sample_snr == 0.0
+
+
+@pytest.mark.parametrize(
+    "values", [np.empty(0), np.zeros(15), np.r_[np.zeros(50), np.nan], np.r_[np.zeros(50), -np.inf]]
+)
+def test_too_few_or_not_finite_samples_are_refused(values: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="a waveform needs at least 16 finite samples"):
+        assess_quality(values)
+
+
+def test_huge_values_do_not_overflow() -> None:
+    quality = assess_quality(1e300 * waveform(random_bits(64, 1), 10.0, 2))
+    assert np.isfinite([quality.noise, quality.sample_snr, quality.drift]).all()
