@@ -180,21 +180,31 @@ def _ends_with(line: str, delimiter: str) -> bool:
 def count_lines(source: Source, opening: Opening) -> RawCount:
     """Count the lines of ``source`` from the first row on, block by block, without looking into them."""
     end = opening.dialect.line_end
-    lines, previous, tail, size = 0, end, b"", 0
+    lines, previous = 0, end
     with source.path.open("rb") as file:
         file.seek(opening.start)
         while block := file.read(BLOCK_BYTES):
-            size += len(block)
             data = block.replace(b"\r", b"") if end == b"\n" else block
             codes = np.frombuffer(previous + data, np.uint8)
             ends = codes == end[0]
             lines += int(np.count_nonzero(ends[1:] & ~ends[:-1]))
             previous = data[-1:] or previous
-            tail = (tail + block)[-MAX_LINE_BYTES:]
     ended = previous == end
-    stripped = tail.rstrip(b"\r\n")
-    last = decode(stripped[stripped.rfind(end) + 1 :])[0].rstrip("\r")
-    return RawCount(lines + (not ended), last, ended)
+    return RawCount(lines + (not ended), _last_line(source, opening), ended)
+
+
+def _last_line(source: Source, opening: Opening) -> str:
+    """Return the last line that is not empty, read from the end of the file."""
+    end, length, size = opening.dialect.line_end, 4096, source.path.stat().st_size
+    with source.path.open("rb") as file:
+        while True:
+            start = max(opening.start, size - length)
+            file.seek(start)
+            tail = file.read().rstrip(b"\r\n")
+            place = tail.rfind(end)
+            if place >= 0 or start == opening.start or length > MAX_LINE_BYTES:
+                return decode(tail[place + 1 :])[0].rstrip("\r")
+            length *= 4
 
 
 def iterate_blocks(source: Source, opening: Opening) -> Iterator[Block]:
