@@ -208,9 +208,9 @@ def _print_reading(document: dict[str, Any]) -> None:
     for record in document["records"]:
         times = "" if record.get("dt_s") is None else f", dt {record['dt_s']:.6g} s"
         segments = "" if (record.get("segments") or 1) == 1 else f", {record['segments']} segments"
-        typer.echo(
-            f"  {record['kind']} {record['name']}: {record['count']} {record.get('unit') or ''}{times}{segments}"
-        )
+        unit = record.get("unit") or ""
+        amount = f"{record['count']} samples in {unit}" if record["kind"] == "waveform" else f"{record['count']} {unit}"
+        typer.echo(f"  {record['kind']} {record['name']}: {amount}{times}{segments}")
     for warning in document["warnings"]:
         typer.echo(f"  warning: {warning}")
 
