@@ -53,7 +53,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class EmbeddedPostgres:
+class _OneProcess:
+    """What both servers have in common: a process of their own."""
+
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server."""
+        if self._process is None:
+            raise EmbeddedServerError("the embedded server is not running")
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the server lives."""
+        return self._process is not None and self._process.poll() is None
+
+
+class EmbeddedPostgres(_OneProcess):
     """A PostgreSQL server on a unix socket, with its data below ``folder``.
 
     Args:
@@ -71,20 +89,12 @@ class EmbeddedPostgres:
         self._home = self._reachable_home(folder.resolve())
         self._data = self._home / "cluster"
         self._log = self._home / "postgres.log"
-        self._process: subprocess.Popen[bytes] | None = None
         self._sockets: Path | None = None
 
     @property
     def home(self) -> Path:
         """The folder that holds the cluster and its log."""
         return self._home
-
-    @property
-    def pid(self) -> int:
-        """The process id of the running postmaster."""
-        if self._process is None:
-            raise EmbeddedServerError("the embedded PostgreSQL is not running")
-        return self._process.pid
 
     def libpq_url(self, database: str) -> str:
         """Return the URL of ``database`` for libpq and psycopg."""
@@ -262,7 +272,7 @@ class EmbeddedPostgres:
         raise EmbeddedServerError(f"PostgreSQL did not start; its log ends:\n{tail}")
 
 
-class EmbeddedBroker:
+class EmbeddedBroker(_OneProcess):
     """A Redis-compatible server on a loopback port: the machine's own, a packaged one, or fakeredis.
 
     It keeps nothing on disk, since job rows are the truth and the broker only rings the doorbell.
@@ -274,7 +284,6 @@ class EmbeddedBroker:
         self._port = port or free_port()
         self._password = secrets.token_hex(16)
         self.kind = kind or _available_broker()
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -282,13 +291,6 @@ class EmbeddedBroker:
         if self.kind == "fakeredis":
             return f"redis://127.0.0.1:{self._port}/0"
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
-
-    @property
-    def pid(self) -> int:
-        """The process id of the running server."""
-        if self._process is None:
-            raise EmbeddedServerError("the embedded broker is not running")
-        return self._process.pid
 
     def start(self) -> None:
         """Start the server and wait until it answers."""

@@ -46,8 +46,8 @@ def run_until_interrupted(*, demonstration: bool) -> int:
                 _show_demonstration(stack, console)
             _show_addresses(stack, console)
             while True:
-                for name in stack.supervisor.check():
-                    console.print(f"[yellow]{name} ended and is started again (log: {stack.log_folder / name}.log)")
+                for name in stack.check():
+                    console.print(f"[yellow]{name} ended and is started again (logs in {stack.log_folder})")
                 time.sleep(CHECK_INTERVAL_S)
     except KeyboardInterrupt:
         console.print("Stopped every process; the data stays for the next start.")

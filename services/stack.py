@@ -78,6 +78,21 @@ class Stack:
         """Where each process writes its log."""
         return self.settings.data_dir / "logs"
 
+    def check(self) -> list[str]:
+        """Start every server and process again that has died and return their names; call this now and then.
+
+        To be called from the thread that started the stack: on Linux the servers end with that thread.
+
+        Raises:
+            EmbeddedServerError: a server does not come back.
+        """
+        died = []
+        for name, server in (("postgres", self.postgres), ("broker", self.broker)):
+            if server is not None and not server.running:
+                server.start()
+                died.append(name)
+        return died + self.supervisor.check()
+
     def stop(self) -> None:
         """Stop every process and server."""
         self._resources.close()

@@ -79,7 +79,7 @@ def supervise(stack: Stack, seconds: float) -> None:
     """Restart what dies for so long, as `faultlight run` does."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        stack.supervisor.check()
+        stack.check()
         time.sleep(0.1)
 
 
