@@ -4,8 +4,6 @@ A row is a mapping from the vendor's names to texts, numbers or truth values; ne
 syntax is counted a second time on the bytes.
 """
 
-import csv
-import io
 import json
 import math
 import re
@@ -14,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from instruments.adapter import Source
+from instruments.commented_table import read_commented_table
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit
 
 MAX_BYTES = 128 << 20
@@ -22,7 +21,6 @@ Cell = str | float | int | bool | None
 _ROW_NAMES = ("step", "entry", "record", "operation")
 _PASSED_OVER = frozenset({"settings", "parameters", "type", "box", "line", "mill", "laser", "fib", "step_general"})
 """Containers whose name says nothing about what is in them."""
-_COMMENT = re.compile(r"^\s*#\s*(?P<name>[^:=]+?)\s*[:=]\s*(?P<value>.*?)\s*$")
 _XML_NOISE = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>", re.DOTALL)
 DECLARED = frozenset({"steps", "step_count", "number_of_steps"})
 
@@ -93,51 +91,10 @@ def read_rows(source: Source) -> LogRows:
 
 
 def _read_csv(source: Source, text: str) -> tuple[LogRows, int]:
-    """Read comment lines ``# name: value``, a header, and rows as wide as it."""
-    found = LogRows()
-    lines = text.splitlines()
-    body: list[str] = []
-    for line in lines:
-        comment = _COMMENT.match(line)
-        if comment:
-            found.metadata[comment["name"]] = comment["value"]
-        # A comment keeps its place as an empty line, so that line numbers stay those of the file.
-        body.append("" if line.lstrip().startswith("#") else line)
-    first = next((line for line in body if line.strip()), "")
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO("\n".join(body)), delimiter=delimiter, strict=True)
-    header: list[str] = []
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not header:
-                header = _check_header(source, [cell.strip() for cell in cells], reader.line_num)
-                continue
-            if len(cells) != len(header):
-                message = "the row has another number of cells than the header"
-                raise CorruptField(
-                    message,
-                    file=source.name,
-                    offset=reader.line_num,
-                    expected=len(header),
-                    found=len(cells),
-                    offset_unit="line",
-                )
-            found.rows.append(dict(zip(header, (cell.strip() for cell in cells), strict=True)))
-            found.places.append(reader.line_num)
-    except csv.Error as error:
-        message = f"the table is damaged: {error}"
-        raise CorruptField(message, file=source.name, offset=reader.line_num, offset_unit="line") from None
-    return found, sum(1 for line in body if line.strip(f" \t{delimiter}")) - (1 if header else 0)
-
-
-def _check_header(source: Source, header: list[str], line: int) -> list[str]:
-    repeated = next((name for name in header if header.count(name) > 1), None)
-    if repeated is not None or "" in header:
-        message = f"the column {repeated!r} appears twice" if repeated else "a column has no name"
-        raise CorruptField(message, file=source.name, offset=line, offset_unit="line")
-    return header
+    table = read_commented_table(source, text)
+    found = LogRows(metadata=dict(table.comments), places=list(table.lines))
+    found.rows = [dict(zip(table.header, cells, strict=True)) for cells in table.rows]
+    return found, len(found.rows)
 
 
 def _refuse_constant(text: str) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.commented_table import header_in
 from instruments.errors import CorruptField, InstrumentError
 from instruments.headings import Meaning
 from instruments.records import Table
@@ -56,9 +57,7 @@ def _columns_in_head(source: Source) -> set[str]:
         names = {match[3] for match in _HEAD_NAMES.finditer(text) if match[3]}
         names |= {f"pulse_{name}" for name in names} if "pulse" in names else set()
     else:
-        lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-        first = lines[0] if lines else ""
-        names = {cell.strip().strip('"') for cell in first.split(max(",;\t", key=first.count))}
+        names = set(header_in(text))
     found = set()
     for name in names:
         try:

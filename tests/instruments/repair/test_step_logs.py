@@ -162,7 +162,7 @@ def test_steps_of_several_jobs_may_have_the_same_numbers(tmp_path):
         (
             'step,gas,beam_kv\n1,"two\nlines",1\n',
             CountMismatch,
-            "the steps are not as many as a plain count of the text finds (expected 2, found 1)",
+            "the rows are not as many as the lines that hold any (expected 2, found 1)",
         ),
         (
             "step,beam_kv,started,ended\n1,1,2024-01-01T10:00:00,2024-01-01T09:00:00\n",

@@ -1,0 +1,88 @@
+"""Comma-, semicolon- or tab-separated tables with comment lines ``# name: value``, read whole and counted twice."""
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+
+from instruments.adapter import Source
+from instruments.errors import CorruptField, CountMismatch
+
+_COMMENT = re.compile(r"^\s*#\s*(?P<name>[^:=]+?)\s*[:=]\s*(?P<value>.*?)\s*$")
+_DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True)
+class CommentedTable:
+    """A header, its rows of text, the 1-based line of each row, and what the comments say."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]
+    comments: dict[str, str]
+
+
+def header_in(text: str) -> tuple[str, ...]:
+    """Return the cells of the first line of ``text`` that is neither empty nor a comment."""
+    first = next((line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
+    return tuple(cell.strip().strip('"') for cell in first.split(delimiter_of(first)))
+
+
+def delimiter_of(line: str) -> str:
+    """Return the mark that separates most cells of ``line``; a comma when none does."""
+    return max(_DELIMITERS, key=line.count)
+
+
+def read_commented_table(source: Source, text: str) -> CommentedTable:
+    """Return the table in ``text``, the contents of ``source``; every row has as many cells as the header.
+
+    Raises:
+        CorruptField: a row is wider or narrower than the header, a column has no name or another's.
+        CountMismatch: the rows are not as many as the lines that hold any.
+    """
+    comments: dict[str, str] = {}
+    body: list[str] = []
+    for line in text.splitlines():
+        comment = _COMMENT.match(line)
+        if comment:
+            comments[comment["name"]] = comment["value"]
+        # A comment leaves an empty line, so that line numbers stay those of the file.
+        body.append("" if line.lstrip().startswith("#") else line)
+    delimiter = delimiter_of(next((line for line in body if line.strip()), ""))
+    reader = csv.reader(io.StringIO("\n".join(body)), delimiter=delimiter, strict=True)
+    header: tuple[str, ...] = ()
+    rows: list[tuple[str, ...]] = []
+    lines: list[int] = []
+    try:
+        for raw in reader:
+            cells = tuple(cell.strip() for cell in raw)
+            if not any(cells):
+                continue
+            if not header:
+                header = cells
+                _check_header(source, header, reader.line_num)
+                continue
+            if len(cells) != len(header):
+                raise _wrong_width(source, reader.line_num, len(header), len(cells))
+            rows.append(cells)
+            lines.append(reader.line_num)
+    except csv.Error as error:
+        message = f"the table is damaged: {error}"
+        raise CorruptField(message, file=source.name, offset=reader.line_num, offset_unit="line") from None
+    counted = sum(1 for line in body if line.strip(f' "\t{delimiter}')) - (1 if header else 0)
+    if counted != len(rows):
+        message = "the rows are not as many as the lines that hold any"
+        raise CountMismatch(message, file=source.name, expected=counted, found=len(rows))
+    return CommentedTable(header, tuple(rows), tuple(lines), comments)
+
+
+def _wrong_width(source: Source, line: int, expected: int, found: int) -> CorruptField:
+    message = "the row has another number of cells than the header"
+    return CorruptField(message, file=source.name, offset=line, expected=expected, found=found, offset_unit="line")
+
+
+def _check_header(source: Source, header: tuple[str, ...], line: int) -> None:
+    repeated = next((name for name in header if header.count(name) > 1), None)
+    if repeated is not None or "" in header:
+        message = f"the column {repeated!r} appears twice" if repeated else "a column has no name"
+        raise CorruptField(message, file=source.name, offset=line, offset_unit="line")
