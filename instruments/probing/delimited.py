@@ -25,6 +25,7 @@ from instruments.probing.delimited_text import (
     iterate_blocks,
     shape_of,
     split,
+    to_number,
 )
 from instruments.records import Record, Samples, Segment, Waveform
 
@@ -133,11 +134,10 @@ def _check_end(source: Source, opening: Opening, raw: RawCount) -> tuple[str, ..
 def _scan(source: Source, opening: Opening, heading: Heading, raw: RawCount) -> _Table:
     """Parse all rows once: count them, follow the time axis, and note the range of every column."""
     columns = opening.dialect.columns
-    size, rest = divmod(raw.lines, heading.segments)
-    if rest:
+    if raw.lines % heading.segments:
         message = "the rows do not divide into the segments"
         raise CountMismatch(message, file=source.name, expected=heading.segments, found=raw.lines)
-    check = _start_check(source, opening, heading, size)
+    check = _start_check(source, opening, heading, raw)
     ranges = np.array([[np.inf, -np.inf]] * columns)
     table = _Table(0, Axis(None, (None,)), ranges, None, source, opening)
     kept: list[NDArray[np.float64]] = []
@@ -171,21 +171,29 @@ def _scan(source: Source, opening: Opening, heading: Heading, raw: RawCount) -> 
     return table
 
 
-def _start_check(source: Source, opening: Opening, heading: Heading, size: int) -> AxisCheck | None:
+def _start_check(source: Source, opening: Opening, heading: Heading, raw: RawCount) -> AxisCheck | None:
     """Return a check of the time column, ``None`` without one or with a single row a segment."""
+    size = raw.lines // heading.segments
     if heading.axis != "time" or size < 2:
         return None
-    starts, ends = np.zeros(heading.segments), np.zeros(heading.segments)
+    if heading.segments == 1:
+        comma = opening.dialect.decimal_comma
+        last_row = split(raw.last, opening.dialect.delimiter) or [""]
+        ends = [to_number(cell, comma) for cell in (opening.rows[0][0], last_row[0])]
+        if None not in ends and np.isfinite(np.array(ends, np.float64)).all():
+            first, last = np.array(ends, np.float64).reshape(2, 1)
+            return AxisCheck(source.name, first, last, size)
+    starts, lasts = np.zeros(heading.segments), np.zeros(heading.segments)
     row = 0
     for block in iterate_blocks(source, opening):
         times = block.values[:, 0]
         index = np.arange(row, row + times.size)
         row += times.size
         inside = index < size * heading.segments
-        for place, target in ((0, starts), (size - 1, ends)):
+        for place, target in ((0, starts), (size - 1, lasts)):
             here = inside & (index % size == place)
             target[index[here] // size] = times[here]
-    return AxisCheck(source.name, starts, ends, size)
+    return AxisCheck(source.name, starts, lasts, size)
 
 
 def _conclude(source: Source, opening: Opening, heading: Heading, check: AxisCheck | None, first: float | None) -> Axis:
@@ -207,7 +215,7 @@ def _conclude(source: Source, opening: Opening, heading: Heading, check: AxisChe
     axis = Axis(check.interval * scale, tuple(float(start) * scale for start in check.starts), warnings)
     if heading.dt_s is None or heading.t0_s is None:
         return axis
-    compare_with_header(source.name, axis, heading.t0_s, heading.dt_s, step * scale)
+    compare_with_header(source.name, axis, heading.t0_s, heading.dt_s, step * scale, check.size)
     return Axis(heading.dt_s, (heading.t0_s,), warnings)
 
 

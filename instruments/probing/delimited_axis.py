@@ -52,7 +52,7 @@ class AxisCheck:
     def __init__(self, file: str, starts: NDArray[np.float64], ends: NDArray[np.float64], size: int) -> None:
         self._file = file
         self.starts = starts
-        self._size = size
+        self.size = size
         self.interval = float((ends - starts).mean() / (size - 1))
         self.largest = float(max(np.abs(starts).max(), np.abs(ends).max()))
         self.deviation = 0.0
@@ -74,7 +74,7 @@ class AxisCheck:
                 "a time is no finite number", file=self._file, offset=line, found=found, offset_unit="line"
             )
         index = np.arange(self._row, self._row + times.size)
-        segment, place = index // self._size, index % self._size
+        segment, place = index // self.size, index % self.size
         segment = np.minimum(segment, self.starts.size - 1)
         residual = np.abs(times - (self.starts[segment] + place * self.interval))
         self.deviation = max(self.deviation, float(residual.max()))
@@ -133,16 +133,16 @@ def check_counter(file: str, numbers: NDArray[np.float64], lines: NDArray[np.int
         )
 
 
-def compare_with_header(file: str, axis: Axis, t0_s: float, dt_s: float, tolerance_s: float) -> None:
-    """Check that the header's ``t0_s`` and ``dt_s`` give the times of ``axis`` to within ``tolerance_s``.
+def compare_with_header(file: str, axis: Axis, t0_s: float, dt_s: float, step_s: float, size: int) -> None:
+    """Check that the header's ``t0_s`` and ``dt_s`` give the ``size`` times of ``axis``, printed in ``step_s``.
 
     Raises:
         CorruptField: they do not.
     """
     start = axis.starts_s[0]
-    if axis.dt_s is not None and abs(axis.dt_s - dt_s) > 1e-6 * dt_s + tolerance_s:
+    if axis.dt_s is not None and abs(axis.dt_s - dt_s) > 1e-6 * dt_s + step_s / (size - 1):
         message = "the header's sampling interval is not that of the times"
         raise CorruptField(message, file=file, expected=dt_s, found=axis.dt_s)
-    if start is not None and abs(start - t0_s) > 2 * tolerance_s + 1e-8 * abs(t0_s) + 1e-3 * dt_s:
+    if start is not None and abs(start - t0_s) > step_s + 1e-8 * abs(t0_s) + 1e-3 * dt_s:
         message = "the header's first time is not that of the first row"
         raise CorruptField(message, file=file, expected=t0_s, found=start)

@@ -86,7 +86,11 @@ def read_heading(source: Source, opening: Opening) -> Heading:
         NotThisFormat: the first column is no time, so that this is some other table.
         UnsupportedVersion, CorruptField, CountMismatch: the writer is known, and its header is not right.
     """
-    lines = [split(line, opening.dialect.delimiter) for line in opening.header if not COMMENT.match(line)]
+    delimiter = opening.dialect.delimiter
+    kept = [line for line in opening.header if not COMMENT.match(line)]
+    if delimiter == " ":  # "time (ns)" is one title
+        kept = [re.sub(r"(?<=[^\s)\]])\s+(?=[(\[])", "", line) for line in kept]
+    lines = [split(line, delimiter) for line in kept]
     lines = [line for line in lines if any(line)]
     first = lines[0] if lines else []
     keys = {line[0].lower() for line in lines if line}

@@ -1,0 +1,332 @@
+"""Delimited text: every writer's header, every delimiter, honest time axes, counted rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from instruments.adapter import Confidence
+from instruments.errors import (
+    CorruptField,
+    CountMismatch,
+    InstrumentError,
+    NotThisFormat,
+    Truncated,
+    UnsupportedVersion,
+)
+from instruments.probing.delimited import DelimitedAdapter, line_bits
+from instruments.probing.delimited_axis import printed_step
+from instruments.probing.delimited_heading import name_and_unit
+from services.demo.oscilloscope_files import write_time_reflectance_csv
+from tests.instruments.probing.sources import place, source_of, waveforms
+
+ADAPTER = DelimitedAdapter()
+
+
+def table(header: str, rows: int = 100, step: float = 1e-9, skip: int | None = None, form: str = ".3e") -> str:
+    lines = [f"{i * step:{form}},{i % 7}\n" for i in range(rows) if i != skip]
+    return header + "".join(lines)
+
+
+def test_our_own_waveforms_are_in_arbitrary_units(tmp_path: Path) -> None:
+    values = np.sin(np.arange(3000) / 50)
+    write_time_reflectance_csv(tmp_path / "a.csv", -1e-9, 1.25e-11, values, label="SIMULATED")
+    (waveform,) = waveforms(ADAPTER, source_of(tmp_path / "a.csv"))
+    assert (waveform.name, waveform.unit, waveform.samples.count) == ("reflectance", "a.u.", 3000)
+    assert (waveform.t0_s, waveform.dt_s) == (-1e-9, pytest.approx(1.25e-11, rel=1e-9))
+    np.testing.assert_allclose(waveform.values(), values, atol=1e-9)
+    assert waveform.vendor_metadata == {"writer": "faultlight", "header": ["# SIMULATED", "time_s,reflectance"]}
+    assert waveform.warnings == ()
+
+
+KEYSIGHT = (
+    "x-axis,1,2\nsecond,Volt,Ampere\n-1.000E-03,+1.0E+00,2.0E+00\n-995.000E-06,3.0E+00,4.0E+00\n-990.000E-06,5,6\n"
+)
+PICO = "Time,Channel A,Channel B\n(us),(V),(mV)\n\n-500.004,1,2\n-500.002,∞,4\n-500,5,6\n"
+RTB = "in s,C1 in V,C2 in A\n0,1,2\n1e-3,3,4\n2e-3,5,6\n"
+COMMA = "Zeit [ms];Kanal A [V];Kanal B [mA]\n0,0;1,5;2\n0,1;3,5;4\n0,2;5,5;6\n"
+TAB = "time_us\tch1_V\tch2_A\n0\t1\t2\n2\t3\t4\n4\t5\t6\n"
+BLANKS = "  time (ns)   a(V)   b(V) \n 0.0  1  2\n 0.5  3  4\n 1.0  5  6\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "dt_s", "t0_s", "units"),
+    [
+        (KEYSIGHT, 5e-6, -1e-3, ("V", "A")),
+        (PICO, 2e-9, -500.004e-6, ("V", "mV")),
+        (RTB, 1e-3, 0.0, ("V", "A")),
+        (COMMA, 1e-4, 0.0, ("V", "mA")),
+        (TAB, 2e-6, 0.0, ("V", "A")),
+        (TAB.replace("\n", "\r\n"), 2e-6, 0.0, ("V", "A")),
+        (TAB.replace("\n", "\r"), 2e-6, 0.0, ("V", "A")),
+        ("\ufeff" + TAB, 2e-6, 0.0, ("V", "A")),
+        (TAB.replace("\n", "\n\n"), 2e-6, 0.0, ("V", "A")),
+    ],
+    ids=["keysight", "picoscope", "rtb", "decimal comma", "tab", "crlf", "cr", "mark", "blank lines"],
+)
+def test_the_writers_and_delimiters(
+    tmp_path: Path, text: str, dt_s: float, t0_s: float, units: tuple[str, str]
+) -> None:
+    first, second = waveforms(ADAPTER, place(tmp_path, "a.csv", text))
+    assert (first.unit, second.unit) == units
+    assert first.dt_s == second.dt_s == pytest.approx(dt_s)
+    assert first.t0_s == pytest.approx(t0_s)
+    assert first.samples.count == 3
+    assert second.values().tolist() == [2, 4, 6]
+
+
+def test_blank_separated_columns(tmp_path: Path) -> None:
+    first, second = waveforms(ADAPTER, place(tmp_path, "a.txt", BLANKS))
+    assert (first.dt_s, first.unit, second.values().tolist()) == (5e-10, "V", [2, 4, 6])
+
+
+def test_a_rigol_sequence_column_is_a_count_and_no_time(tmp_path: Path) -> None:
+    text = "X,CH1,Start,Increment,\nSequence,Volt,-3.0e-07,5.0e-10\n0,1,\n1,2,\n2,3,\n"
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", text))
+    assert (waveform.t0_s, waveform.dt_s, waveform.unit) == (-3e-7, 5e-10, "V")
+    gap = place(tmp_path, "gap.csv", text.replace("2,3,", "3,3,"))
+    with pytest.raises(CorruptField) as caught:
+        ADAPTER.read(gap)
+    assert str(caught.value) == "gap.csv: the sequence numbers do not count on at line 5 (expected 2, found 3)"
+
+
+def test_a_lecroy_table_has_segments(tmp_path: Path) -> None:
+    text = (
+        "LECROYWR64Xi,12345\nSegments,2,SegmentSize,3\nSegment,TrigTime,TimeSinceSegment1\n"
+        "#1,20-Nov-2026 10:00:00,0\n#2,20-Nov-2026 10:00:01,0.5\nTime,Ampl\n"
+        "-1e-9,1\n0,2\n1e-9,3\n-1.1e-9,4\n-0.1e-9,5\n0.9e-9,6\n"
+    )
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.txt", text))
+    assert [(part.count, part.t0_s, part.trigger_offset_s) for part in waveform.segments] == [
+        (3, -1e-9, 0.0),
+        (3, -1.1e-9, 0.5),
+    ]
+    assert waveform.dt_s == pytest.approx(1e-9)
+    with pytest.raises(Truncated) as caught:
+        ADAPTER.read(place(tmp_path, "b.txt", text.rpartition("0.9e-9")[0]))
+    assert str(caught.value) == "b.txt: the header declares another number of rows (expected 6, found 5)"
+    with pytest.raises(CountMismatch, match="another number of trigger lines than Segments"):
+        ADAPTER.read(place(tmp_path, "c.txt", text.replace("#2,", "##,")))
+
+
+TEKTRONIX = (
+    "Model,MSO64\nLabel,\nWaveform Type,{kind}\nHorizontal Units,s\nSample Interval,4.0e-11\nRecord Length,3\n"
+    "Zero Index,1.5\nVertical Units,V\n{extra}\nLabels,\nTIME,{names}\n"
+)
+
+
+def test_a_tektronix_table_starts_at_a_fraction_of_a_sample(tmp_path: Path) -> None:
+    rows = "-6.0e-11,1\n-2.0e-11,2\n2.0e-11,3\n"
+    text = TEKTRONIX.format(kind="ANALOG", extra="", names="REF1") + rows
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", text))
+    assert (waveform.t0_s, waveform.dt_s, waveform.unit, waveform.name) == (-6e-11, 4e-11, "V", "REF1")
+    for changed, message in (
+        (text.replace("Length,3", "Length,4"), "the header declares another number of rows (expected 4, found 3)"),
+        (text.replace("Length,3", "Length,2"), "the header declares another number of rows (expected 2, found 3)"),
+        (text.replace("Index,1.5", "Index,2.5"), "the header's first time is not that of the first row"),
+        (text.replace("4.0e-11\n", "4.3e-11\n"), "the header's sampling interval is not that of the times"),
+        (text.replace("Record Length,3\n", ""), "the Tektronix header has no Record Length"),
+    ):
+        with pytest.raises(InstrumentError) as caught:
+            ADAPTER.read(place(tmp_path, "b.csv", changed))
+        assert message in str(caught.value)
+
+
+def test_interleaved_i_and_q_are_no_waveform(tmp_path: Path) -> None:
+    text = TEKTRONIX.format(kind="ANALOG", extra="IQ_span,1e6\n", names="REF6") + "-6e-11,1\n-2e-11,2\n2e-11,3\n"
+    source = place(tmp_path, "iq.csv", text)
+    assert ADAPTER.sniff(source).confidence is Confidence.LIKELY
+    with pytest.raises(UnsupportedVersion) as caught:
+        ADAPTER.read(source)
+    assert str(caught.value) == (
+        "iq.csv: this kind of Tektronix text waveform is not supported; export the .wfm file "
+        "(expected ANALOG or DIGITAL, found interleaved I and Q)"
+    )
+
+
+def test_parallel_lines_become_words(tmp_path: Path) -> None:
+    rows = "-6e-11,1,0\n-2e-11,0,1\n2e-11,1,1\n"
+    text = TEKTRONIX.format(kind="DIGITAL", extra="", names="REF1_D3,REF1_D0") + rows
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "d.csv", text))
+    assert (waveform.kind, waveform.unit, waveform.samples.dtype.str) == ("digital_lines", "logic level", "|u1")
+    assert waveform.samples.array().tolist() == [8, 1, 9]
+    assert waveform.vendor_metadata["lines"] == {"REF1_D3": 3, "REF1_D0": 0}
+    with pytest.raises(CorruptField, match="a logic level is neither 0 nor 1"):
+        ADAPTER.read(place(tmp_path, "e.csv", text.replace("1,1\n", "1,2\n")))
+
+
+@pytest.mark.shared_data
+def test_text_and_binary_of_the_same_capture_agree(shared_data: Path) -> None:
+    from instruments.probing.tektronix_wfm import TektronixWfmAdapter
+
+    folder = shared_data / "formats"
+    (text,) = waveforms(ADAPTER, source_of(folder / "tek_csv" / "digital_waveform.csv"))
+    (binary,) = waveforms(TektronixWfmAdapter(), source_of(folder / "tek_wfm" / "digital_waveform.wfm"))
+    np.testing.assert_array_equal(text.samples.array(), binary.samples.array())
+    assert (text.dt_s, text.kind, text.unit) == (binary.dt_s, binary.kind, binary.unit)
+    (bare,) = waveforms(ADAPTER, source_of(folder / "rs_csv" / "rs_rtp_01.Wfm.csv"))
+    payload = np.fromfile(folder / "rs_bin" / "rs_rtp_01.Wfm.bin", "<f4")[2 + 38 : 2 + 38 + 4000]
+    np.testing.assert_allclose(bare.values(), payload, atol=5e-8)
+
+
+def test_bits_of_lines_without_numbers_are_their_places() -> None:
+    assert line_bits(("A_D1", "A_D0")) == (1, 0)
+    assert line_bits(("A_D1", "A_D1")) == (0, 1)
+    assert line_bits(("clk", "data")) == (0, 1)
+
+
+def test_a_table_without_a_header_knows_no_unit_and_one_column_no_time(tmp_path: Path) -> None:
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", "0.5\n0.25\n-1\n"))
+    assert (waveform.dt_s, waveform.t0_s, waveform.unit) == (None, None, "unknown")
+    assert waveform.warnings == ("the file has no header: time axis and unit are unknown",)
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "b.csv", "0,0.5\n1e-9,0.25\n2e-9,-1\n"))
+    assert (waveform.dt_s, waveform.t0_s, waveform.unit) == (1e-9, 0.0, "unknown")
+    assert ADAPTER.sniff(source_of(tmp_path / "b.csv")).confidence is Confidence.POSSIBLE
+
+
+def test_a_counting_column_gives_no_time(tmp_path: Path) -> None:
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", "sample,v\n0,1\n1,2\n"))
+    assert (waveform.dt_s, waveform.t0_s) == (None, None)
+    assert waveform.warnings == (
+        "the first column counts samples: the time axis is unknown",
+        "a value column has no unit",
+    )
+
+
+@pytest.mark.parametrize("skip", [1, 2, 50, 97, 98])
+@pytest.mark.parametrize(("step", "form", "unit"), [(1e-9, ".3e", "s"), (1.0, ".0f", "ns"), (0.1, ".1f", "ms")])
+def test_a_missing_sample_is_found(tmp_path: Path, skip: int, step: float, form: str, unit: str) -> None:
+    whole = place(tmp_path, "whole.csv", table(f"time_{unit},v_V\n", step=step, form=form))
+    assert waveforms(ADAPTER, whole)[0].samples.count == 100
+    text = table(f"time_{unit},v_V\n", step=step, skip=skip, form=form)
+    if form == ".1f":  # the step is the last printed digit: a gap cannot be told from rounding, and that is said
+        (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", text))
+        assert waveform.warnings == ("the times have too few digits to prove that no sample is missing",)
+        return
+    with pytest.raises(CorruptField) as caught:
+        ADAPTER.read(place(tmp_path, "a.csv", text))
+    assert str(caught.value).startswith(
+        f"a.csv: the times are not evenly spaced at line {skip + 2} (expected a step of"
+    )
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [0.0, 0.0, 1.0, 1.0, 2.0, 2.0],
+        [0.0, 1.0, 2.0, 3.5, 4.0, 5.0],
+        [0.0, 1.0, 3.0, 2.0, 4.0, 5.0],
+        [0.0, 1.0, 4.0, 9.0, 16.0, 25.0],
+        [5.0, 4.0, 3.0, 2.0, 1.0, 0.0],
+        [1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
+    ],
+    ids=["pairs", "one off", "swapped", "squares", "backwards", "constant"],
+)
+def test_times_that_are_no_regular_axis_are_refused(tmp_path: Path, times: list[float]) -> None:
+    text = "time_s,v_V\n" + "".join(f"{time:.6f},0\n" for time in times)
+    with pytest.raises(CorruptField, match=r"the times (are not evenly spaced|do not increase)"):
+        ADAPTER.read(place(tmp_path, "a.csv", text))
+
+
+def test_rounding_of_printed_times_is_no_irregularity(tmp_path: Path) -> None:
+    for form in (".3e", ".4g", ".12e"):
+        text = "time_s,v_V\n" + "".join(f"{1e-3 + i / 3 * 1e-4:{form}},0\n" for i in range(200))
+        (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", text))
+        assert waveform.dt_s == pytest.approx(1e-4 / 3, rel=1e-2)
+    singles = "time_s,v_V\n" + "".join(f"{np.float32(1e-3 + i * 1e-9):.9e},0\n" for i in range(1000))
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "b.csv", singles))
+    assert waveform.dt_s == pytest.approx(1e-9, rel=1e-3)
+
+
+def test_the_interval_is_that_of_n_minus_one_steps(tmp_path: Path) -> None:
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", table("time_s,v_V\n", rows=11, form=".9e")))
+    assert waveform.dt_s == pytest.approx(1e-9, rel=1e-12)
+
+
+def test_what_is_no_number_is_said_or_refused(tmp_path: Path) -> None:
+    text = "time_s,a_V,b_V\n0,1,\n1,nan,2\n2,-inf,3\n3,4,1_0\n"
+    with pytest.raises(CorruptField) as caught:
+        ADAPTER.read(place(tmp_path, "a.csv", text))
+    assert str(caught.value) == "a.csv: a cell is no number at line 5 (expected a number, found 1_0)"
+    first, second = waveforms(ADAPTER, place(tmp_path, "b.csv", text.replace("1_0", "10")))
+    np.testing.assert_array_equal(first.values(), [1, np.nan, -np.inf, 4])
+    np.testing.assert_array_equal(second.values(), [np.nan, 2, 3, 10])
+    assert (first.minimum, first.maximum, second.minimum, second.maximum) == (1, 4, 2, 10)
+    assert first.warnings == (
+        "1 empty cells are not-a-number here",
+        "1 values are not a number",
+        "1 values are infinite (out of range)",
+    )
+    for bad in ("", "nan", "inf"):
+        with pytest.raises(CorruptField, match="a time is no finite number"):
+            ADAPTER.read(place(tmp_path, "c.csv", text.replace("1_0", "10").replace("\n2,", f"\n{bad},")))
+
+
+def test_rows_of_another_length_are_refused_with_their_line(tmp_path: Path) -> None:
+    for row, found in (("1,2,3\n", 3), ("1\n", 1)):
+        with pytest.raises(CorruptField) as caught:
+            ADAPTER.read(place(tmp_path, "a.csv", f"time_s,v\n0,1\n{row}2,3\n"))
+        message = f"the row has another number of cells than the first at line 3 (expected 2, found {found})"
+        assert str(caught.value) == f"a.csv: {message}"
+
+
+def test_the_last_row_may_not_be_cut(tmp_path: Path) -> None:
+    whole = table("time_s,v_V\n", rows=20, form=".3e").replace(",", ",0.0")
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", whole.rstrip("\n")))
+    assert waveform.warnings == ("the last line has no line end; its last value may be cut",)
+    for length in range(1, len("1.900e-08,0.05")):
+        with pytest.raises(Truncated):
+            ADAPTER.read(place(tmp_path, "b.csv", whole[: -1 - length]) if length < 14 else place(tmp_path, "b", ""))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cycle,a\n0,1\n1,0\n",
+        "cycle,output\n0,a\n",
+        "instance,net,x_um,y_um\ng1,n1,0.5,1\n",
+        "frequency_Hz,v_V\n0,1\n1,2\n",
+        "lot,value\n1,2\n3,4\n",
+        "X,Y\n1,2\n2,3\n",
+        "time_mm,v\n1,2\n2,3\n",
+        "no numbers at all\n",
+        "",
+        "1,2\n\x00\x01",
+    ],
+)
+def test_other_tables_are_left_alone(tmp_path: Path, text: str) -> None:
+    source = place(tmp_path, "a.csv", text)
+    assert ADAPTER.sniff(source).confidence is Confidence.NO
+    with pytest.raises(NotThisFormat):
+        ADAPTER.read(source)
+
+
+def test_a_single_sample_has_no_interval(tmp_path: Path) -> None:
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", "time_s,v_V\n0.5,1\n"))
+    assert (waveform.dt_s, waveform.t0_s, waveform.samples.count) == (None, 0.5, 1)
+    assert waveform.warnings == ("a single sample has no sampling interval",)
+
+
+@pytest.mark.parametrize(
+    ("cells", "largest", "step"),
+    [
+        (["-5.9599999e-06", "1.0e-06"], 6e-6, 1e-13),
+        (["-500.004", "-500"], 500.004, 1e-3),
+        (["0.000001", "0.001000"], 1e-3, 1e-6),
+        (["0", "12"], 12.0, 0.0),
+        (["0,5", "1,25"], 1.25, 1e-2),
+    ],
+)
+def test_the_last_printed_digit(cells: list[str], largest: float, step: float) -> None:
+    assert printed_step(cells, largest, "," in cells[0]) == pytest.approx(step)
+
+
+def test_titles_carry_units() -> None:
+    assert name_and_unit("Time (ms)") == ("Time", "ms")
+    assert name_and_unit("v[mV]") == ("v", "mV")
+    assert name_and_unit("t/s") == ("t", "s")
+    assert name_and_unit("C1 in V") == ("C1", "V")
+    assert name_and_unit("time_ns") == ("time", "ns")
+    assert name_and_unit("ch1_mV") == ("ch1", "mV")
+    assert name_and_unit("data_a") == ("data", "a")
+    assert name_and_unit("plain") == ("plain", "")
