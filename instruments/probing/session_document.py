@@ -13,6 +13,9 @@ FILE = "session.json"
 SCHEMA = "faultlight.probing-session/1"
 ROLES = ("suspect", "golden")
 MAX_DOCUMENT_BYTES = 64 << 20
+MAX_NAME_CHARACTERS = 200
+MAX_PLACE = 10**9
+_A_NAME = f"a text of at most {MAX_NAME_CHARACTERS} characters"
 
 Check = Callable[[Any], bool]
 
@@ -33,8 +36,12 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_place(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < MAX_PLACE
+
+
+def _is_name(value: Any) -> bool:
+    return _is_text(value) and len(value) <= MAX_NAME_CHARACTERS
 
 
 def _is_not_negative(value: Any) -> bool:
@@ -54,12 +61,12 @@ _RULES: tuple[tuple[str, str, bool, str, Check], ...] = (
     ("", "placement", False, "a file name", _is_text),
     ("", "simulation", False, "a file name", _is_text),
     ("unit", "program", False, "a text", _is_text),
-    ("unit", "product", False, "a text", _is_text),
-    ("unit", "lot", False, "a text", _is_text),
-    ("unit", "wafer", False, "a text", _is_text),
-    ("unit", "x", False, "a whole number", _is_whole),
-    ("unit", "y", False, "a whole number", _is_whole),
-    ("unit", "serial", False, "a text", _is_text),
+    ("unit", "product", False, _A_NAME, _is_name),
+    ("unit", "lot", False, _A_NAME, _is_name),
+    ("unit", "wafer", False, _A_NAME, _is_name),
+    ("unit", "x", False, "a whole number of at most 9 digits", _is_place),
+    ("unit", "y", False, "a whole number of at most 9 digits", _is_place),
+    ("unit", "serial", False, _A_NAME, _is_name),
     ("laser", "wavelength_nm", False, "a positive number", _is_positive),
     ("laser", "power_mw", False, "a number not below 0", _is_not_negative),
     ("stimulus", "cycle_s", True, "a positive number", _is_positive),

@@ -111,6 +111,8 @@ ARCHIVES = [
     BadFile("outside.zip", make_zip([("session.json", session(netlist="../../../../etc/passwd"))]), "etc/passwd"),
     BadFile("root.zip", make_zip([("session.json", session(netlist="/etc/passwd"))]), "etc/passwd"),
     BadFile("object.zip", make_zip([("session.json", session(netlist={"file": "x"}))]), "netlist"),
+    BadFile("far.zip", make_zip([("session.json", session(unit={"product": "P", "x": 2**40}))]), "unit.x"),
+    BadFile("long.zip", make_zip([("session.json", session(unit={"product": "é" * 3000}))]), "unit.product"),
     BadFile("missing.zip", make_zip([("session.json", session())]), "n.bench, which is not in the bundle"),
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -153,3 +154,37 @@ def test_the_scheduler_takes_back_what_a_lost_worker_held(engine: Engine, start:
     assert scheduler.end() == 0
     assert scheduler.lines("leases_taken_back")[0]["requeued"] == 1
     assert not scheduler.lines("duty_failed")
+
+
+def test_a_large_file_passes_through_the_api_and_not_through_its_memory(engine: Engine, start: Start) -> None:
+    """128 MiB up and down again; the process never holds more than a few blocks of it."""
+    (port,) = free_ports(1)
+    with engine.begin() as connection:
+        key = bootstrap_admin(connection)
+    api = start("api", FAULTLIGHT_API_PORT=str(port), FAULTLIGHT_LOG_LEVEL="ERROR")
+    url = f"http://127.0.0.1:{port}"
+    await_true(lambda: answers(f"{url}/readyz"))
+    block, count = os.urandom(1 << 20), 128
+    before = peak_bytes(api)
+    with httpx.Client(headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=120) as client:
+        client.post(f"{url}/api/v1/programs", json={"name": "alpha"}).raise_for_status()
+        metadata = encode_metadata({"filename": "large.bin", "program": "alpha"})
+        headers = {**TUS, "Upload-Length": str(count << 20), "Upload-Metadata": metadata}
+        location = client.post(f"{url}/api/v1/uploads", headers=headers).headers["Location"]
+        blocks = (block for _ in range(count))
+        sent = client.patch(f"{url}{location}", content=blocks, headers={**CHUNK, "Upload-Offset": "0"})
+        assert sent.status_code == 204
+        received = 0
+        path = f"{url}/api/v1/files/{sent.headers['Faultlight-Raw-File']}/content"
+        with client.stream("GET", path) as answer:
+            for piece in answer.iter_bytes(1 << 20):
+                assert piece == block
+                received += len(piece)
+        assert received == count << 20
+    assert peak_bytes(api) - before < 64 << 20
+
+
+def peak_bytes(process: Process) -> int:
+    """The largest resident size that the process ever had."""
+    status = Path(f"/proc/{process.child.pid}/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
