@@ -64,15 +64,9 @@ class OscilloscopeAdapter:
             raise ReadingLimit(message, file=source.name, expected=MAX_BYTES, found=source.size_bytes)
         model, count = FAMILIES[magic]
         expected = count(source)
-        channels = _parse(source, _model(source, model))
+        channels = _parse(source, model)
         _compare(source, expected, channels)
         return "rigol-wfm", tuple(_waveform(source, expected, index, channel) for index, channel in enumerate(channels))
-
-
-def _model(source: Source, model: str) -> str:
-    """DS1000D and DS1000E files differ in their scale and in nothing else; only a file's name may tell."""
-    name = source.name.rpartition("/")[2].upper()
-    return "D" if model == "E" and name.startswith("DS1") and name[6:7] == "D" else model
 
 
 def _parse(source: Source, model: str) -> list[Any]:
@@ -114,7 +108,7 @@ def _waveform(source: Source, expected: Count, index: int, channel: Any) -> Wave
         raise CountMismatch("the reader's values are not a gain and an offset of its codes", file=source.name)
     warnings = []
     probe = expected.probe_factors[index] if expected.probe_factors else 1.0
-    if probe != 1 and _model(source, "E") == "E":
+    if probe != 1:  # the two differ in their scale and in nothing that the file says
         warnings.append(f"read as of a DS1000E; if it is of a DS1000D, the values are {probe:g} times too large")
     if int(codes.min()) == 0 or int(codes.max()) == 255:
         warnings.append("samples at the end of the code range may be clipped")
