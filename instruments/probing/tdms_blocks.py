@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from instruments.errors import CountMismatch
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from instruments.registry import Registry
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc, write_time_reflectance_csv
 from tests.instruments.mask.klarf_writer import flat
 from tests.instruments.mask.layout_writer import sample_gdsii
-from tests.instruments.probing import writers
+from tests.instruments.probing import tdms_writer, writers
 
 WHOLE = "whole"
 ROWS = "rows"
@@ -148,6 +148,7 @@ CASES = {
         single("lecroy_trc", "C1.trc", LECROY, waves(80), WHOLE),
         single("delimited", "probe.csv", WAVE, waves(40), ROWS),
         single("tektronix_isf", "a.isf", writers.isf(CODES), waves(80), WHOLE, spare=1),
+        single("tdms", "a.tdms", tdms_writer.two_channels(), waves(120, 120), WHOLE),
         single("tektronix_wfm", "a.wfm", writers.tektronix_wfm(CODES), waves(80), WHOLE),
         single(
             "float_container",
