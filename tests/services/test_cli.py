@@ -46,8 +46,9 @@ def call(*arguments: str, **environment: str | None) -> Result:
 def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a process: what native libraries print shows up as well."""
     command = [sys.executable, "-m", "services.cli", *arguments]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FAULTLIGHT_")}
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ | environment, timeout=120
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=inherited | environment, timeout=120
     )
 
 
@@ -237,7 +238,7 @@ def test_migrate_and_create_admin_prepare_an_installation(database_url: str, tmp
 
 def test_a_setting_that_is_wrong_is_told_by_its_name(tmp_path: Path) -> None:
     quiet = {"FAULTLIGHT_DATA_DIR": str(tmp_path), "FAULTLIGHT_DATABASE_URL": None, "FAULTLIGHT_BROKER_URL": None}
-    for command in ("migrate", "create-admin", "worker", "scheduler"):
+    for command in ("migrate", "create-admin"):
         result = call(command, **quiet)
         assert result.exit_code == 2, command
         assert result.stderr.startswith("error: set FAULTLIGHT_DATABASE_URL"), command
@@ -249,6 +250,14 @@ def test_a_setting_that_is_wrong_is_told_by_its_name(tmp_path: Path) -> None:
     assert away.stderr.startswith("error: the database: ")
     assert away.stderr.count("\n") == 1
     assert "secret" not in away.stderr
+
+
+@pytest.mark.parametrize("command", ["worker", "scheduler"])
+def test_a_process_without_its_servers_says_which_setting_it_lacks(tmp_path: Path, command: str) -> None:
+    """As processes: they set up logging for good."""
+    told = run_command(command, FAULTLIGHT_DATA_DIR=str(tmp_path), FAULTLIGHT_BLOB_URL=f"file://{tmp_path}")
+    assert told.returncode == 2, told.stderr
+    assert told.stderr.startswith("error: set FAULTLIGHT_DATABASE_URL")
 
 
 def test_worker_health_follows_the_sign_of_life(tmp_path: Path) -> None:
