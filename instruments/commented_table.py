@@ -14,12 +14,13 @@ _DELIMITERS = ",;\t"
 
 @dataclass(frozen=True)
 class CommentedTable:
-    """A header, its rows of text, the 1-based line of each row, and what the comments say."""
+    """A header, its rows of text, the 1-based line of each row, what the comments say, and doubts."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     lines: tuple[int, ...]
     comments: dict[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 def header_in(text: str) -> tuple[str, ...]:
@@ -73,7 +74,8 @@ def read_commented_table(source: Source, text: str) -> CommentedTable:
     if counted != len(rows):
         message = "the rows are not as many as the lines that hold any"
         raise CountMismatch(message, file=source.name, expected=counted, found=len(rows))
-    return CommentedTable(header, tuple(rows), tuple(lines), comments)
+    doubts = () if not rows or text.endswith(("\n", "\r")) else ("the last line has no line end and may be cut",)
+    return CommentedTable(header, tuple(rows), tuple(lines), comments, doubts)
 
 
 def _wrong_width(source: Source, line: int, expected: int, found: int) -> CorruptField:

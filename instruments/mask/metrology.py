@@ -125,7 +125,7 @@ def _read_columns(
 ) -> tuple[dict[str, Any], dict[str, tuple[NDArray[Any], str]], list[str]]:
     columns: dict[str, Any] = {}
     other: dict[str, tuple[NDArray[Any], str]] = {}
-    warnings: list[str] = []
+    warnings = list(table.warnings)
     for place, name in enumerate(table.header):
         cells = [row[place] for row in table.rows]
         meaning = HEADINGS.meaning(name, file=source.name)

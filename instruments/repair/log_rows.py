@@ -35,6 +35,7 @@ class LogRows:
         place_unit: ``"line"`` or ``"row"``.
         units: the unit that stands beside a name, as the file writes it.
         metadata: what the file says of the whole log.
+        warnings: what is doubtful about the text.
     """
 
     rows: list[dict[str, Cell]] = field(default_factory=list)
@@ -42,6 +43,7 @@ class LogRows:
     place_unit: str = "line"
     units: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
         """Return every name that some row has, in the order of their first appearance."""
@@ -92,7 +94,7 @@ def read_rows(source: Source) -> LogRows:
 
 def _read_csv(source: Source, text: str) -> tuple[LogRows, int]:
     table = read_commented_table(source, text)
-    found = LogRows(metadata=dict(table.comments), places=list(table.lines))
+    found = LogRows(metadata=dict(table.comments), places=list(table.lines), warnings=table.warnings)
     found.rows = [dict(zip(table.header, cells, strict=True)) for cells in table.rows]
     return found, len(found.rows)
 

@@ -79,7 +79,7 @@ def make_step_table(source: Source, log: LogRows) -> Table:
     columns: dict[str, list[Any]] = {}
     other: dict[str, tuple[NDArray[Any], str]] = {}
     meant: dict[str, str] = {}
-    warnings: list[str] = []
+    warnings = list(log.warnings)
     for name in log.names():
         cells = [row.get(name) for row in log.rows]
         meaning = STEP_HEADINGS.meaning(name, log.units.get(name, ""), source.name)

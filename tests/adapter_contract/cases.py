@@ -14,7 +14,10 @@ from instruments.registry import Registry
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc, write_time_reflectance_csv
 from tests.instruments.mask.klarf_writer import flat
 from tests.instruments.mask.layout_writer import sample_gdsii
+from tests.instruments.mask.metrology_tables import WIDTHS
 from tests.instruments.probing import tdms_writer, writers
+from tests.instruments.repair.logs import FIB_XML, LASER_JSON
+from tests.instruments.repair.tiff_writer import sample as fibsem_sample
 
 WHOLE = "whole"
 ROWS = "rows"
@@ -179,5 +182,9 @@ CASES = {
         single("verilog_netlist", "a.v", VERILOG, (("netlist", 1),), ROWS),
         single("klarf", "a.klarf", flat().encode(), (("mask_defect", 2),), WHOLE, spare=12),
         single("layout", "a.gds", sample_gdsii(), (("layout_cell", 3), ("layout_layer", 4)), WHOLE),
+        single("mask_metrology", "sites.csv", WIDTHS.encode(), (("metrology_site", 2),), ROWS),
+        single("laser_log", "job.jsonl", LASER_JSON.encode(), (("repair_step", 2),), WHOLE, spare=1),
+        single("fib_log", "job.xml", FIB_XML.encode(), (("repair_step", 2),), WHOLE, spare=1),
+        single("fibsem_image", "a.tif", fibsem_sample(), (("image", 36),), WHOLE),
     )
 }

@@ -8,21 +8,10 @@ from hypothesis import strategies as st
 from instruments.adapter import Confidence
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, NotThisFormat, UnsupportedVersion
 from instruments.mask.metrology import MetrologyAdapter
+from tests.instruments.mask.metrology_tables import REGISTRATION, WIDTHS
 from tests.instruments.mask.sources import read_all, written
 
 ADAPTER = MetrologyAdapter()
-WIDTHS = """# scale: mask
-# sites: 2
-mask_id,site_id,x_um,y_um,target_nm,meas_nm,sigma_nm,orientation,tone,tool,ts,Recipe
-M1,A1,-100.5,200,400,401.5,0.25,x,clear,CD-SEM,2024-05-01T10:00:00Z,r7
-M1,A2,100.5,200,400,,,y,clear,CD-SEM,2024-05-01T10:00:10Z,r7
-"""
-REGISTRATION = """# scale: wafer
-# magnification: 4x
-# correction: magnification, rotation
-Site;X [mm];Y [mm];dx (nm);dy (nm)
-B1;1.5;-2;0.5;-1.25
-"""
 
 
 def read_one(tmp_path, content):
