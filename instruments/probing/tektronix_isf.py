@@ -78,7 +78,7 @@ class TektronixIsfAdapter:
 
     def sniff(self, source: Source) -> Sniff:
         """Look for the preamble and the curve in the head."""
-        if not PREAMBLE.match(source.head.lstrip()[:20]) and not re.match(rb"\s*:?BYT_NR? ", source.head[:40]):
+        if not _begins_with_preamble(source):
             return Sniff(Confidence.NO, "the file does not begin with a waveform preamble")
         if CURVE.search(source.head) is None:
             return Sniff(Confidence.LIKELY, "a waveform preamble without a curve")
@@ -111,6 +111,10 @@ class TektronixIsfAdapter:
             samples = Samples(dtype, preamble.count // 2, partial(_extremes, blocks, lower))
             records.append(_waveform(source, preamble, samples, kind, warnings))
         return "tektronix-isf", tuple(records)
+
+
+def _begins_with_preamble(source: Source) -> bool:
+    return bool(PREAMBLE.match(source.head[:200].lstrip()) or re.match(rb"\s*:?BYT_NR? ", source.head[:200]))
 
 
 def _waveform(source: Source, preamble: _Preamble, samples: Samples, kind: str, warnings: tuple[str, ...]) -> Waveform:
@@ -160,9 +164,11 @@ def _long_keyword(keyword: str) -> str:
 
 
 def _read_preamble(source: Source) -> _Preamble:
+    if not _begins_with_preamble(source):
+        raise NotThisFormat("the file does not begin with a waveform preamble", file=source.name)
     found = CURVE.search(source.head)
-    if found is None or not PREAMBLE.search(source.head[: found.start()] + b":"):
-        raise NotThisFormat("there is no waveform preamble with a curve", file=source.name)
+    if found is None:
+        raise CorruptField("there is no curve after the waveform preamble", file=source.name)
     text = source.head[: found.start()].decode("latin-1").strip().rstrip(";")
     fields = parse_fields(text)
     for key in ("BYT_NR", "ENCDG", "BN_FMT", "BYT_OR", "NR_PT", "PT_FMT", "XINCR", "XZERO", "YMULT", "YOFF", "YZERO"):
