@@ -142,7 +142,7 @@ def _accept_empty(text: KlarfText, wafer: WaferDefects) -> None:
 def _bad(text: KlarfText, wafer: WaferDefects, row: int, name: str, expected: str) -> Exception:
     found = wafer.columns[name][row]
     message = f"{name} of defect row {row + 1} is not {expected}"
-    return text.corrupt(message, wafer.offsets[row], found=found or "N/A")
+    return text.corrupt(message, text.offset_of(wafer.places[row]), found=found or "N/A")
 
 
 def _integers(text: KlarfText, wafer: WaferDefects, name: str) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@
 An ``ImageList`` cell is ``N``, or ``Images n { "path" "type" index "label", … }``.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ MAX_DEPTH = 32
 NO_IMAGES = frozenset({"N", "n", *MISSING})
 _PAIRS = ("DiePitch", "DieOrigin", "SampleCenterLocation")
 _DEFECTS = "DEFECTLIST"
+_ROW_MARK = re.compile(r'[;{},"]')
 
 
 @dataclass
@@ -57,8 +59,7 @@ class _Parser:
 
     def __init__(self, text: KlarfText) -> None:
         self._text = text
-        self._tokens = text.tokens(NESTED_TOKEN)
-        self._ahead = next(self._tokens, None)
+        self._ahead = text.token_at(0, NESTED_TOKEN)
 
     def take(self, expected: str = "") -> Token:
         """Return the next token, which must be ``expected`` when that is given."""
@@ -67,7 +68,7 @@ class _Parser:
             raise self._text.truncated("the file ends inside a record", len(self._text.text))
         if expected and token.text.lower() != expected.lower():
             raise self._text.corrupt("the structure is damaged", token.offset, expected, token.text)
-        self._ahead = next(self._tokens, None)
+        self._ahead = self._text.token_at(token.end, NESTED_TOKEN)
         return token
 
     def peek(self) -> str:
@@ -163,7 +164,8 @@ class _Parser:
         rows, place = self.number()
         self.take("{")
         while self.peek() != "}":
-            self.row_of(made)
+            if not self.plain_row_of(made):
+                self.row_of(made)
         self.take("}")
         self.take("}")
         if len(made.rows) != rows:
@@ -173,6 +175,26 @@ class _Parser:
                 message, file=self._text.file, offset=line, expected=rows, found=len(made.rows), offset_unit="line"
             )
         return made
+
+    def plain_row_of(self, made: KlarfList) -> bool:
+        """Read a row that is words alone, and as many as there are columns, at once; tell whether it is one."""
+        start = self._ahead
+        mark = _ROW_MARK.search(self._text.text, start.offset) if start is not None else None
+        if start is None or mark is None or mark.group() != ";":
+            return False
+        words = self._text.text[start.offset : mark.start()].split()
+        if len(words) != len(made.names):
+            return False
+        row: list[str | list[list[str | int]]] = ["" if word in MISSING else word for word in words]
+        for place, kind in enumerate(made.types):
+            if kind == "imagelist":
+                if words[place] not in NO_IMAGES:
+                    return False
+                row[place] = []
+        made.rows.append(row)
+        made.offsets.append(start.offset)
+        self._ahead = self._text.token_at(mark.end(), NESTED_TOKEN)
+        return True
 
     def row_of(self, made: KlarfList) -> None:
         """Read one row up to its ``;``."""
@@ -291,7 +313,7 @@ def _add_defects(text: KlarfText, wafer: WaferDefects, listed: KlarfList) -> Non
     for name in names:
         wafer.columns.setdefault(name, []).extend(listed.column(name))
     wafer.listed = True
-    wafer.offsets += listed.offsets
+    wafer.places += [(offset, 0) for offset in listed.offsets]
     for row in listed.rows:
         cells = [row[place] for place in pictures]
         wafer.images.append([image for cell in cells if isinstance(cell, list) for image in cell])

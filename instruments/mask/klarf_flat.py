@@ -5,12 +5,12 @@ writers put their number before them, some leave it to ``IMAGECOUNT``; a file is
 throughout, else the second.
 """
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass, field
-from itertools import chain
 
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, UnsupportedVersion
-from instruments.mask.klarf_text import FLAT_TOKEN, KlarfText, Token, WaferDefects, parse_integer
+from instruments.mask.klarf_rows import DefectSpec, RowReader, count_list_words
+from instruments.mask.klarf_text import KlarfText, Token, WaferDefects, parse_integer
 
 VERSIONS = ("1.1", "1.2", "1.7")
 _KEYWORDS = frozenset(
@@ -63,16 +63,8 @@ _KEYWORDS = frozenset(
     }
 )
 _PAIRS = {"diepitch": "DiePitch", "dieorigin": "DieOrigin", "samplecenterlocation": "SampleCenterLocation"}
+_LIST_MARK = re.compile(r'[;"]')
 _ONCE = frozenset({"fileversion", "waferid", "lotid", *_PAIRS})
-
-
-@dataclass
-class _Spec:
-    """A DefectRecordSpec; ``counts`` and ``images`` are the places of IMAGECOUNT and IMAGELIST, -1 when absent."""
-
-    names: tuple[str, ...]
-    counts: int
-    images: int
 
 
 @dataclass
@@ -80,53 +72,68 @@ class _Reader:
     """What has been read so far of one file."""
 
     text: KlarfText
-    counted_images: bool
+    rows: RowReader
     wafer: WaferDefects
-    spec: _Spec | None = None
+    spec: DefectSpec | None = None
     image_file: str = ""
     statements: dict[str, list[list[str]]] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     summary_columns: list[str] = field(default_factory=list)
-    tokens_in_lists: int = 0
-    off_line: int = 0
     ended: bool = False
 
     def run(self) -> None:
         """Read statement after statement until EndOfFile."""
-        tokens = self.text.tokens(FLAT_TOKEN)
-        keyword = ""
-        for token in tokens:
+        place, keyword = 0, ""
+        while (token := self.text.token_at(place)) is not None:
             if self.ended:
                 raise self.text.corrupt("there is more after EndOfFile", token.offset, found=token.text)
+            place = token.end
             if token.text == ";":
                 continue
             if parse_integer(token.text) is not None and keyword == "defectlist":
                 self._warn("the defect rows end with ; each")
-                self._read_defects(tokens, token)
+                place = self._read_list(token.offset)
                 continue
             keyword = token.text.lower()
             if keyword == "defectlist":
-                self._read_defects(tokens, None)
+                place = self._read_list(token.end)
             else:
-                self._read_statement(token, self._rest(token, tokens))
+                place = self._read_statement(token, *self._rest(token))
+
+    def _read_list(self, start: int) -> int:
+        """Read the rows from ``start`` on and return the place after them."""
+        text, place = self.text.text, start
+        while (mark := _LIST_MARK.search(text, place)) is not None and mark.group() == '"':
+            place = text.find('"', mark.end()) + 1
+            if not place:
+                raise self.text.truncated("a quoted text does not end", mark.start())
+        if mark is None:
+            raise self.text.truncated("the file ends inside DefectList", len(text))
+        self.rows.read(start, mark.start(), self.spec, self.image_file)
+        return mark.end()
 
     def _warn(self, text: str) -> None:
         if text not in self.wafer.warnings:
             self.wafer.warnings.append(text)
 
-    def _rest(self, keyword: Token, tokens: Iterator[Token]) -> list[Token]:
-        """Return the tokens up to the next ``;``; a keyword at the beginning of a line means that one is missing."""
+    def _rest(self, keyword: Token) -> tuple[list[Token], int]:
+        """Return the tokens up to the next ``;`` and the place after it.
+
+        A keyword at the beginning of a line means that the ``;`` is missing.
+        """
         rest: list[Token] = []
-        for token in tokens:
+        place = keyword.end
+        while (token := self.text.token_at(place)) is not None:
+            place = token.end
             if token.text == ";":
-                return rest
+                return rest, place
             if token.text.lower() in _KEYWORDS and _begins_line(self.text.text, token.offset):
                 message = f"the statement {keyword.text} is not ended by ;"
                 raise self.text.corrupt(message, keyword.offset, expected=";", found=token.text)
             rest.append(token)
         raise self.text.truncated(f"the file ends inside the statement {keyword.text}", keyword.offset)
 
-    def _read_statement(self, keyword: Token, values: list[Token]) -> None:
+    def _read_statement(self, keyword: Token, values: list[Token], after: int) -> int:
         name = keyword.text.lower()
         if not name.isidentifier():
             raise self.text.corrupt("this is no statement", keyword.offset, "a keyword", keyword.text)
@@ -151,6 +158,7 @@ class _Reader:
         elif name == "waferid":
             self.wafer.name = values[0].value if values else ""
         self.statements.setdefault(keyword.text, []).append([token.value for token in values])
+        return after
 
     def _pair(self, keyword: Token, values: list[Token]) -> tuple[float, float]:
         try:
@@ -177,79 +185,8 @@ class _Reader:
             raise UnsupportedVersion(message, file=self.text.file, offset=offset, offset_unit="line")
         counts = names.index("IMAGECOUNT") if "IMAGECOUNT" in names else -1
         images = names.index("IMAGELIST") if "IMAGELIST" in names else -1
-        self.spec = _Spec(names, counts, images)
+        self.spec = DefectSpec(names, counts, images)
         self.wafer.columns = self.wafer.columns or {name: [] for name in names if name != "IMAGELIST"}
-
-    def _read_defects(self, tokens: Iterator[Token], first: Token | None) -> None:
-        """Read the rows of one DefectList up to its ``;``."""
-        self.wafer.listed = True
-        row: list[Token] = []
-        needed, rows_before, misplaced = 0, self.wafer.row_count, 0
-        for token in chain(() if first is None else (first,), tokens):
-            if token.text == ";":
-                break
-            spec = self._spec_at(token)
-            self.tokens_in_lists += 1
-            if not row:
-                needed = len(spec.names)
-                if self.wafer.row_count > rows_before and not _begins_line(self.text.text, token.offset):
-                    misplaced = misplaced or self.wafer.row_count
-                    self.off_line += 1
-            row.append(token)
-            if len(row) == spec.images + (1 if self.counted_images else 0) and spec.images >= 0:
-                needed += self._image_tokens(row, spec)
-            if len(row) == needed:
-                self._add_row(row, spec, needed)
-                row = []
-        else:
-            raise self.text.truncated("the file ends inside DefectList", len(self.text.text))
-        if row:
-            raise self._wrong_width(row, needed, misplaced)
-
-    def _spec_at(self, token: Token) -> _Spec:
-        if self.spec is None:
-            raise self.text.corrupt("defects come before DefectRecordSpec", token.offset)
-        return self.spec
-
-    def _wrong_width(self, row: list[Token], needed: int, misplaced: int) -> CorruptField:
-        """Name the row that is too long, when line ends show it, or the last one, which is too short."""
-        number, found = self.wafer.row_count + 1, len(row)
-        offset = row[0].offset
-        if misplaced:
-            number, offset = misplaced, self.wafer.offsets[misplaced - 1]
-            found = len(FLAT_TOKEN.findall(self.text.text[offset:].splitlines()[0].rstrip("; \t")))
-        message = f"defect row {number} has another number of values than DefectRecordSpec has columns"
-        return self.text.corrupt(message, offset, needed, found)
-
-    def _image_tokens(self, row: list[Token], spec: _Spec) -> int:
-        """Return how many tokens more than one a column the row has, from the token that counts its images."""
-        known = 0 <= spec.counts < spec.images
-        token = row[spec.counts] if known and not self.counted_images else row[-1]
-        count = parse_integer(token.text)
-        number = self.wafer.row_count + 1
-        if count is None or count < 0 or not (known or self.counted_images):
-            message = f"defect row {number} does not say how many images it has"
-            raise self.text.corrupt(message, token.offset, "a number", token.text)
-        if self.counted_images and known and row[spec.counts].text != token.text:
-            message = f"defect row {number} gives two different numbers of images"
-            raise self.text.corrupt(message, token.offset, row[spec.counts].text, token.text)
-        return 2 * count if self.counted_images else 2 * count - 1
-
-    def _add_row(self, row: list[Token], spec: _Spec, needed: int) -> None:
-        extra = needed - len(spec.names)
-        images: list[list[str | int]] = []
-        values = [token.value for token in row]
-        if spec.images >= 0:
-            start = spec.images + (1 if self.counted_images else 0)
-            end = spec.images + 1 + extra
-            listed = values[start:end]
-            pairs = zip(listed[::2], listed[1::2], strict=True)
-            images = [[self.image_file, *(_number_or_text(item) for item in pair)] for pair in pairs]
-            del values[spec.images : end]
-        for name, value in zip(self.wafer.columns, values, strict=True):
-            self.wafer.columns[name].append(value)
-        self.wafer.offsets.append(row[0].offset)
-        self.wafer.images.append(images)
 
     def _read_summary(self, values: list[Token]) -> None:
         width = len(self.summary_columns)
@@ -294,18 +231,20 @@ def read_flat(text: KlarfText, version: str) -> WaferDefects:
         reader.wafer.warnings.append("the image lists have no count of their own; IMAGECOUNT was used")
     wafer = reader.wafer
     plain = count_list_words(text.text)
-    if plain != reader.tokens_in_lists:
+    if plain != reader.rows.words_read:
         message = "the values in the defect lists are not as many as a plain count finds"
-        raise CountMismatch(message, file=text.file, expected=plain, found=reader.tokens_in_lists)
+        raise CountMismatch(message, file=text.file, expected=plain, found=reader.rows.words_read)
     _check_end(text, reader)
-    if reader.off_line and reader.off_line < wafer.row_count - 1:
-        wafer.warnings.append(f"{reader.off_line} defect rows do not begin on a line of their own, the others do")
+    off_line = reader.rows.off_line
+    if off_line and off_line < wafer.row_count - 1:
+        wafer.warnings.append(f"{off_line} defect rows do not begin on a line of their own, the others do")
     wafer.metadata = {"statements": reader.statements}
     return wafer
 
 
 def _read(text: KlarfText, version: str, *, counted_images: bool) -> _Reader:
-    reader = _Reader(text, counted_images, WaferDefects("", version, 1))
+    wafer = WaferDefects("", version, 1)
+    reader = _Reader(text, RowReader(text, counted_images, wafer), wafer)
     reader.run()
     return reader
 
@@ -320,30 +259,9 @@ def _check_end(text: KlarfText, reader: _Reader) -> None:
     reader.wafer.warnings.append("the file has no EndOfFile; its summary counts all its defects")
 
 
-def count_list_words(text: str) -> int:
-    """Return how many words stand in defect lists, by splitting the text alone."""
-    pieces = text.split('"')
-    unquoted = "_".join(pieces[::2]) if '"' in text else text
-    total, inside = 0, False
-    for statement in unquoted.split(";"):
-        words = statement.split()
-        if not words:
-            continue
-        follows = inside and parse_integer(words[0]) is not None
-        inside = words[0].lower() == "defectlist" or follows
-        if inside:
-            total += len(words) - (0 if follows else 1)
-    return total
-
-
 def _begins_line(text: str, offset: int) -> bool:
     """Tell whether only blanks stand between ``offset`` and the line end before it."""
     place = offset - 1
     while place >= 0 and text[place] in " \t":
         place -= 1
     return place < 0 or text[place] in "\r\n"
-
-
-def _number_or_text(text: str) -> str | int:
-    value = parse_integer(text)
-    return text if value is None else value

@@ -1,7 +1,6 @@
 """KLARF as text: tokens with their places, shared by both grammars of the format."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,7 +24,12 @@ class Token(NamedTuple):
     @property
     def value(self) -> str:
         """The text without quotes."""
-        return self.text[1:-1] if self.text.startswith('"') else self.text
+        return unquote(self.text)
+
+    @property
+    def end(self) -> int:
+        """Offset of the first character after it."""
+        return self.offset + len(self.text)
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,20 @@ class KlarfText:
         before = self.text[:offset]
         return 1 + before.count("\n") + before.replace("\r\n", "\n").count("\r")
 
-    def tokens(self, pattern: re.Pattern[str]) -> Iterator[Token]:
-        """Yield the tokens; raises Truncated at a quote that nothing closes."""
-        for match in pattern.finditer(self.text):
-            if match.group() == '"':
-                raise self.truncated("a quoted text does not end", match.start())
-            yield Token(match.group(), match.start())
+    def token_at(self, place: int, pattern: re.Pattern[str] = FLAT_TOKEN) -> Token | None:
+        """Return the first token from ``place`` on, ``None`` at the end; raises Truncated at a quote left open."""
+        match = pattern.search(self.text, place)
+        if match is None:
+            return None
+        if match.group() == '"':
+            raise self.truncated("a quoted text does not end", match.start())
+        return Token(match.group(), match.start())
+
+    def offset_of(self, place: tuple[int, int]) -> int:
+        """Return the offset of a word: so many words after an offset."""
+        start, skip = place
+        matches = FLAT_TOKEN.finditer(self.text, start)
+        return next((match.start() for number, match in enumerate(matches) if number == skip), len(self.text))
 
     def corrupt(
         self, message: str, offset: int, expected: str | float | None = None, found: str | float | None = None
@@ -70,7 +82,7 @@ class WaferDefects:
         version: ``1.1`` to ``1.8``.
         units_per_um: units of length of the file in a micrometre.
         columns: the columns of the defect list by name, texts as they stand; ``""`` where the file says ``N/A``.
-        offsets: where each row begins in the text.
+        places: where each row begins: an offset in the text and how many words after it.
         images: of each defect, ``[file, …]`` each.
         geometry: ``DiePitch``, ``DieOrigin``, ``SampleCenterLocation`` as pairs in the file's unit, where given.
         classes: class names by number.
@@ -83,7 +95,7 @@ class WaferDefects:
     version: str
     units_per_um: int
     columns: dict[str, list[str]] = field(default_factory=dict)
-    offsets: list[int] = field(default_factory=list)
+    places: list[tuple[int, int]] = field(default_factory=list)
     images: list[list[list[str | int]]] = field(default_factory=list)
     geometry: dict[str, tuple[float, float]] = field(default_factory=dict)
     classes: dict[int, str] = field(default_factory=dict)
@@ -95,7 +107,7 @@ class WaferDefects:
     @property
     def row_count(self) -> int:
         """Number of defects."""
-        return len(self.offsets)
+        return len(self.places)
 
 
 def read_text(source: Source) -> KlarfText:
@@ -117,6 +129,11 @@ def read_text(source: Source) -> KlarfText:
     except UnicodeDecodeError as error:
         warning = f"the text is not UTF-8 from byte {error.start} on and was read as Latin-1"
         return KlarfText(source.name, data.decode("latin-1"), (warning,))
+
+
+def unquote(text: str) -> str:
+    """Return ``text`` without the quotes around it."""
+    return text[1:-1] if text.startswith('"') else text
 
 
 def parse_integer(text: str) -> int | None:
