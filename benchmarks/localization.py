@@ -196,8 +196,8 @@ class Bench:
         return probes
 
 
-def measure_circuit(bench: Bench) -> Tally:
-    """Run every die of one circuit."""
+def measure_circuit(bench: Bench, *, planned: bool = True) -> Tally:
+    """Run every die of one circuit, with both protocols or without the ``planned`` one."""
     generator = np.random.default_rng(bench.settings.seed)
     tally = Tally()
     for place, (stratum, fault) in enumerate(bench.hidden_faults(generator)):
@@ -212,7 +212,8 @@ def measure_circuit(bench: Bench) -> Tally:
         tally.neighbours += [len(die.under_spot(net)) for net in nets]
         tally.verdict.append(answer.verdict)
         _score(tally, answer, fault.net)
-        tally.planned_top.append(_rank(bench.planned(die), fault.net)[1])
+        if planned:
+            tally.planned_top.append(_rank(bench.planned(die), fault.net)[1])
         sites = bench.slat_sites(die)
         tally.slat_top.append(1 / len(sites) if fault.net in sites else 0.0)
         tally.trace_probes.append(bench.back_trace(die) if die.fails else 0)

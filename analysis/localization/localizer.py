@@ -53,7 +53,7 @@ MOST_CANDIDATES = 50
 STAGE_MOVE_S = 5.0
 USUAL_RATIO = 2.0
 """Signal-to-noise ratio of one cycle that is expected before anything was measured."""
-DOUBTFUL_ABOVE = 0.25
+DOUBTFUL_ABOVE = 0.5
 """Probability of being wrong from which a probed net speaks against a good die."""
 _NEGLIGIBLE = 1e-6
 
@@ -313,7 +313,10 @@ def _rank(circuit: Circuit, simulated: _Simulated, posterior: Posterior) -> tupl
 def _next_probes(
     problem: Problem, simulated: _Simulated, posterior: Posterior, verdicts: Sequence[WaveformVerdict]
 ) -> tuple[NextProbe, ...]:
-    """Rank every net, those already probed too: a second look at a hard one may tell more than any other net."""
+    """Rank every net, those already probed too: a second look at a hard one may tell more than any other net.
+
+    Of nets that tell equally much, new ones come first, and of these the likeliest sites.
+    """
     hypotheses = _hypotheses(problem, simulated, posterior)
     if not hypotheses.weights.size:
         return ()
@@ -322,7 +325,9 @@ def _next_probes(
     loop_s = len(problem.patterns) * problem.cycle_s * (problem.averages or 1)
     nets = problem.circuit.nets
     probed = {problem.circuit.number[waveform.net] for waveform in problem.waveforms}
-    ranked = rank_probes(hypotheses, [net for net in range(len(nets)) if net not in probed] + sorted(probed), ratio)
+    mass = np.bincount(hypotheses.sites + 1, weights=hypotheses.weights, minlength=len(nets) + 1)[1:]
+    order = sorted(range(len(nets)), key=lambda net: (net in probed, -mass[net]))
+    ranked = rank_probes(hypotheses, order, ratio)
     return tuple(
         NextProbe(nets[net], bits, loop_s + STAGE_MOVE_S, *problem.places_um.get(nets[net], (None, None)))
         for net, bits in ranked[:MOST_CANDIDATES]

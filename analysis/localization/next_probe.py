@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from analysis.circuits.logic_simulation import Words, unpack_patterns
 
 MOST_HYPOTHESES = 256
+AMPLITUDE_WITHIN = 1.5
+"""Factor within which the amplitude of a waveform is taken as unknown."""
 _DIGITS = 3
 
 
@@ -54,13 +56,11 @@ def expected_information(hypotheses: Hypotheses, net: int, ratio: float) -> floa
     levels, outcomes = _outcomes(hypotheses, net, changed)
     near = _neighbours(hypotheses, net) * ratio
     overlap = np.exp(-(ratio**2) / 8 * _squared_distances(levels, near))
-    total = _entropy(hypotheses.weights, outcomes, overlap)
-    for site in np.unique(hypotheses.sites):
-        here = hypotheses.sites == site
-        mass = float(hypotheses.weights[here].sum())
-        if mass > 0 and (outcomes[here] != outcomes[here][0]).any():
-            total -= mass * _entropy(hypotheses.weights[here] / mass, outcomes[here], overlap)
-    return max(0.0, total / float(np.log(2)))
+    _, places = np.unique(hypotheses.sites, return_inverse=True)
+    joint = np.zeros((int(places.max()) + 1, len(levels)))
+    np.add.at(joint, (places, outcomes), hypotheses.weights)
+    joint = joint[joint.sum(axis=1) > 0]
+    return max(0.0, (_entropy(joint.sum(axis=0, keepdims=True), overlap) - _entropy(joint, overlap)) / float(np.log(2)))
 
 
 def _outcomes(
@@ -83,24 +83,30 @@ def _neighbours(hypotheses: Hypotheses, net: int) -> NDArray[np.float64]:
 
 
 def _squared_distances(levels: NDArray[np.float64], near: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return squared distances between rows of ``levels``, whatever their offset and polarity, in units of the noise.
+    """Return squared distances between rows of ``levels`` in units of the noise.
 
-    The noise has the covariance ``I + near' near`` (Woodbury's identity).
+    Offset and polarity are unknown, the amplitude within a factor of :data:`AMPLITUDE_WITHIN`: the least distance over
+    these counts. The noise has the covariance ``I + near' near`` (Woodbury's identity).
     """
     centred = levels - levels.mean(axis=1, keepdims=True)
     beside = near - near.mean(axis=1, keepdims=True)
     across = centred @ beside.T
     inner = np.linalg.solve(np.eye(len(beside)) + beside @ beside.T, across.T)
-    products = centred @ centred.T - across @ inner
-    energy = np.diag(products)
-    return np.asarray(np.maximum(energy[:, None] + energy[None, :] - 2 * np.abs(products), 0.0), np.float64)
+    products = np.abs(centred @ centred.T - across @ inner)
+    energy = np.maximum(np.diag(products), 1e-12)
+    scale = np.clip(products / energy, 1 / AMPLITUDE_WITHIN, AMPLITUDE_WITHIN)
+    squared = energy[:, None] + scale**2 * energy[None, :] - 2 * scale * products
+    return np.asarray(np.maximum(np.minimum(squared, squared.T), 0.0), np.float64)
 
 
-def _entropy(weights: NDArray[np.float64], outcomes: NDArray[np.int64], overlap: NDArray[np.float64]) -> float:
-    """Return the entropy in nats of the mixture, less that of its noise."""
-    mass = np.bincount(outcomes, weights=weights, minlength=len(overlap))
-    used = mass > 0
-    return float(-(mass[used] * np.log(overlap[used] @ mass)).sum())
+def _entropy(joint: NDArray[np.float64], overlap: NDArray[np.float64]) -> float:
+    """Return the mean entropy in nats of a mixture of outcomes, less that of its noise.
+
+    ``joint`` has the mixtures in rows, each with the sum of its own probability.
+    """
+    share = joint / joint.sum(axis=1, keepdims=True)
+    used = joint > 0
+    return float(-(joint[used] * np.log((share @ overlap)[used])).sum())
 
 
 def rank_probes(hypotheses: Hypotheses, nets: Sequence[int], ratio: float) -> list[tuple[int, float]]:

@@ -103,7 +103,7 @@ def _settled_window(values: NDArray[np.float64], position: NDArray[np.float64], 
         piece, _ = _mean_within(values, position, cycles, (begin, end))
         shared, doubt = _covariance(piece, core)
         least, most = _FOLLOWS
-        return shared / variance > np.clip(1 - 2 * doubt / variance, least, most)
+        return shared / variance > min(most, max(least, 1 - 2 * doubt / variance))
 
     while start - _STEP >= -MOST_DELAY and follows(start - _STEP, start):
         start -= _STEP

@@ -10,6 +10,7 @@ from analysis.localization.evidence import (
     ACTIVITIES,
     FALSE_FAIL,
     MISPLACED,
+    FailCounts,
     SpotPrediction,
     count_fails,
     fail_evidence,
@@ -39,7 +40,7 @@ def test_fail_evidence_equals_the_naive_twin(seed: int, cycles: int, density: fl
     assert no_fault_fail_evidence(counts) == pytest.approx(log_likelihood(nothing, seen, 1.0), rel=1e-9, abs=1e-9)
 
 
-def counts_of(predicted: np.ndarray, seen: np.ndarray):  # noqa: ANN201
+def counts_of(predicted: np.ndarray, seen: np.ndarray) -> FailCounts:
     """Counts of one fault's predicted failing bits."""
     cycles = len(seen)
     good = np.zeros_like(seen, dtype=np.uint8)

@@ -1,0 +1,150 @@
+"""Finding the failing gate on the demonstration's circuit: verdicts, ranks, equivalence, refusals."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from analysis.localization.localizer import ProbedWaveform, localize_fault
+from analysis.results import LOCATED_ABOVE, VERDICTS, Localization
+from analysis.waveforms.cycles import WaveformError
+from services.demo.circuit import build_accumulator
+from services.demo.die import SimulatedDie
+from services.demo.machine import HiddenFault
+from tests.analysis.localization.scenes import circuit_of, make_die, probe, problem_of
+
+DEMO = build_accumulator()
+CIRCUIT = circuit_of(DEMO)
+
+
+def guided(die: SimulatedDie, probes: int = 5) -> Localization:
+    """Probe what the localizer asks for."""
+    waveforms: list[ProbedWaveform] = []
+    for _ in range(probes):
+        answer = localize_fault(problem_of(die, CIRCUIT, waveforms))
+        waveforms.append(probe(die, answer.next_probes[0].net))
+    return localize_fault(problem_of(die, CIRCUIT, waveforms))
+
+
+@pytest.mark.parametrize(
+    ("fault", "described"),
+    [
+        (HiddenFault("c4", "stuck-0"), "SA0"),
+        (HiddenFault("y3", "pin-stuck-1", 1), "SA1:m3_1"),
+        (HiddenFault("eq_low", "swap", function="OR"), "SWAP:OR"),
+        (HiddenFault("c4", "swap", function="AND", activity=0.5), "SWAP:AND"),
+    ],
+)
+def test_each_kind_of_fault_is_located(fault: HiddenFault, described: str) -> None:
+    answer = guided(make_die(DEMO, fault, 11))
+    assert answer.verdict == "located"
+    first = answer.candidates[0]
+    assert (first.net, first.fault) == (fault.net, described)
+    assert first.posterior >= LOCATED_ABOVE
+    assert abs(first.activity - fault.activity) <= 0.2
+
+
+def test_a_good_die_has_no_fault() -> None:
+    answer = guided(make_die(DEMO, None, 12))
+    assert answer.verdict == "no-fault"
+    assert max(waveform.p_faulty for waveform in answer.waveforms) < 0.5
+
+
+def test_a_passing_log_is_stronger_than_an_unknown_one() -> None:
+    die = make_die(DEMO, None, 13)
+    problem = problem_of(die, CIRCUIT, [probe(die, "c4")])
+    passing = replace(problem, fails=np.zeros((256, len(CIRCUIT.outputs)), np.bool_))
+    assert localize_fault(passing).no_fault > localize_fault(problem).no_fault
+    assert localize_fault(passing).verdict == "no-fault"
+
+
+def test_without_waveforms_the_fail_log_ranks() -> None:
+    fault = HiddenFault("c4", "stuck-0")
+    answer = localize_fault(problem_of(make_die(DEMO, fault, 14), CIRCUIT, []))
+    assert fault.net in [item.net for item in answer.candidates[:5]]
+    assert answer.waveforms == ()
+    assert answer.verdict in VERDICTS
+
+
+def test_probabilities_are_probabilities() -> None:
+    answer = guided(make_die(DEMO, HiddenFault("c4", "stuck-0"), 15), 3)
+    total = sum(item.posterior for item in answer.candidates) + answer.no_fault + answer.unmodelled
+    assert 0.99 < total < 1.0 + 1e-9
+    assert all(0 <= item.p_faulty <= 1 and 0 <= item.p_faulty_alone <= 1 for item in answer.waveforms)
+    posteriors = [item.posterior for item in answer.candidates]
+    assert posteriors == sorted(posteriors, reverse=True)
+    bits = [item.bits for item in answer.next_probes]
+    assert all(round(a, 3) >= round(b, 3) for a, b in pairwise(bits))
+    assert all(item.x_um is not None and item.seconds > 0 for item in answer.next_probes)
+
+
+def test_sites_that_differ_by_polarity_only_are_equivalent() -> None:
+    """A gate that computes its inverse, and an inverter behind it that does not invert."""
+    fault = HiddenFault("g0_n", "swap", function="AND")
+    answer = guided(make_die(DEMO, fault, 16))
+    first = answer.candidates[0]
+    assert first.net == fault.net or fault.net in first.equivalent
+
+
+def test_a_neighbour_of_the_fault_does_not_mislead() -> None:
+    """Probes beside the faulty net, none on it: its waveform is in theirs, and the hypothesis moves it there too."""
+    fault = HiddenFault("s3", "stuck-1")
+    die = make_die(DEMO, fault, 17, snr=3.0)
+    beside = [net for net, _ in die.under_spot(fault.net)][:4]
+    answer = localize_fault(problem_of(die, CIRCUIT, [probe(die, net) for net in beside]))
+    assert answer.candidates[0].net == fault.net
+
+
+def test_double_faults_are_mostly_unmodelled_and_a_site_is_among_the_first() -> None:
+    """Two stuck nets in unrelated cones: the model has no such fault, and must say so."""
+    numbers = np.random.default_rng(18)
+    ones = (1 << 256) - 1
+    nets = [gate.output for gate in DEMO.gates if gate.function != "DFF"]
+    unmodelled, located_wrong, among_first, dies = 0, 0, 0, 8
+    for seed in range(dies):
+        pair = [str(net) for net in numbers.choice(nets, 2, replace=False)]
+        die = make_die(DEMO, None, 100 + seed, forced={pair[0]: 0, pair[1]: ones})
+        answer = guided(die, 3)
+        unmodelled += answer.verdict == "unmodelled"
+        located_wrong += answer.verdict == "located" and answer.candidates[0].net not in pair
+        among_first += any(item.net in pair for item in answer.candidates[:5])
+    assert located_wrong <= 1
+    assert unmodelled >= dies * 0.5
+    assert among_first >= dies * 0.7
+
+
+def test_an_unknown_net_is_refused_by_name() -> None:
+    die = make_die(DEMO, None, 19)
+    waveform = replace(probe(die, "c4"), net="c99")
+    with pytest.raises(WaveformError, match="a waveform was probed on c99, a net that the circuit does not have"):
+        localize_fault(problem_of(die, CIRCUIT, [waveform]))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.full(8192, 0.5), "the waveform on c4: the waveform has the same level in every cycle, without any noise"),
+        (np.full(8192, np.nan), "the waveform on c4: the waveform has samples that are not finite"),
+        (np.zeros(32), "the waveform on c4: the waveform covers 1 of the 256 cycles of the pattern loop"),
+        (np.zeros(0), "the waveform on c4: the waveform has no samples"),
+    ],
+)
+def test_a_broken_waveform_is_refused_with_its_net(values: np.ndarray, message: str) -> None:
+    problem = problem_of(make_die(DEMO, None, 20), CIRCUIT, [ProbedWaveform("c4", values, 0.0, 3.125e-10)])
+    with pytest.raises(WaveformError, match=message):
+        localize_fault(problem)
+
+
+def test_progress_goes_from_little_to_all() -> None:
+    heard: list[float] = []
+    die = make_die(DEMO, HiddenFault("c4", "stuck-0"), 21)
+    localize_fault(problem_of(die, CIRCUIT, [probe(die, "c4")]), lambda part, _message: heard.append(part))
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+
+
+def test_the_same_problem_gives_the_same_answer() -> None:
+    die = make_die(DEMO, HiddenFault("y3", "pin-stuck-1", 1), 22)
+    problem = problem_of(die, CIRCUIT, [probe(die, "y3"), probe(die, "m3_1")])
+    assert localize_fault(problem) == localize_fault(problem)
