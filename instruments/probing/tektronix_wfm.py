@@ -156,17 +156,8 @@ def _read_header(source: Source) -> _Header:
 
     data_type = int(number("i", 122))
     _check_kind(source, number, layout, data_type)
-    code = int(number("i", layout.explicit + 72))
-    known = FORMATS | (SHORT_FORMATS if version == 3 else {})
-    width = int(head[15])
-    if code not in known or np.dtype(known[code]).itemsize != width:
-        message = "the sample format is not right"
-        raise CorruptField(message, file=source.name, offset=layout.explicit + 72, found=f"{code}, {width} bytes")
-    begin, first, after, last = (int(number("I", layout.curve + place)) for place in (10, 14, 18, 26))
-    curve = int(number("i", 16))
-    if curve < layout.curve + 30 or not begin <= first < after <= last or (after - first) % width:
-        found = f"{begin}, {first}, {after}, {last}"
-        raise CorruptField("the curve's offsets are not right", file=source.name, offset=layout.curve, found=found)
+    dtype = _sample_format(source, number, version, layout)
+    curve, first, after, last = _curve(source, number, layout, dtype.itemsize)
     gain, interval = float(number("d", layout.explicit)), float(number("d", layout.implicit))
     offset, start = float(number("d", layout.explicit + 8)), float(number("d", layout.implicit + 8))
     if not (all(math.isfinite(value) for value in (gain, interval, offset, start)) and gain and interval > 0):
@@ -181,9 +172,9 @@ def _read_header(source: Source) -> _Header:
         order=order,
         version=version,
         data_type=data_type,
-        dtype=np.dtype(order + known[code]),
+        dtype=dtype.newbyteorder(order),
         start=curve + first,
-        count=(after - first) // width,
+        count=(after - first) // dtype.itemsize,
         checksum_at=curve + last,
         gain=gain,
         offset=offset,
@@ -193,6 +184,26 @@ def _read_header(source: Source) -> _Header:
         trigger_fraction=float(number("d", layout.update + 4)),
         label=_text(head[40:72]),
     )
+
+
+def _sample_format(source: Source, number: Any, version: int, layout: _Layout) -> np.dtype[Any]:
+    """Return the samples' type, whose width must be that of the file header."""
+    code, width = int(number("i", layout.explicit + 72)), int(source.head[15])
+    known = FORMATS | (SHORT_FORMATS if version == 3 else {})
+    if code not in known or np.dtype(known[code]).itemsize != width:
+        message = "the sample format is not right"
+        raise CorruptField(message, file=source.name, offset=layout.explicit + 72, found=f"{code}, {width} bytes")
+    return np.dtype(known[code])
+
+
+def _curve(source: Source, number: Any, layout: _Layout, width: int) -> tuple[int, int, int, int]:
+    """Return where the curve begins in the file, and in it the first sample, the end of the samples, and its end."""
+    begin, first, after, last = (int(number("I", layout.curve + place)) for place in (10, 14, 18, 26))
+    curve = int(number("i", 16))
+    if curve < layout.curve + 30 or not begin <= first < after <= last or (after - first) % width:
+        found = f"{begin}, {first}, {after}, {last}"
+        raise CorruptField("the curve's offsets are not right", file=source.name, offset=layout.curve, found=found)
+    return curve, first, after, last
 
 
 def _check_kind(source: Source, number: Any, layout: _Layout, data_type: int) -> None:
