@@ -3,13 +3,13 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Source
-from instruments.errors import CorruptField, NotThisFormat, Truncated
+from instruments.errors import CorruptField, NotThisFormat, Truncated, UnsupportedVersion
 
 BLOCK_BYTES = 1 << 22
 MAX_HEADER_LINES = 200
@@ -125,12 +125,16 @@ def find_opening(source: Source) -> Opening:
 
     Raises:
         NotThisFormat: it is no text, or no line of numbers comes early enough.
+        UnsupportedVersion: a Tektronix table with its header in the first columns of the rows.
     """
     head = source.head
     if source.is_bundle or not head:
         raise NotThisFormat("there is no text to read", file=source.name)
     if BINARY.search(head):
         raise NotThisFormat("the file is not plain text", file=source.name)
+    if head.startswith(b"Record Length,") and b"\nSample Interval," in head:
+        message = "Tektronix tables with the header beside the numbers are not read"
+        raise UnsupportedVersion(message, file=source.name)
     line_end = b"\n" if b"\n" in head else b"\r"
     whole = source.size_bytes <= len(head)
     raw = head.split(line_end)
@@ -141,6 +145,7 @@ def find_opening(source: Source) -> Opening:
     for index in range(min(len(text), MAX_HEADER_LINES)):
         found = _dialect(text[index : index + 50], encoding, line_end)
         if found is not None:
+            found = _with_titles(found, text[index - 1] if index else "")
             start = sum(len(line) + 1 for line in raw[:index])
             lines = [line for line in text[index:] if line.strip()]
             rows = tuple(tuple(split(line, found.delimiter)[: found.columns]) for line in lines[:1000])
@@ -171,6 +176,14 @@ def _dialect(lines: Sequence[str], encoding: str, line_end: bytes) -> Dialect | 
         if best is None or fitting > best[0]:
             best = (fitting, candidate)
     return best[1] if best else None
+
+
+def _with_titles(dialect: Dialect, titles: str) -> Dialect:
+    """A last column that is empty in the first rows is a column all the same when it has a title."""
+    cells = split(titles, dialect.delimiter)
+    if dialect.trailing and len(cells) == dialect.columns + 1 and cells[-1]:
+        return replace(dialect, columns=dialect.columns + 1, trailing=False)
+    return dialect
 
 
 def _ends_with(line: str, delimiter: str) -> bool:

@@ -56,11 +56,9 @@ class RohdeSchwarzPairAdapter:
         """Look for the pair in a bundle, or for one half of it in a single file."""
         if source.is_bundle:
             stems = _stems(source.members)
-            return (
-                Sniff(Confidence.CERTAIN, f"the bundle has {stems[0]}.bin and its payload")
-                if stems
-                else (Sniff(Confidence.NO, "the bundle has no .bin with its .Wfm.bin"))
-            )
+            if "session.json" in source.members or not stems:
+                return Sniff(Confidence.NO, "the bundle is no .bin with its .Wfm.bin, or a probing session")
+            return Sniff(Confidence.CERTAIN, f"the bundle has {stems[0]}.bin and its payload")
         if source.head.startswith(b"<?xml") and b"<Database" in source.head[:400] and b"eRS_" in source.head:
             return Sniff(Confidence.CERTAIN, "settings of a Rohde & Schwarz oscilloscope")
         if source.name.lower().endswith(PAYLOAD):

@@ -172,7 +172,7 @@ def _read_header(source: Source) -> _Header:
         order=order,
         version=version,
         data_type=data_type,
-        dtype=dtype.newbyteorder(order),
+        dtype=np.dtype(order + dtype.str[1:]),
         start=curve + first,
         count=(after - first) // dtype.itemsize,
         checksum_at=curve + last,

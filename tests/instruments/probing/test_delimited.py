@@ -184,6 +184,24 @@ def test_a_table_without_a_header_knows_no_unit_and_one_column_no_time(tmp_path:
     assert ADAPTER.sniff(source_of(tmp_path / "b.csv")).confidence is Confidence.POSSIBLE
 
 
+def test_a_channel_that_begins_late_keeps_its_column(tmp_path: Path) -> None:
+    rows = "".join(f"{i}e-6,{i},{i if i > 60 else ''}\n" for i in range(100))
+    first, second = waveforms(ADAPTER, place(tmp_path, "a.csv", "x-axis,1,2\nsecond,Volt,Volt\n" + rows))
+    assert (first.samples.count, second.samples.count) == (100, 100)
+    assert np.isnan(second.values()[:61]).all()
+    assert second.values()[61:].tolist() == list(range(61, 100))
+    assert first.warnings == ("61 empty cells are not-a-number here",)
+
+
+def test_a_header_beside_the_numbers_is_refused(tmp_path: Path) -> None:
+    text = "Record Length,2.5e+03,,-0.005,0.04,\nSample Interval,4e-06,,-0.004996,0.04,\n,,,-0.004992,0.04,\n"
+    source = place(tmp_path, "a.csv", text)
+    assert ADAPTER.sniff(source).confidence is Confidence.LIKELY
+    with pytest.raises(UnsupportedVersion) as caught:
+        ADAPTER.read(source)
+    assert str(caught.value) == "a.csv: Tektronix tables with the header beside the numbers are not read"
+
+
 def test_a_counting_column_gives_no_time(tmp_path: Path) -> None:
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", "sample,v\n0,1\n1,2\n"))
     assert (waveform.dt_s, waveform.t0_s) == (None, None)

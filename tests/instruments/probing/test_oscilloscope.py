@@ -143,6 +143,8 @@ def test_a_pair_is_read_whatever_its_files_are_called_on_disk(tmp_path: Path) ->
     assert (waveform.name, waveform.unit, waveform.dt_s, waveform.t0_s) == ("CH2", "V", 1e-9, -1e-6)
     np.testing.assert_array_equal(waveform.samples.array(), VALUES)
     assert waveform.warnings == ("1 other files were not read: notes",)
+    session = pair(tmp_path, *rohde_schwarz(VALUES), **{"session.json": b"{}"})
+    assert PAIRS.sniff(session).confidence is Confidence.NO
 
 
 @pytest.mark.parametrize(
