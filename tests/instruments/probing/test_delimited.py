@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from instruments.adapter import Confidence
 from instruments.errors import (
@@ -348,3 +351,34 @@ def test_titles_carry_units() -> None:
     assert name_and_unit("ch1_mV") == ("ch1", "mV")
     assert name_and_unit("data_a") == ("data", "a")
     assert name_and_unit("plain") == ("plain", "")
+
+
+@hypothesis_settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    columns=st.tuples(st.integers(1, 4), st.integers(2, 40), st.integers(0, 2**32 - 1)),
+    dialect=st.sampled_from([(",", "."), (";", "."), (";", ","), ("\t", "."), ("\t", ","), ("  ", ".")]),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    dt=st.floats(1e-12, 1e-3),
+    t0=st.floats(-1e-3, 1e-3),
+)
+def test_what_is_printed_comes_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    columns: tuple[int, int, int],
+    dialect: tuple[str, str],
+    end: str,
+    dt: float,
+    t0: float,
+) -> None:
+    width, rows, seed = columns
+    values = np.random.default_rng(seed).normal(size=(rows, width)) * 10.0 ** np.arange(-6, -6 + width)
+    delimiter, mark = dialect
+    lines = [delimiter.join(["time_s", *(f"c{index}_V" for index in range(width))])]
+    for index, row in enumerate(values):
+        cells = [f"{t0 + index * dt:.17e}", *(repr(float(value)) for value in row)]
+        lines.append(delimiter.join(cell.replace(".", mark) for cell in cells))
+    source = place(tmp_path_factory.mktemp("printed"), "a.csv", end.join([*lines, ""]))
+    records = waveforms(ADAPTER, source)
+    np.testing.assert_array_equal(np.stack([record.values() for record in records], axis=1), values)
+    assert {record.unit for record in records} == {"V"}
+    assert records[0].dt_s == pytest.approx(dt, rel=1e-6, abs=1e-17)
+    assert records[0].t0_s == pytest.approx(t0)
