@@ -5,6 +5,7 @@ npTDMS reads what the objects are and their properties; the samples are taken fr
 Time is in the properties ``wf_increment`` and ``wf_start_offset``; where they are missing it is unknown.
 """
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -109,7 +110,9 @@ def _describe(path: Path, walked: WalkedFile) -> tuple[list[_Channel], list[str]
         CountMismatch: they do not agree.
     """
     import nptdms  # noqa: PLC0415 - loaded only where a TDMS file is read
+    from nptdms.log import log_manager  # noqa: PLC0415
 
+    log_manager.set_level(logging.ERROR)  # what it warns of, the walk has refused
     try:
         with path.open("rb") as stream:
             file = nptdms.TdmsFile.read_metadata(stream, raw_timestamps=True)

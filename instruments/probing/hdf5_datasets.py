@@ -1,0 +1,168 @@
+"""Datasets of an HDF5 file that stay within it: links are followed by hand, storage is counted before it is read.
+
+h5py follows external links and external storage silently and gives fill values for chunks that were never written.
+Here a path is resolved link by link, and a dataset's shape times the bytes of an item must be what its storage holds:
+the bytes of a contiguous one, the number of written chunks of a chunked one.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instruments.errors import CorruptField, CountMismatch, InstrumentError, ReadingLimit, Truncated, UnsupportedVersion
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+BLOCK_BYTES = 2 << 20
+MAXIMUM_CHUNK_BYTES = 64 << 20
+EXPANSION_FLOOR_BYTES = 16 << 20
+MAXIMUM_EXPANSION = 1100  # deflate reaches 1032:1
+MAXIMUM_LINKS = 16
+LISTED = 40
+
+
+def open_hdf5(path: Path, file: str) -> Any:
+    """Return the open h5py file ``path``; ``file`` is its name for messages.
+
+    Raises:
+        Truncated: it is shorter than it says.
+        CorruptField: h5py refuses it.
+    """
+    import h5py  # noqa: PLC0415 - loaded only where an HDF5 file is read
+
+    try:
+        return h5py.File(path, "r", locking=False)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        if "truncated" in text:
+            raise Truncated("the HDF5 file is shorter than it says", file=file, offset=path.stat().st_size) from error
+        raise CorruptField(f"h5py refuses the file: {text[:200]}", file=file) from error
+
+
+def list_datasets(opened: Any) -> str:
+    """Return the paths, shapes and types of the datasets in an open file, links not followed."""
+    import h5py  # noqa: PLC0415
+
+    found: list[str] = []
+
+    def note(name: str, item: Any) -> bool | None:
+        if isinstance(item, h5py.Dataset):
+            shape = " x ".join(map(str, item.shape or ())) or "scalar"
+            found.append(f"/{name} ({shape}, {item.dtype})")
+        return True if len(found) > LISTED else None
+
+    opened.visititems(note)
+    more = ", ..." if len(found) > LISTED else ""
+    return ", ".join(found[:LISTED]) + more if found else "no dataset"
+
+
+def find_dataset(opened: Any, path: str, links: int = MAXIMUM_LINKS) -> Any:
+    """Return the dataset ``path`` of an open file.
+
+    Raises:
+        CorruptField: it is not there, or no dataset; its message lists what is.
+        UnsupportedVersion: a link, or the dataset's storage, leaves the file.
+    """
+    import h5py  # noqa: PLC0415
+
+    item = find_object(opened, path, links)
+    if not isinstance(item, h5py.Dataset):
+        raise CorruptField(f"{path} is no dataset", found=list_datasets(opened))
+    if item.external:
+        raise UnsupportedVersion(f"the samples of {path} are in another file, which is not read")
+    if item.is_virtual:
+        raise UnsupportedVersion(f"the dataset {path} is a view of others, which is not read")
+    return item
+
+
+def find_object(opened: Any, path: str, links: int = MAXIMUM_LINKS) -> Any:
+    """Return the group or dataset ``path``; see :func:`find_dataset`."""
+    import h5py  # noqa: PLC0415
+
+    item: Any = opened
+    walked: list[str] = []
+    for part in (piece for piece in path.split("/") if piece):
+        name = part.encode("utf-8", "surrogateescape")
+        # The high-level look-ups would open the target of an external link.
+        if not isinstance(item, h5py.Group) or not item.id.links.exists(name):
+            raise CorruptField(f"the file has no {path}", found=list_datasets(opened))
+        kind = item.id.links.get_info(name).type
+        if kind == h5py.h5l.TYPE_HARD:
+            item = item[part]
+        elif kind == h5py.h5l.TYPE_SOFT:
+            if not links:
+                raise CorruptField(f"{path} leads through too many links", expected=f"<= {MAXIMUM_LINKS}")
+            target = item.id.links.get_val(name).decode("utf-8", "replace")
+            target = target if target.startswith("/") else "/".join(["", *walked, target])
+            item = find_object(opened, target, links - 1)
+        else:
+            raise UnsupportedVersion(f"{path} is a link to another file, which is not followed")
+        walked.append(part)
+    return item
+
+
+def check_storage(dataset: Any, path: str) -> None:
+    """Count what the storage of ``dataset`` holds and compare it with its shape.
+
+    Raises:
+        CountMismatch: they differ.
+        ReadingLimit: chunks are too large, or the file is too small for what it claims to hold.
+        CorruptField, UnsupportedVersion: it holds no numbers.
+    """
+    if dataset.shape is None or 0 in dataset.shape:
+        raise CorruptField(f"the dataset {path} is empty", found=str(dataset.shape))
+    if dataset.dtype.kind not in "iufcb" or dataset.dtype.itemsize > 16:
+        raise UnsupportedVersion(f"the dataset {path} does not hold numbers", found=str(dataset.dtype))
+    size = math.prod(dataset.shape) * dataset.dtype.itemsize
+    stored = dataset.id.get_storage_size()
+    if dataset.chunks is None:
+        if stored != size:
+            message = f"the storage of {path} is not that of its shape"
+            raise CountMismatch(message, expected=size, found=stored)
+        return
+    chunk = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    if chunk > MAXIMUM_CHUNK_BYTES:
+        raise ReadingLimit(f"the chunks of {path} are too large", expected=MAXIMUM_CHUNK_BYTES, found=chunk)
+    if size > EXPANSION_FLOOR_BYTES and size > MAXIMUM_EXPANSION * max(1, stored):
+        message = f"the dataset {path} expands too far"
+        raise ReadingLimit(message, expected=MAXIMUM_EXPANSION * stored, found=size)
+    expected = math.prod(-(-length // step) for length, step in zip(dataset.shape, dataset.chunks, strict=True))
+    found = dataset.id.get_num_chunks()
+    if found != expected:
+        raise CountMismatch(f"chunks of {path} were never written", expected=expected, found=found)
+
+
+def read_rows(dataset: Any, index: tuple[int, ...], start: int, stop: int, path: str) -> NDArray[Any]:
+    """Return ``dataset[index][start:stop]``, little-endian.
+
+    Raises:
+        CorruptField: h5py cannot read it: damaged, or a filter that is not there.
+        CountMismatch: it gave less than asked for.
+    """
+    try:
+        values = np.asarray(dataset[(*index, slice(start, stop))])
+    except InstrumentError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise CorruptField(f"h5py cannot read {path}: {text[:200]}") from error
+    if len(values) != stop - start:
+        raise CountMismatch(f"h5py gave less of {path} than asked for", expected=stop - start, found=len(values))
+    if values.dtype.kind == "b":
+        values = values.astype(np.uint8)
+    return np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+
+
+def row_blocks(dataset: Any, index: tuple[int, ...], path: str) -> Iterator[NDArray[Any]]:
+    """Yield ``dataset[index]`` in blocks along its first remaining axis, each about a block or a chunk long."""
+    shape = dataset.shape[len(index) :]
+    row = math.prod(shape[1:]) * dataset.dtype.itemsize
+    each = max(1, BLOCK_BYTES // max(1, row))
+    if dataset.chunks is not None:
+        step = dataset.chunks[len(index)]
+        each = max(step, each // step * step)
+    for start in range(0, shape[0], each):
+        yield read_rows(dataset, index, start, min(start + each, shape[0]), path)

@@ -1,0 +1,144 @@
+"""The stored images of a signal map: pages of a TIFF file, or a grid of numbers as text; each counted twice."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instruments.errors import CorruptField, CountMismatch, ReadingLimit, UnsupportedVersion
+from instruments.probing.tiff_directories import Directory, walk_directories
+
+MAXIMUM_BYTES = 512 << 20
+KINDS = {(1, 8): "u1", (1, 16): "u2", (1, 32): "u4", (2, 8): "i1", (2, 16): "i2", (2, 32): "i4"} | {
+    **{(3, 16): "f2", (3, 32): "f4", (3, 64): "f8", (6, 64): "c8", (6, 128): "c16"}
+}
+UNCOMPRESSED = 1
+SEPARATOR = re.compile(r"[;,\t]| +")
+MISSING = frozenset({"", "nan", "n/a", "na"})
+
+
+class TiffPages:
+    """The pages of one TIFF file; ``file`` is its name for messages."""
+
+    def __init__(self, path: Path, file: str) -> None:
+        self.path = path
+        self.file = file
+        self.directories = walk_directories(path, file)
+        self.used: set[int] = set()
+
+    def read(self, page: int) -> NDArray[Any]:
+        """Return page ``page`` (from 0) as an array of shape ``(rows, columns)``.
+
+        Raises:
+            CorruptField: there is no such page, or tifffile cannot read it.
+            UnsupportedVersion: it has several samples a pixel, or samples of a kind that is not read.
+            CountMismatch: its bytes, or what tifffile makes of them, are not those of its size.
+            ReadingLimit: it is too large.
+        """
+        if page >= len(self.directories):
+            raise CorruptField(f"{self.file} has no page {page}", expected=f"< {len(self.directories)}", found=page)
+        self.used.add(page)
+        directory = self.directories[page]
+        kind = KINDS.get((directory.sample_format, directory.bits[0]))
+        if directory.samples != 1 or kind is None:
+            message = f"page {page} of {self.file} is not one number a pixel"
+            found = f"{directory.samples} samples of {directory.bits[0]} bits, format {directory.sample_format}"
+            raise UnsupportedVersion(message, expected="one sample", found=found)
+        expected = directory.rows * directory.columns * np.dtype(kind).itemsize
+        if expected > MAXIMUM_BYTES:
+            raise ReadingLimit(f"page {page} of {self.file} is too large", expected=MAXIMUM_BYTES, found=expected)
+        plain = directory.compression == UNCOMPRESSED and not directory.tiled
+        if plain and directory.stored_bytes != expected:
+            message = f"the bytes of page {page} of {self.file} are not those of its size"
+            raise CountMismatch(message, expected=expected, found=directory.stored_bytes)
+        values = self._through_tifffile(page, directory)
+        if values.shape != (directory.rows, directory.columns) or values.dtype != np.dtype(kind):
+            message = f"tifffile makes another image of page {page} of {self.file} than its directory says"
+            expected_text = f"{directory.rows} x {directory.columns} {np.dtype(kind)}"
+            raise CountMismatch(message, expected=expected_text, found=f"{values.shape} {values.dtype}")
+        return values
+
+    def _through_tifffile(self, page: int, directory: Directory) -> NDArray[Any]:
+        import tifffile  # noqa: PLC0415 - loaded only where a TIFF file is read
+
+        try:
+            with tifffile.TiffFile(self.path) as opened:
+                values = np.asarray(opened.pages[page].asarray(maxworkers=1))
+        except Exception as error:
+            text = " ".join(str(error).split()).replace(str(self.path), self.file)
+            what = f"tifffile cannot read page {page} of {self.file}: {text[:200]}"
+            if directory.compression != UNCOMPRESSED:
+                raise UnsupportedVersion(what, found=f"compression {directory.compression}") from error
+            raise CorruptField(what) from error
+        return np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+
+    @property
+    def unused(self) -> int:
+        """How many pages no band has named."""
+        return len(self.directories) - len(self.used)
+
+
+def read_grid(path: Path, skip_lines: int, file: str) -> tuple[NDArray[np.float64], bool]:
+    """Return a grid of numbers as text, shape ``(rows, columns)``, and whether its last line has an end.
+
+    Empty cells and ``nan`` are NaN.
+
+    Separators are comma, semicolon, tab or blanks, the same in the whole file; the decimal sign is a point.
+
+    Raises:
+        CorruptField: the text is no grid of numbers; with the line.
+        CountMismatch: the separators in the text are not those of the grid.
+        ReadingLimit: it is too large.
+    """
+    size = path.stat().st_size
+    if size > MAXIMUM_BYTES:
+        raise ReadingLimit(f"{file} is too large", expected=MAXIMUM_BYTES, found=size)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CorruptField(f"{file} is not UTF-8", offset=error.start) from error
+    lines = text.splitlines()
+    numbered = [(number, line.strip(" \r")) for number, line in enumerate(lines, 1) if number > skip_lines]
+    while numbered and not numbered[-1][1]:
+        numbered.pop()
+    if not numbered:
+        raise CorruptField(f"{file} holds no numbers")
+    found = SEPARATOR.search(numbered[0][1])
+    separator = found[0] if found else ","
+    pattern = re.compile(" +" if separator.startswith(" ") else re.escape(separator))
+    rows = [_row(pattern.split(line), number, file) for number, line in numbered]
+    width = len(rows[0])
+    for (number, _), row in zip(numbered, rows, strict=True):
+        if len(row) != width:
+            message = f"a line of {file} has another number of columns than the first"
+            raise CorruptField(message, offset=number, expected=width, found=len(row), offset_unit="line")
+    if not separator.startswith(" "):
+        _count_separators(text, separator, skip_lines, (len(rows), width), file)
+    return np.array(rows, np.float64), text.endswith(("\n", "\r"))
+
+
+def _row(cells: list[str], number: int, file: str) -> list[float]:
+    values = []
+    for column, cell in enumerate(cells, 1):
+        plain = cell.strip()
+        try:
+            if "_" in plain:
+                raise ValueError
+            values.append(np.nan if plain.lower() in MISSING else float(plain))
+        except ValueError:
+            message = f"column {column} of {file} is no number"
+            raise CorruptField(message, offset=number, found=plain[:40], offset_unit="line") from None
+    return values
+
+
+def _count_separators(text: str, separator: str, skip_lines: int, shape: tuple[int, int], file: str) -> None:
+    """Compare rows x (columns - 1) with the separators in the text after the skipped lines."""
+    rest = text
+    for _ in range(skip_lines):
+        rest = rest.partition("\n")[2]
+    expected = shape[0] * (shape[1] - 1)
+    if rest.count(separator) != expected:
+        message = f"the separators in {file} are not those of its grid"
+        raise CountMismatch(message, expected=expected, found=rest.count(separator))
