@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from instruments.adapter import Source
 from instruments.errors import CorruptField, Truncated
-from instruments.mask.layout_counts import OTHER, PATH, POLYGON, TEXT, CellCount, LayoutCount
+from instruments.mask.layout_counts import OTHER, PATH, POLYGON, TEXT, CellCount, LayoutCount, decode_name
 
 HEADER, BGNLIB, LIBNAME, UNITS, ENDLIB = 0x0002, 0x0102, 0x0206, 0x0305, 0x0400
 BGNSTR, STRNAME, ENDSTR = 0x0502, 0x0606, 0x0700
@@ -93,7 +93,7 @@ class _Walk:
             self.count.warnings.append(f"{rest} bytes after ENDLIB were ignored")
 
     def _text(self, offset: int, length: int) -> str:
-        return self.data[offset + 4 : offset + length].rstrip(b"\x00").decode("latin-1")
+        return decode_name(self.data[offset + 4 : offset + length].rstrip(b"\x00"))
 
     def _record(self, kind: int, offset: int, length: int) -> None:
         if self.element is not None:
@@ -124,6 +124,8 @@ class _Walk:
         name = self._text(offset, length)
         if self.cell is None or self.named:
             raise self.corrupt("STRNAME stands outside a structure", offset, found=name[:60])
+        if not name:
+            raise self.corrupt("a structure has an empty name", offset)
         if name in self.count.cells:
             raise self.corrupt("two structures have the same name", offset, found=name[:60])
         self.cell.name, self.named = name, True

@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 POLYGON, PATH, TEXT, OTHER = "polygon", "path", "text", "other"
 
 
+def decode_name(data: bytes) -> str:
+    """Return a name of the file: UTF-8, or else Latin-1."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
 @dataclass
 class CellCount:
     """One cell.

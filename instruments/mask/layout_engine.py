@@ -51,11 +51,14 @@ def read_with_engine(source: Source) -> EngineLayout:
     layout = db.Layout()
     try:
         layout.read(str(source.path), options)
-    except RuntimeError as error:
+        cells = {cell.name: cell for cell in _cells(layout)}
+        tops = frozenset(cell.name for cell in layout.top_cells())
+    except (RuntimeError, UnicodeDecodeError) as error:
+        if "UnicodeDecodeError" in f"{type(error).__name__} {error}":
+            raise CorruptField("the name of a cell is not UTF-8 text", file=source.name) from None
         reason = str(error).splitlines()[0][:300].replace(str(source.path), source.name)
         raise CorruptField(f"the layout engine refuses the file: {reason}", file=source.name) from None
-    cells = {cell.name: cell for cell in _cells(layout)}
-    return EngineLayout(layout.dbu, cells, frozenset(cell.name for cell in layout.top_cells()))
+    return EngineLayout(layout.dbu, cells, tops)
 
 
 def _cells(layout: Any) -> Iterator[EngineCell]:

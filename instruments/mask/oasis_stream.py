@@ -5,6 +5,7 @@ import zlib
 from dataclasses import dataclass
 
 from instruments.errors import CorruptField, InstrumentError, ReadingLimit, Truncated, UnsupportedVersion
+from instruments.mask.layout_counts import decode_name
 
 MAX_BLOCK_BYTES = 256 << 20
 MAX_EXPANDED_BYTES = 4 << 30
@@ -111,7 +112,7 @@ class OasisStream:
 
     def text(self) -> str:
         """Return a string."""
-        return bytes(self.take(self.unsigned())).decode("latin-1")
+        return decode_name(bytes(self.take(self.unsigned())))
 
     def g_delta(self) -> tuple[int, int]:
         """Return a displacement in any direction."""

@@ -289,6 +289,8 @@ class _Walk:
         """Give the cells their names, now that all are known."""
         for cell in self.cells:
             name = self._cell_name(cell.name)
+            if not name or "" in cell.children:
+                raise CorruptField("a cell has an empty name", file=self.source.name)
             if name in self.count.cells:
                 raise CorruptField("two cells have the same name", file=self.source.name, found=name[:60])
             cell.count.name = name

@@ -4,6 +4,7 @@ tifffile walks the directories and expands compressed strips; plain strips are r
 of the strips must be rows x columns x samples x bytes of a sample, and lie within the file.
 """
 
+import logging
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ _MAGICS = {b"II*\x00": "<", b"MM\x00*": ">"}
 _MAX_ENTRIES = 4096
 MAX_EXPANDED_BYTES = 1 << 30
 _PALETTE = 3
+_MOST_COMPLAINTS = 5
+_STRIP_TAGS = ({273, 279}, {324, 325})
 _INNER_DIRECTORIES = {330, 34665, 34853, 40965}
 _NONE = 1
 
@@ -48,6 +51,32 @@ class _Strips:
             for offset, length in self.places:
                 file.seek(offset)
                 yield np.frombuffer(file.read(length), self.dtype).astype(self.dtype.newbyteorder("<"), copy=False)
+
+
+class _Complaints(logging.Handler):
+    """Keeps what tifffile logs while it reads, which is nothing for a sound file."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logging.getLogger("tifffile")
+        self._found: list[str] = []
+        self._propagated = True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._found.append(record.getMessage())
+
+    def __enter__(self) -> "_Complaints":
+        self._propagated, self._logger.propagate = self._logger.propagate, False
+        self._logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
+        self._logger.propagate = self._propagated
+
+    def texts(self) -> list[str]:
+        """Return the first few, shortened."""
+        return [f"the TIFF library complains: {text[:160]}" for text in dict.fromkeys(self._found)][:_MOST_COMPLAINTS]
 
 
 class FibsemImageAdapter:
@@ -83,8 +112,9 @@ class FibsemImageAdapter:
 
         if source.head[:4] not in _MAGICS:
             raise NotThisFormat("it is no TIFF file", file=source.name)
+        complaints = _Complaints()
         try:
-            with tifffile.TiffFile(source.path) as file:
+            with complaints, tifffile.TiffFile(source.path) as file:
                 pages = list(file.pages)
                 records = [_read_page(source, file, page, number) for number, page in enumerate(pages)]
                 after = _bytes_after(source, file, pages)
@@ -101,6 +131,7 @@ class FibsemImageAdapter:
             raise NotThisFormat("the TIFF file has no tag of FEI, Zeiss or TESCAN", file=source.name)
         doubts = [f"{len(records) - len(made)} images have no maker's tag and were not read"]
         doubts = doubts if len(records) > len(made) else []
+        doubts += complaints.texts()
         doubts += [f"{after} bytes after the last part of the file were ignored"] if after > 0 else []
         first = replace(made[0][0], warnings=(*made[0][0].warnings, *doubts))
         return f"{made[0][1].maker}-tiff", [first, *(raster for raster, _ in made[1:])]
@@ -182,6 +213,8 @@ def _samples(source: Source, page: Any, facts: ImageFacts) -> tuple[Samples, tup
         message = "images of this shape are not read"
         raise UnsupportedVersion(message, file=source.name, expected="1 or 3 samples", found=page.samplesperpixel)
     expected = page.imagelength * page.imagewidth * page.samplesperpixel * dtype.itemsize
+    if not any(tags <= set(page.tags.keys()) for tags in _STRIP_TAGS):
+        raise CorruptField("the directory does not say where the image lies and how long it is", file=source.name)
     places = tuple(zip(page.dataoffsets, page.databytecounts, strict=True))
     beyond = next((place for place in places if place[0] + place[1] > source.size_bytes), None)
     if beyond is not None:

@@ -136,7 +136,7 @@ def _parse_fei_xml(data: bytes) -> ImageFacts:
 
     try:
         root = ElementTree.fromstring(data, forbid_dtd=True, forbid_entities=True, forbid_external=True)
-    except (DefusedXmlException, ElementTree.ParseError) as error:
+    except (DefusedXmlException, ElementTree.ParseError, LookupError, ValueError) as error:
         raise CorruptField(f"the metadata are damaged XML: {type(error).__name__}") from None
     found: dict[str, tuple[str, str]] = {}
     _flatten_xml(root, "", found, 0)

@@ -69,14 +69,15 @@ def read_rows(source: Source) -> LogRows:
         message = "the log is too large to be read whole"
         raise ReadingLimit(message, file=source.name, expected=MAX_BYTES, found=source.size_bytes)
     data = source.path.read_bytes()
+    is_xml = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
     try:
-        text = data.decode("utf-8-sig")
+        # XML says its own encoding.
+        text = "<" if is_xml else data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise NotThisFormat("the log is not UTF-8 text", file=source.name, offset=error.start) from None
-    start = text.lstrip()[:1]
-    if start == "<":
+    if is_xml:
         rows, plain = _read_xml(source, data)
-    elif start == "{":
+    elif text.lstrip()[:1] == "{":
         rows = _read_json(source, text)
         plain = sum(1 for line in text.splitlines() if line.lstrip().startswith("{")) - len(rows.metadata.get("_", ()))
     else:
@@ -188,6 +189,8 @@ def _read_xml(source: Source, data: bytes) -> tuple[LogRows, int]:
         line = error.position[0]
         message = f"the XML is damaged: {error}"
         raise CorruptField(message, file=source.name, offset=line, offset_unit="line") from None
+    except (LookupError, ValueError) as error:
+        raise CorruptField(f"the XML is damaged: {error}", file=source.name) from None
     found = LogRows(place_unit="row")
     found.metadata |= {_local(name): value for name, value in root.attrib.items()}
     inner = [element for element in root.iter() if element is not root and (len(element) or element.attrib)]

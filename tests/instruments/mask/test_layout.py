@@ -319,6 +319,23 @@ def test_refusals(tmp_path, data, kind, message):
     assert found is kind
 
 
+def test_names_in_other_alphabets(tmp_path):
+    named = write.library(write.structure("ZELLE_Ä", BOX), write.structure("TOP", write.sref("ZELLE_Ä", 0, 0)))
+    cells, _ = read_both(tmp_path, "x.gds", named)
+    assert cells.columns["cell"].tolist() == ["ZELLE_Ä", "TOP"]
+    latin = named.replace("ZELLE_Ä".encode(), b"ZELLE_\xc4\x00")
+    assert refusal(tmp_path, latin) == (CorruptField, "x.lay: the name of a cell is not UTF-8 text")
+
+
+def test_cells_without_a_name_are_refused(tmp_path):
+    assert refusal(tmp_path, write.library(write.structure("", BOX))) == (
+        CorruptField,
+        "x.lay: a structure has an empty name at byte 90",
+    )
+    for data in (write.oasis(write.cell("")), write.oasis(write.cell("A", write.placement("")))):
+        assert refusal(tmp_path, data) == (CorruptField, "x.lay: a cell has an empty name")
+
+
 def test_padding_after_the_end_is_nothing_and_other_bytes_are_a_doubt(tmp_path):
     cells, _ = read_both(tmp_path, "x.gds", write.sample_gdsii() + bytes(2048))
     assert cells.warnings == ()

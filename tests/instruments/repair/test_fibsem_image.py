@@ -266,6 +266,23 @@ def test_refusals(tmp_path, data, kind, message):
         assert said == f"image.tif: {message}"
 
 
+def test_a_directory_that_does_not_count_its_bytes_is_refused(tmp_path):
+    where = GOOD.index(struct.pack("<HHI", 279, 4, 2))
+    damaged = GOOD[:where] + struct.pack("<H", 65000) + GOOD[where + 2 :]
+    assert refusal(tmp_path, damaged) == (
+        CorruptField,
+        "image.tif: the directory does not say where the image lies and how long it is",
+    )
+
+
+def test_what_the_library_complains_of_is_a_doubt(tmp_path, capfd):
+    where = GOOD.index(struct.pack("<HHI", 262, 3, 1))
+    raster = read_one(tmp_path, GOOD[:where] + struct.pack("<HH", 262, 99) + GOOD[where + 4 :])
+    (warning,) = raster.warnings
+    assert warning.startswith("the TIFF library complains: <TiffTag.fromfile> raised TiffFileError(")
+    assert capfd.readouterr().err == ""
+
+
 def test_bytes_after_the_last_part_are_a_doubt(tmp_path):
     assert read_one(tmp_path, GOOD + b"abc").warnings == ("3 bytes after the last part of the file were ignored",)
 

@@ -73,6 +73,11 @@ def test_a_beam_log_in_each_syntax(tmp_path, content):
     assert table.warnings == ()
 
 
+def test_an_xml_log_in_the_encoding_that_it_says(tmp_path):
+    text = '<?xml version="1.0" encoding="iso-8859-1"?><log><step number="1" gas="Säure"/></log>'
+    assert read_one(tmp_path, text.encode("latin-1")).columns["gas"].tolist() == ["Säure"]
+
+
 def test_details_of_the_beam_logs(tmp_path):
     table = read_one(tmp_path, FIB_XML)
     assert table.columns["depth_nm"][0] == 512.5
@@ -215,6 +220,11 @@ def test_steps_of_several_jobs_may_have_the_same_numbers(tmp_path):
             '<log><step number="1" beam_kv="x"/></log>',
             CorruptField,
             "beam_kv is no number in step 1 of the file (expected None, found x)",
+        ),
+        (
+            '<?xml version="1.0" encoding="u9f-8"?><log><step number="1"/></log>',
+            CorruptField,
+            "the XML is damaged: unknown encoding: u9f-8",
         ),
         (b"step,gas\n1,\xff\n", NotThisFormat, "the log is not UTF-8 text at byte 11"),
     ],
