@@ -19,6 +19,7 @@ UNCOUNTED = {
 }
 _DS1000E_HEADER_BYTES = 276
 _ALTERNATE_TRIGGER = 4
+_PEAK_DETECT = 1
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ def count_ds1000z(source: Source) -> Count:
     if mode != 0:
         message = "the time base is not Y-T; this is no waveform over time"
         raise UnsupportedVersion(message, file=source.name, offset=115, expected=0, found=mode)
+    if head[112] == _PEAK_DETECT:
+        message = "peak-detect captures are not read: whether they hold pairs is not known"
+        raise UnsupportedVersion(message, file=source.name, offset=112)
     stride = 4 if len(channels) == 3 else len(channels)
     if depth == 0 or depth % stride:
         raise CorruptField("the memory depth is not right", file=source.name, offset=116, found=depth)

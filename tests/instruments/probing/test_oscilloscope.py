@@ -57,6 +57,7 @@ def test_a_ds1000e_with_a_probe_may_be_its_twin(tmp_path: Path) -> None:
         (116, "I", 202, Truncated, "the file ends before its samples do at byte 3413 (expected 3415, found 3413)"),
         (108, "I", 1, UnsupportedVersion, "the file holds logic levels, which are not read"),
         (115, "B", 1, UnsupportedVersion, "the time base is not Y-T; this is no waveform over time at byte 115"),
+        (112, "B", 1, UnsupportedVersion, "peak-detect captures are not read: whether they hold pairs is not known"),
         (120, "f", 0.0, CorruptField, "the sampling rate is not right at byte 120"),
         (84, "H", 1, CorruptField, "the reader RigolWFM refuses the file: ValidationNotEqualError"),
     ],
