@@ -97,7 +97,7 @@ class FaultChunk:
 def simulate_faults(
     circuit: Circuit, stimulus: Words, faults: Sequence[Fault], watched: Sequence[int]
 ) -> Iterator[FaultChunk]:
-    """Simulate every one of ``faults`` on ``stimulus`` and yield the values of the ``watched`` nets, chunk by chunk.
+    """Simulate each of ``faults`` of ``circuit`` on ``stimulus``; yield the values of ``watched`` nets, chunk by chunk.
 
     ``stimulus`` is uint64 of shape ``(inputs, words)``; ``watched`` are net numbers. A chunk holds as many faulty
     machines as fit into :data:`CHUNK_BYTES`, sorted by site, so that only gates behind the first site are evaluated.

@@ -41,10 +41,9 @@ from analysis.waveforms.comparison import (
     Expectations,
     Observation,
     RatioPrior,
-    broad_prior,
     fit_levels,
     observe,
-    prior_around,
+    usual_ratio,
 )
 from analysis.waveforms.cycles import WaveformError, read_cycle_levels
 from analysis.waveforms.quality import assess_quality
@@ -234,9 +233,7 @@ def _ratio_prior(spotted: Sequence[_Spotted], good: NDArray[np.uint8]) -> RatioP
     ratios = [
         fit_levels(item.observation, item.expected(values)).ratio for item in spotted if np.ptp(good[item.nets[0]]) > 0
     ]
-    if len(ratios) < 3:
-        return broad_prior()
-    return prior_around(float(np.clip(np.percentile(ratios, 60), 0.3, 30.0)))
+    return usual_ratio(ratios)
 
 
 def _values_of_best(problem: Problem, simulated: _Simulated, posterior: Posterior) -> NDArray[np.float64]:

@@ -53,6 +53,17 @@ def prior_around(ratio: float) -> RatioPrior:
     return RatioPrior(broad.ratios, 0.9 * shape / shape.sum() + 0.1 * broad.weights)
 
 
+def usual_ratio(ratios: Sequence[float]) -> RatioPrior:
+    """Return the prior that the ``ratios`` of a session's waveforms suggest; broad when there are fewer than three.
+
+    Most nets do what they should, so that the upper middle of the fits is the usual one.
+    """
+    if len(ratios) < 3:
+        return broad_prior()
+    broad = broad_prior().ratios
+    return prior_around(float(np.clip(np.percentile(ratios, 60), broad[0], broad[-1])))
+
+
 @dataclass(frozen=True)
 class Observation:
     """A waveform reduced to what matters for comparison.

@@ -81,7 +81,7 @@ def relative_noise(optics: Optics, averages: int) -> float:
 
 
 def edge_sigma_s(optics: Optics, timing: Timing) -> float:
-    """Return the standard deviation in seconds of a smoothed edge: transistor, detector (of ``optics``) and jitter."""
+    """Return the standard deviation in seconds of a smoothed edge: of the detector (``optics``), and of ``timing``."""
     rise = timing.rise_s / RISE_OVER_SIGMA
     detector = 0.35 / optics.bandwidth_hz / RISE_OVER_SIGMA
     return float(np.sqrt(rise**2 + detector**2 + timing.jitter_s**2))

@@ -1,21 +1,32 @@
 """Sessions with a dump of the good die in place of a netlist: each waveform is compared with its net's trace."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from analysis.localization.evidence import MISPLACED, WaveformEvidence
-from analysis.localization.localizer import ProbedWaveform
+from analysis.localization.localizer import DOUBTFUL_ABOVE, ProbedWaveform
 from analysis.localization.posterior import faulty_probability_alone
-from analysis.results import LOCATED_ABOVE, Localization, NetWeight, WaveformVerdict
+from analysis.results import Localization, NetWeight, WaveformVerdict
 from analysis.waveforms.alignment import estimate_skew
-from analysis.waveforms.comparison import broad_prior, fit_levels, log_evidence, observe, of_one_net
+from analysis.waveforms.comparison import (
+    Observation,
+    RatioPrior,
+    fit_levels,
+    log_evidence,
+    observe,
+    of_one_net,
+    usual_ratio,
+)
 from analysis.waveforms.cycles import WaveformError, read_cycle_levels
 from analysis.waveforms.quality import assess_quality
 from instruments.records import DigitalTrace, ProbingSession
 
+ANOTHER_NET = 0.1
+"""How often a wrong waveform shows another net's values rather than none."""
 SAMPLED_AT = 0.9
 """Where in a cycle the trace is read, as a part of the cycle: after it has settled."""
 
@@ -30,9 +41,11 @@ def compare_with_simulation(
     """
     cycles = _cycles(session, cycle_s)
     values = {trace.name: bits for trace in session.simulation if (bits := _bits(trace, cycle_s, cycles)) is not None}
-    verdicts = [_compare(waveform, values, cycle_s) for waveform in waveforms]
+    observed = [_observe(waveform, values, cycle_s) for waveform in waveforms]
+    prior = usual_ratio([fit_levels(item.observation, of_one_net(item.expected[None])).ratio for item in observed])
+    verdicts = [_compare(item, values, cycle_s, prior) for item in observed]
     wrong = max((verdict.p_faulty for verdict in verdicts), default=0.0)
-    return Localization("no-fault" if wrong < 1 - LOCATED_ABOVE else "ambiguous", (), 0.0, wrong, tuple(verdicts), ())
+    return Localization("no-fault" if wrong < DOUBTFUL_ABOVE else "ambiguous", (), 0.0, wrong, tuple(verdicts), ())
 
 
 def _cycles(session: ProbingSession, cycle_s: float) -> int:
@@ -61,20 +74,43 @@ def _bits(trace: DigitalTrace, cycle_s: float, cycles: int) -> NDArray[np.float6
     return np.asarray([float(text) for text in texts])
 
 
-def _compare(waveform: ProbedWaveform, values: dict[str, NDArray[np.float64]], cycle_s: float) -> WaveformVerdict:
+@dataclass(frozen=True)
+class _Observed:
+    """A waveform, its levels, and its net's values in the dump: float64 of shape ``(cycles,)``."""
+
+    waveform: ProbedWaveform
+    observation: Observation
+    expected: NDArray[np.float64]
+
+
+def _observe(waveform: ProbedWaveform, values: dict[str, NDArray[np.float64]], cycle_s: float) -> _Observed:
     names = [name for name in values if name == waveform.net or name.endswith(f".{waveform.net}")]
     if len(names) != 1:
         raise WaveformError(f"the simulation has {len(names)} two-valued traces of the net {waveform.net}, not one")
     expected = values[names[0]]
-    levels = read_cycle_levels(waveform.values, waveform.t0_s, waveform.dt_s, cycle_s, expected.size)
-    observation, prior = observe(levels), broad_prior()
-    good = float(log_evidence(observation, of_one_net(expected[None]), prior)[0])
-    everything = log_evidence(observation, of_one_net(np.stack(list(values.values()))), prior)
-    elsewhere = float(np.logaddexp(logsumexp(everything) - np.log(everything.size), 0.0) - np.log(2))
+    try:
+        levels = read_cycle_levels(waveform.values, waveform.t0_s, waveform.dt_s, cycle_s, expected.size)
+        return _Observed(waveform, observe(levels), expected)
+    except WaveformError as error:
+        raise WaveformError(f"the waveform on {waveform.net}: {error}") from error
+
+
+def _compare(
+    item: _Observed, values: dict[str, NDArray[np.float64]], cycle_s: float, prior: RatioPrior
+) -> WaveformVerdict:
+    """Weigh the net's own values against no signal at all and, seldom, against those of another net."""
+    waveform, expected = item.waveform, item.expected
+    good = float(log_evidence(item.observation, of_one_net(expected[None]), prior)[0])
+    others = [bits for bits in values.values() if not _same(bits, expected)]
+    elsewhere = -np.inf
+    if others:
+        evidence = log_evidence(item.observation, of_one_net(np.stack(others)), prior)
+        elsewhere = float(logsumexp(evidence) - np.log(evidence.size))
     mixed = float(np.logaddexp(np.log1p(-MISPLACED) + good, np.log(MISPLACED) + elsewhere))
+    wrong = float(np.logaddexp(np.log1p(-ANOTHER_NET), np.log(ANOTHER_NET) + elsewhere))
     nothing = np.empty((0, 0))
-    alone = faulty_probability_alone(WaveformEvidence(nothing, mixed, elsewhere, elsewhere, np.empty(0, np.bool_)))
-    fit = fit_levels(observation, of_one_net(expected[None]))
+    alone = faulty_probability_alone(WaveformEvidence(nothing, mixed, elsewhere, wrong, np.empty(0, np.bool_)))
+    fit = fit_levels(item.observation, of_one_net(expected[None]))
     skew = estimate_skew(waveform.values, waveform.t0_s, waveform.dt_s, cycle_s, expected)
     return WaveformVerdict(
         net=waveform.net,
@@ -86,3 +122,8 @@ def _compare(waveform: ProbedWaveform, values: dict[str, NDArray[np.float64]], c
         mixture=(NetWeight(waveform.net, 1.0, 0.0),),
         problems=assess_quality(waveform.values).problems,
     )
+
+
+def _same(left: NDArray[np.float64], right: NDArray[np.float64]) -> bool:
+    """True when nothing but polarity differs."""
+    return bool((left == right).all() or (left == 1 - right).all())
