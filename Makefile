@@ -37,6 +37,7 @@ openapi: setup
 
 docs: setup
 	$(BIN)/python -m services.configuration_reference > docs/reference/configuration.md
+	$(BIN)/python -m instruments.vocabulary_reference > docs/reference/vocabularies.md
 
 setup: .venv/.installed
 
