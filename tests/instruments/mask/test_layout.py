@@ -184,6 +184,49 @@ def test_files_of_another_writer(tmp_path, validation, level):
     )
 
 
+REPETITIONS = (
+    (6, gdstk.Repetition(3, 2, spacing=(20, 30))),
+    (6, gdstk.Repetition(3, 2, (20, 5), (3, 30))),
+    (4, gdstk.Repetition(offsets=[(5, 0), (11, 3), (-4, -9)])),
+    (4, gdstk.Repetition(x_offsets=[3, 9, 20])),
+    (5, gdstk.Repetition(y_offsets=[3, 9, 20, 21])),
+)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_kind_of_record_that_another_writer_makes(tmp_path, seed):
+    generator = np.random.default_rng(seed)
+    library = gdstk.Library("L", unit=1e-6, precision=1e-9)
+    leaf, top, count = library.new_cell("LEAF"), library.new_cell("TOP"), 0
+    for _ in range(30):
+        x, y, w, h = generator.uniform(0.1, 9, 4)
+        shapes = (
+            gdstk.rectangle((x, y), (x + w, y + h), layer=int(generator.integers(3))),
+            gdstk.Polygon([(x, y), (x + 2 * w, y), (x + 1.5 * w, y + h), (x + w / 2, y + h)], layer=1),
+            gdstk.Polygon([(x, y), (x, y + 2 * h), (x + w, y + 1.5 * h), (x + w, y + h / 2)], layer=1),
+            gdstk.ellipse((x, y), w, layer=2, tolerance=0.005),
+            gdstk.Polygon([(x, y), (x + w, y), (x, y + w)], layer=3),
+        )
+        shape, (times, repetition) = shapes[generator.integers(5)], REPETITIONS[generator.integers(5)]
+        if generator.random() < 0.5:
+            shape.repetition = repetition
+            count += times
+        else:
+            count += 1
+        leaf.add(shape)
+    placed = gdstk.Reference(leaf, (0, 0))
+    placed.repetition = gdstk.Repetition(offsets=[(500, 0), (0, 700)])
+    top.add(placed)
+    path = tmp_path / "many.oas"
+    library.write_oas(
+        str(path), detect_rectangles=True, detect_trapezoids=True, circle_tolerance=0.01, standard_properties=True
+    )
+    _, (cells, layers) = read_all(ADAPTER, source_of(path))
+    assert int(cells.columns["polygons"].sum() + cells.columns["paths"].sum()) == count
+    assert layers.columns["flat_shapes"].sum() == 3 * count
+    assert {"RECTANGLE", "TRAPEZOID", "CTRAPEZOID"} <= set(cells.vendor_metadata["records"])
+
+
 def test_a_cell_that_is_not_there_is_a_doubt(tmp_path):
     data = write.library(write.structure("TOP", write.sref("GONE", 0, 0)))
     cells, _ = read_both(tmp_path, "x.gds", data)
