@@ -1,16 +1,20 @@
 """One small valid file for each registered adapter and for the worked example, and what it holds."""
 
+import io
 import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
+import tifffile
 
 from instruments.adapter import HEAD_BYTES, Adapter, Source
 from instruments.example import PhotometerAdapter
 from instruments.registry import Registry
+from instruments.secs.journal_lines import Heading, Received, write_journal
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc, write_time_reflectance_csv
 from tests.instruments.mask.klarf_writer import flat
 from tests.instruments.mask.layout_writer import sample_gdsii
@@ -35,6 +39,7 @@ class Case:
         nature: ``WHOLE`` when the file says how much it holds, so that no cut may be read; ``ROWS`` when it does not,
             so that a cut may be read as a smaller file.
         spare: bytes at the end that may be missing without harm, such as a line end or an end mark.
+        found_by_offset: the format finds its parts by offsets, so that bytes after them mean nothing to it.
     """
 
     adapter: str
@@ -43,6 +48,7 @@ class Case:
     counts: tuple[tuple[str, int], ...]
     nature: str
     spare: int = 0
+    found_by_offset: bool = False
 
     def place(self, folder: Path, changed: Mapping[str, bytes] | None = None) -> Source:
         """Write the files, some of them changed, below ``folder``; return their source."""
@@ -134,6 +140,42 @@ LECROY = written(
 )
 
 
+def journal() -> bytes:
+    """A journal of two messages without a body."""
+    times = ("2026-11-24T10:00:00.000000Z", "2026-11-24T10:00:01.000000Z")
+    messages = [Received(7 + index, at, 1, 0, 1, 1, True, 100 + index, b"") for index, at in enumerate(times)]
+    file = io.BytesIO()
+    write_journal(Heading("J-1", "FIB-03", 1, 7, None), messages, file)
+    return file.getvalue()
+
+
+def tiff(values: "np.ndarray[tuple[int, int], np.dtype[np.float32]]") -> bytes:
+    """A picture of one page."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="minisblack", metadata=None)
+    return file.getvalue()
+
+
+def container_file(values: "np.ndarray[tuple[int], np.dtype[np.int16]]") -> bytes:
+    """An HDF5 file with one dataset ``/a``."""
+    file = io.BytesIO()
+    with h5py.File(file, "w") as tree:
+        tree.create_dataset("a", data=values)
+    return file.getvalue()
+
+
+MAP = {
+    "schema": "faultlight.signal-map/1",
+    "name": "m",
+    "bands": [{"name": "amplitude", "unit": "V", "file": "m.tif"}],
+    "pitch_nm": 100,
+}
+MAPPING = {
+    "schema": "faultlight.hdf5-mapping/1",
+    "waveforms": [{"name": "a", "values": "/a", "unit": "V", "dt_s": 1e-9, "t0_s": 0.0}],
+}
+
+
 def single(
     adapter: str, name: str, data: bytes, counts: tuple[tuple[str, int], ...], nature: str, spare: int = 0
 ) -> Case:
@@ -174,6 +216,23 @@ CASES = {
             (("probing_session", 1),),
             ROWS,
         ),
+        Case(
+            "signal_map",
+            "map",
+            {"map.json": json.dumps(MAP).encode(), "m.tif": tiff(FLOATS.reshape(6, 10))},
+            (("signal_map", 60),),
+            WHOLE,
+            found_by_offset=True,
+        ),
+        Case(
+            "hdf5",
+            "run",
+            {"mapping.json": json.dumps(MAPPING).encode(), "run.h5": container_file(CODES)},
+            waves(80),
+            WHOLE,
+            found_by_offset=True,
+        ),
+        single("secs_journal", "j.jsonl", journal(), (("equipment_message", 2),), WHOLE, spare=1),
         single("bench_netlist", "n.bench", NETLIST, (("netlist", 1),), ROWS),
         single("pattern_table", "patterns.csv", PATTERNS, (("pattern_set", 3),), ROWS),
         single("fail_table", "fails.csv", b"cycle,output\n1,y\n2,y\n", (("fail_log", 2),), ROWS),
