@@ -117,7 +117,8 @@ def make_table(text: KlarfText, wafer: WaferDefects) -> Table:
     warnings = (*text.warnings, *wafer.warnings, *doubts, *_check(wafer, columns))
     frame = {
         "origin": "centre of the sample",
-        "axes": "x to the right, y up, orientation mark where the file says",
+        "axes": "x to the right, y up, with the orientation mark where the file says",
+        "orientation": wafer.orientation,
         "geometry_um": {name: [value / wafer.units_per_um for value in pair] for name, pair in wafer.geometry.items()},
     }
     known = {*_INTEGERS, *_COUNTS, *_LENGTHS, _AREA, "IMAGECOUNT"}
@@ -219,6 +220,8 @@ def _positions(
 
 def _check(wafer: WaferDefects, columns: dict[str, Any]) -> Iterable[str]:
     """Yield what a second look at the file doubts."""
+    if wafer.orientation.get("coordinatesmirrored", "").lower() in ("yes", "true", "1"):
+        yield "the file says that its coordinates are mirrored; they are given as they stand"
     counts = Counter(columns["defect_id"].tolist())
     repeated = [str(number) for number, count in counts.items() if count > 1]
     if repeated:

@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from instruments.errors import CountMismatch, UnsupportedVersion
-from instruments.mask.klarf_text import MISSING, NESTED_TOKEN, KlarfText, Token, WaferDefects, parse_integer
+from instruments.mask.klarf_text import (
+    MISSING,
+    NESTED_TOKEN,
+    ORIENTATION,
+    KlarfText,
+    Token,
+    WaferDefects,
+    parse_integer,
+)
 
 MAX_DEPTH = 32
 NO_IMAGES = frozenset({"N", "n", *MISSING})
@@ -269,6 +277,9 @@ def _wafer(text: KlarfText, root: KlarfRecord, lot: KlarfRecord, record: KlarfRe
         values = record.fields.get(name) or lot.fields.get(name)
         if values is not None:
             wafer.geometry[name] = _pair(text, name, values)
+    for name, values in (lot.fields | record.fields).items():
+        if name.lower() in ORIENTATION:
+            wafer.orientation[name.lower()] = " ".join(values)
     for listed in (*lot.lists, *record.lists):
         if listed.name.lower() == "classlookuplist":
             for number, name in zip(listed.column("CLASSNUMBER"), listed.column("CLASSNAME"), strict=False):

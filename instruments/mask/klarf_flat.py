@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, UnsupportedVersion
 from instruments.mask.klarf_rows import DefectSpec, RowReader, count_list_words
-from instruments.mask.klarf_text import KlarfText, Token, WaferDefects, parse_integer
+from instruments.mask.klarf_text import ORIENTATION, KlarfText, Token, WaferDefects, parse_integer
 
 VERSIONS = ("1.1", "1.2", "1.7")
 _KEYWORDS = frozenset(
@@ -153,6 +153,8 @@ class _Reader:
             self._read_classes(keyword, values)
         elif name == "tifffilename":
             self.image_file = " ".join(token.value for token in values)
+        elif name in ORIENTATION:
+            self.wafer.orientation[name] = " ".join(token.value for token in values)
         elif name in _PAIRS:
             self.wafer.geometry[_PAIRS[name]] = self._pair(keyword, values)
         elif name == "waferid":

@@ -12,6 +12,9 @@ MAX_BYTES = 128 << 20
 
 FLAT_TOKEN = re.compile(r'"[^"]*"|;|[^\s;"]+|"')
 NESTED_TOKEN = re.compile(r'"[^"]*"|[;{},]|[^\s;{},"]+|"')
+ORIENTATION = frozenset(
+    {"coordinatesmirrored", "orientationmarklocation", "sampleorientationmarktype", "orientationinstructions"}
+)
 MISSING = frozenset({"N/A", "NA", "n/a", "na"})
 
 
@@ -85,6 +88,7 @@ class WaferDefects:
         places: where each row begins: an offset in the text and how many words after it.
         images: of each defect, ``[file, …]`` each.
         geometry: ``DiePitch``, ``DieOrigin``, ``SampleCenterLocation`` as pairs in the file's unit, where given.
+        orientation: what the file says of the sample's orientation, by the file's names, lower case.
         classes: class names by number.
         declared: defects by test number, as the file's summary says.
         listed: whether there is a list of defects, be it empty.
@@ -98,6 +102,7 @@ class WaferDefects:
     places: list[tuple[int, int]] = field(default_factory=list)
     images: list[list[list[str | int]]] = field(default_factory=list)
     geometry: dict[str, tuple[float, float]] = field(default_factory=dict)
+    orientation: dict[str, str] = field(default_factory=dict)
     classes: dict[int, str] = field(default_factory=dict)
     declared: list[tuple[int, int]] = field(default_factory=list)
     listed: bool = False

@@ -196,6 +196,19 @@ def test_the_tools_own_radius_confirms_the_position(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        flat(head="CoordinatesMirrored YES;\nOrientationMarkLocation DOWN;\n"),
+        nested().replace("Field DiePitch", 'Field CoordinatesMirrored 1 {"Yes"} Field DiePitch'),
+    ],
+)
+def test_mirrored_coordinates_are_said_to_be_so(tmp_path, text):
+    table = read_one(tmp_path, text)
+    assert table.warnings == ("the file says that its coordinates are mirrored; they are given as they stand",)
+    assert table.vendor_metadata["frame"]["orientation"]["coordinatesmirrored"].lower() == "yes"
+
+
 def test_latin_1_text_and_repeated_ids_are_doubted(tmp_path):
     text = flat(("1 1 1 0 0 1 0 1", "1 1 1 0 0 1 0 1")).replace("pin hole", "trübe")
     table = read_one(tmp_path, text.encode("latin-1"))
