@@ -114,6 +114,43 @@ def test_double_faults_are_mostly_unmodelled_and_a_site_is_among_the_first() -> 
     assert among_first >= dies * 0.7
 
 
+def cone(net: str) -> set[str]:
+    """The nets that a net reaches through gates."""
+    reached = {net}
+    grown = True
+    while grown:
+        more = {gate.output for gate in DEMO.gates if gate.function != "DFF" and reached & set(gate.inputs)}
+        grown = not more <= reached
+        reached |= more
+    return reached
+
+
+def test_wired_bridges_do_not_point_elsewhere() -> None:
+    """Two nets tied together, each the AND of both: a site of the bridge is among the first, or it is unmodelled."""
+    numbers = np.random.default_rng(23)
+    nets = [gate.output for gate in DEMO.gates if gate.function != "DFF"]
+    good = make_die(DEMO, None, 1)
+    wrong, among_first, dies = 0, 0, 0
+    while dies < 8:
+        pair = [str(net) for net in numbers.choice(nets, 2, replace=False)]
+        if pair[1] in cone(pair[0]) or pair[0] in cone(pair[1]):
+            continue
+        both = sum(
+            1 << cycle for cycle in range(256) if good.does(pair[0])[cycle] > 0 and good.does(pair[1])[cycle] > 0
+        )
+        die = make_die(DEMO, None, 200 + dies, forced={net: both for net in pair})
+        if not die.fails:
+            continue
+        dies += 1
+        answer = guided(die, 3)
+        near = {source for gate in DEMO.gates if gate.output in pair for source in gate.inputs} | set(pair)
+        near |= {gate.output for gate in DEMO.gates if set(gate.inputs) & set(pair)}
+        wrong += answer.verdict == "located" and answer.candidates[0].net not in near
+        among_first += any(item.net in pair for item in answer.candidates[:5])
+    assert wrong <= 1
+    assert among_first >= dies * 0.6
+
+
 def test_an_unknown_net_is_refused_by_name() -> None:
     die = make_die(DEMO, None, 19)
     waveform = replace(probe(die, "c4"), net="c99")
