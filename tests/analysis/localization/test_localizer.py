@@ -138,7 +138,7 @@ def test_wired_bridges_do_not_point_elsewhere() -> None:
         both = sum(
             1 << cycle for cycle in range(256) if good.does(pair[0])[cycle] > 0 and good.does(pair[1])[cycle] > 0
         )
-        die = make_die(DEMO, None, 200 + dies, forced={net: both for net in pair})
+        die = make_die(DEMO, None, 200 + dies, forced=dict.fromkeys(pair, both))
         if not die.fails:
             continue
         dies += 1
