@@ -30,6 +30,7 @@ from instruments.probing.hdf5_datasets import (
     list_datasets,
     open_hdf5,
     read_rows,
+    refusals_of_h5py,
     row_blocks,
 )
 from instruments.probing.hdf5_mapping import FILE, Quantity, Selection, WaveformMapping, read_mapping
@@ -77,7 +78,7 @@ class Hdf5Adapter:
                 raise NotThisFormat(f"the bundle has no {FILE}")
             mapping = read_mapping(dict(source.members), source.name)
             path = source.members[mapping.member]
-            with open_hdf5(path, source.name) as opened:
+            with open_hdf5(path, source.name) as opened, refusals_of_h5py():
                 metadata = {"mapping": mapping.document, "file": mapping.member, "attributes": _attributes(opened)}
                 records = [record for item in mapping.waveforms for record in _waveforms(opened, path, item, metadata)]
                 rasters = [_raster(opened, item, metadata) for item in mapping.maps]
@@ -93,7 +94,7 @@ class Hdf5Adapter:
 def _refuse_lone_file(source: Source) -> None:
     if not any(source.head[start : start + 8] == SIGNATURE for start in USER_BLOCKS):
         raise NotThisFormat("no HDF5 signature")
-    with open_hdf5(source.path, source.name) as opened:
+    with open_hdf5(source.path, source.name) as opened, refusals_of_h5py():
         found = list_datasets(opened)
     message = f"HDF5 does not say what its datasets are: put the file in a bundle with {FILE}, which names them"
     raise UnsupportedVersion(message, expected=f"a bundle with {FILE}", found=found)

@@ -6,7 +6,9 @@ the bytes of a contiguous one, the number of written chunks of a chunked one.
 """
 
 import math
+import mmap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, ReadingLimit, Truncated, UnsupportedVersion
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HEAP = b"GCOL\x01\x00\x00\x00"
 BLOCK_BYTES = 2 << 20
 MAXIMUM_CHUNK_BYTES = 64 << 20
 EXPANSION_FLOOR_BYTES = 16 << 20
@@ -29,10 +32,11 @@ def open_hdf5(path: Path, file: str) -> Any:
 
     Raises:
         Truncated: it is shorter than it says.
-        CorruptField: h5py refuses it.
+        CorruptField: h5py refuses it, or a heap of texts is damaged.
     """
     import h5py  # noqa: PLC0415 - loaded only where an HDF5 file is read
 
+    check_heaps(path, file)
     try:
         return h5py.File(path, "r", locking=False)
     except Exception as error:
@@ -40,6 +44,53 @@ def open_hdf5(path: Path, file: str) -> Any:
         if "truncated" in text:
             raise Truncated("the HDF5 file is shorter than it says", file=file, offset=path.stat().st_size) from error
         raise CorruptField(f"h5py refuses the file: {text[:200]}", file=file) from error
+
+
+def check_heaps(path: Path, file: str) -> None:
+    """Walk the global heaps, where texts of any length lie: the library loops for ever over a damaged one.
+
+    Source: HDF5 File Format Specification 3.0, III.E. A collection holds objects, each with 16 bytes of header, filled
+    up to 8 bytes; object 0 is what is left.
+
+    Raises:
+        CorruptField: the objects of a collection are not its size.
+    """
+    size = path.stat().st_size
+    if not size:
+        return
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        place = data.find(HEAP)
+        while place >= 0:
+            end = place + int.from_bytes(data[place + 8 : place + 16], "little")
+            at = place + 16
+            while at + 16 <= min(end, size):
+                index, length = (
+                    int.from_bytes(data[at : at + 2], "little"),
+                    int.from_bytes(data[at + 8 : at + 16], "little"),
+                )
+                if index == 0:
+                    if length != end - at:
+                        break
+                    at = end
+                else:
+                    at += 16 + (length + 7) // 8 * 8
+            if end > size or not end - 16 < at <= end:
+                raise CorruptField("a heap of texts in the HDF5 file is damaged", file=file, offset=place)
+            place = data.find(HEAP, place + len(HEAP))
+
+
+@contextmanager
+def refusals_of_h5py() -> Iterator[None]:
+    """Make an error of h5py within the block, which it raises of many types for a damaged file, one of ours.
+
+    Raises:
+        CorruptField: with h5py's words.
+    """
+    try:
+        yield
+    except (KeyError, RuntimeError, OSError, ValueError, TypeError, OverflowError) as error:
+        text = " ".join(str(error).split())
+        raise CorruptField(f"h5py refuses the file: {text[:200]}") from error
 
 
 def list_datasets(opened: Any) -> str:

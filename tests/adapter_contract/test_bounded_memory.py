@@ -15,7 +15,7 @@ from instruments.probing.oscilloscope import MAX_BYTES
 from instruments.records import Waveform
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc
 from tests.adapter_contract.cases import CASES, photometer, registry
-from tests.instruments.probing import writers
+from tests.instruments.probing import tdms_writer, writers
 
 SAMPLES = 12_000_000
 PEAK_BYTES = 14 << 20
@@ -40,6 +40,7 @@ BIG: dict[str, Callable[[Path], object]] = {
     "float_container": write_container,
     "tektronix_isf": lambda path: path.write_bytes(writers.isf(ramp())),
     "tektronix_wfm": lambda path: path.write_bytes(writers.tektronix_wfm(ramp())),
+    "tdms": lambda path: path.write_bytes(tdms_writer.one_channel(ramp())),
     "photometer": lambda path: path.write_bytes(photometer(ramp())),
 }
 

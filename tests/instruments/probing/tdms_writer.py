@@ -109,3 +109,10 @@ def two_channels(count: int = 40, chunks: int = 2) -> bytes:
         Item(channel("b"), index("f8", count), WAVE),
     ]
     return segment(items, b"".join(pieces[:chunks])) + segment(None, pieces[chunks], flags=0)
+
+
+def one_channel(values: np.ndarray) -> bytes:
+    """One channel in one chunk."""
+    kind = values.dtype.str[1:]
+    items = [Item("/"), Item("/'g'"), Item(channel("a"), index(kind, values.size), WAVE)]
+    return segment(items, values.astype(f"<{kind}").tobytes())

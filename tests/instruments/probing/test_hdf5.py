@@ -324,3 +324,12 @@ def test_damaged_files_are_refused_or_read_whole(tmp_path_factory, changes):
         return
     for record in records:
         assert record.samples.array().size == record.samples.count
+
+
+def test_a_damaged_heap_of_texts_is_refused_before_the_library_loops_over_it(tmp_path):
+    data = bytearray(STANDARD)
+    place = data.index(b"GCOL")
+    data[place + 24] ^= 0x80
+    assert refusal(mapped(tmp_path, {}, bytes(data))) == (
+        f"CorruptField: b: a heap of texts in the HDF5 file is damaged at byte {place}"
+    )
