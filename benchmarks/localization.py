@@ -283,7 +283,8 @@ def rows_of(tallies: dict[str, Tally], settings: Settings) -> list[Row]:
 
 
 def _overall(dies: Tally, probes: int) -> list[Row]:
-    located = [top for top, verdict in zip(dies.top_collapsed, dies.verdict, strict=True) if verdict == "located"]
+    located = [top for top, verdict in zip(dies.top, dies.verdict, strict=True) if verdict == "located"]
+    alike = [top for top, verdict in zip(dies.top_collapsed, dies.verdict, strict=True) if verdict == "located"]
     error = calibration_error(dies.confidence, dies.top)
     users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     memory_mb = max(resource.getrusage(user).ru_maxrss for user in users) / 1024
@@ -294,6 +295,7 @@ def _overall(dies: Tally, probes: int) -> list[Row]:
         Row("all: top-1, planned probes", _mean(dies.planned_top), "part"),
         Row("all: top-1 of the fail log alone (SLAT)", _mean(dies.slat_top), "part"),
         Row(f"all: wrong among {len(located)} located", 1 - _mean(located) if located else 0.0, "part", "<= 0.02"),
+        Row(f"all: wrong among {len(located)} located, polarity aside", 1 - _mean(alike) if alike else 0.0, "part"),
         Row("all: calibration error of the first posterior", error, "part", "<= 0.03"),
         Row(f"all: false alarms on {dies.golden} good dies", dies.false_alarms / dies.golden, "part", "<= 0.02"),
         Row("all: probes until located, the budget and one where not", _mean(dies.probes_to_located), "probes"),
