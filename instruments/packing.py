@@ -162,6 +162,9 @@ def _flatten(record: Record) -> Iterator[tuple[str, str | None, Record]]:
     for path, waveforms in record.waveforms.items():
         for waveform in waveforms:
             yield path, nets.get(path), waveform
+    for path, rasters in record.maps.items():
+        for raster in rasters:
+            yield path, None, raster
 
 
 def _pack_one(record: Record, member_path: str, sink: _Sink) -> PackedRecord:

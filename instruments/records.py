@@ -192,7 +192,8 @@ class ProbingSession:
     """One session at the laser: its document, and the records of the files it names.
 
     ``document`` is ``session.json`` (schema ``faultlight.probing-session/1``), verbatim and validated.
-    ``waveforms`` maps each waveform file named there to the waveforms read from it, in file order.
+    ``waveforms`` maps each waveform file named there to the waveforms read from it, in file order; ``maps`` each
+    map's file to the rasters read from it.
     """
 
     name: str
@@ -204,6 +205,7 @@ class ProbingSession:
     placement: Placement | None
     simulation: tuple[DigitalTrace, ...]
     waveforms: Mapping[str, tuple[Waveform, ...]]
+    maps: "Mapping[str, tuple[Raster, ...]]" = field(default_factory=dict)
     vendor_metadata: VendorMetadata = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 

@@ -29,6 +29,7 @@ from instruments.probing.hdf5_datasets import (
     find_object,
     list_datasets,
     open_hdf5,
+    read_attribute,
     read_rows,
     refusals_of_h5py,
     row_blocks,
@@ -104,7 +105,7 @@ def _attributes(item: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in list(item.attrs)[:200]:
         try:
-            found[str(name)] = str(item.attrs[name])[:1000]
+            found[str(name)] = str(read_attribute(item, name))[:1000]
         except Exception as error:  # an attribute of a type that h5py does not know
             found[str(name)] = f"not readable: {type(error).__name__}"
     return found
@@ -125,7 +126,7 @@ def _number(opened: Any, quantity: Quantity, what: str) -> float | None:
         holder = find_object(opened, quantity.path)
         if quantity.attribute not in holder.attrs:
             raise CorruptField(f"{what} refers to {place}, which is not there", found=", ".join(_attributes(holder)))
-        found = holder.attrs[quantity.attribute]
+        found = read_attribute(holder, quantity.attribute)
     values = np.asarray(found).ravel()
     if values.size != 1 or values.dtype.kind not in "iuf" or not np.isfinite(values[0]):
         raise CorruptField(f"{what} refers to {place}, which is no finite number", found=str(found)[:80])

@@ -25,6 +25,7 @@ EXPANSION_FLOOR_BYTES = 16 << 20
 MAXIMUM_EXPANSION = 1100  # deflate reaches 1032:1
 MAXIMUM_LINKS = 16
 LISTED = 40
+MAXIMUM_ATTRIBUTE_POINTS = 1000
 
 
 def open_hdf5(path: Path, file: str) -> Any:
@@ -153,6 +154,27 @@ def find_object(opened: Any, path: str, links: int = MAXIMUM_LINKS) -> Any:
             raise UnsupportedVersion(f"{path} is a link to another file, which is not followed")
         walked.append(part)
     return item
+
+
+def read_attribute(item: Any, name: str) -> Any:
+    """Return the attribute ``name`` of a group or dataset: numbers or texts.
+
+    Raises:
+        UnsupportedVersion: it is of another type, or long; the library does not survive some damaged ones.
+    """
+    import h5py  # noqa: PLC0415
+
+    identifier = item.attrs.get_id(name)
+    kind = identifier.get_type()
+    simple = isinstance(kind, h5py.h5t.TypeIntegerID | h5py.h5t.TypeFloatID | h5py.h5t.TypeStringID)
+    points = math.prod(identifier.shape) if identifier.shape is not None else 0
+    if not simple or points > MAXIMUM_ATTRIBUTE_POINTS:
+        raise UnsupportedVersion(f"the attribute {name[:80]} holds something else than a few numbers or texts")
+    width = 16 if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str() else kind.get_size()
+    if identifier.get_storage_size() != points * width:
+        message = f"the attribute {name[:80]} is not of its size"
+        raise CountMismatch(message, expected=points * width, found=identifier.get_storage_size())
+    return item.attrs[name]
 
 
 def check_storage(dataset: Any, path: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from instruments.adapter import HEAD_BYTES, Confidence, Sniff, Source
 from instruments.errors import CorruptField, InstrumentError
 from instruments.probing.session_document import FILE, read_document
+from instruments.probing.session_maps import map_files, read_session_maps
 from instruments.records import (
     DigitalTrace,
     FailLog,
@@ -39,7 +40,7 @@ class ProbingSessionAdapter:
     def version(self) -> str:
         """Its own version and a hash of the other adapters': what they read differently, the session holds."""
         others = Registry(adapter for adapter in self._registry.adapters.values() if adapter.name != self.name)
-        return f"1+{others.fingerprint()[:12]}"
+        return f"2+{others.fingerprint()[:12]}"
 
     def sniff(self, source: Source) -> Sniff:
         """Say whether ``source`` is a bundle that has ``session.json``."""
@@ -64,6 +65,11 @@ class ProbingSessionAdapter:
         fails = self._one(source, document, "fails", FailLog)
         placement = self._one(source, document, "placement", Placement)
         waveforms = {str(probe["file"]): self._waveforms(source, str(probe["file"])) for probe in document["waveforms"]}
+        for key in ("layout", "delays"):
+            if document.get(key) and document[key] not in source.members:
+                message = f"{key}: the session names {document[key]}, which is not in the bundle"
+                raise CorruptField(message, file=source.name)
+        maps, map_warnings = read_session_maps(source, document)
         session = ProbingSession(
             name=str(document["session"]),
             role=str(document["role"]),
@@ -74,7 +80,8 @@ class ProbingSessionAdapter:
             placement=placement,
             simulation=self._simulation(source, document),
             waveforms=waveforms,
-            warnings=_unnamed_members(source, document),
+            maps=maps,
+            warnings=(*_unnamed_members(source, document), *map_warnings),
         )
         check_session(session, source.name)
         return "probing-session", (session,)
@@ -130,7 +137,7 @@ def _unnamed_members(source: Source, document: Mapping[str, Any]) -> tuple[str, 
         ),
     }
     named.update(str(probe["file"]) for probe in document["waveforms"])
-    named.update(str(item.get("file")) for item in document.get("maps") or () if isinstance(item, dict))
+    named |= map_files(document)
     extra = sorted(set(source.members) - named)
     return (f"{len(extra)} files are not named in {FILE} and were not read: {', '.join(extra[:5])}",) if extra else ()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from instruments.bundle import check_member_path
 from instruments.errors import CorruptField, UnsupportedVersion
+from instruments.probing.signal_map_document import is_affine
 
 FILE = "session.json"
 SCHEMA = "faultlight.probing-session/1"
@@ -15,6 +16,7 @@ ROLES = ("suspect", "golden")
 MAX_DOCUMENT_BYTES = 64 << 20
 MAX_NAME_CHARACTERS = 200
 MAX_PLACE = 10**9
+MAX_MAPS = 10_000
 _A_NAME = f"a text of at most {MAX_NAME_CHARACTERS} characters"
 
 Check = Callable[[Any], bool]
@@ -48,6 +50,11 @@ def _is_not_negative(value: Any) -> bool:
     return _is_number(value) and value >= 0
 
 
+def _is_maps(value: Any) -> bool:
+    named = isinstance(value, list) and all(isinstance(item, dict) and _is_text(item.get("file")) for item in value)
+    return named and len(value) <= MAX_MAPS
+
+
 # section, key, required, what it is, check
 _RULES: tuple[tuple[str, str, bool, str, Check], ...] = (
     ("", "session", True, "a text", _is_text),
@@ -60,6 +67,10 @@ _RULES: tuple[tuple[str, str, bool, str, Check], ...] = (
     ("", "fails", False, "a file name", _is_text),
     ("", "placement", False, "a file name", _is_text),
     ("", "simulation", False, "a file name", _is_text),
+    ("", "layout", False, "a file name", _is_text),
+    ("", "delays", False, "a file name", _is_text),
+    ("", "affine", False, "two rows of three numbers", is_affine),
+    ("", "maps", False, "a list of maps, each with its file", _is_maps),
     ("unit", "program", False, "a text", _is_text),
     ("unit", "product", False, _A_NAME, _is_name),
     ("unit", "lot", False, _A_NAME, _is_name),
@@ -151,7 +162,7 @@ def _check_probes(probes: Any, name: str) -> None:
 
 
 def _check_stimulus_source(document: Mapping[str, Any], name: str) -> None:
-    for key in ("netlist", "patterns", "fails", "placement", "simulation"):
+    for key in ("netlist", "patterns", "fails", "placement", "simulation", "layout", "delays"):
         if document.get(key):
             check_member_path(document[key], name)
     if document.get("simulation"):

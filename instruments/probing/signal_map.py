@@ -83,21 +83,16 @@ def _read_maps(source: Source) -> list[Raster]:
     members = dict(source.members)
     fields, document = read_sidecar(members[FILE], FILE, SCHEMA, source.name)
 
-    def take_plane(band: Fields) -> Plane:
-        member = take_member(band, "file", members)
-        page = band.take("page", is_index, "a whole number from 0", None)
-        skip_lines = band.take("skip_lines", is_index, "a whole number from 0", None)
-        if page is not None and skip_lines is not None:
-            raise CorruptField(f"{band.label} has page and skip_lines")
-        return Plane(member, page, skip_lines)
+    def take_place(band: Fields) -> Plane:
+        return take_plane(band, members)
 
     stem = PurePosixPath(source.name).stem or "map"
     if fields.has("maps"):
         items = fields.items("maps")
-        descriptions = [take_map(item, take_plane, f"{stem} {number}") for number, item in enumerate(items, 1)]
+        descriptions = [take_map(item, take_place, f"{stem} {number}") for number, item in enumerate(items, 1)]
         fields.finish()
     else:
-        descriptions = [take_map(fields, take_plane, stem)]
+        descriptions = [take_map(fields, take_place, stem)]
     names = [item.name for item in descriptions]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None or not names:
@@ -112,6 +107,20 @@ def _read_maps(source: Source) -> list[Raster]:
         make_raster(item, arrays, _metadata(item, document), (*images.warnings(), *_unchecked(item, images)))
         for item, arrays in found
     ]
+
+
+def take_plane(band: Fields, members: dict[str, Path], default: str | None = None) -> Plane:
+    """Return where a band's samples are; ``default`` is the member for a band that names none.
+
+    Raises:
+        CorruptField: the band's keys are not right.
+    """
+    member = take_member(band, "file", members, default)
+    page = band.take("page", is_index, "a whole number from 0", None)
+    skip_lines = band.take("skip_lines", is_index, "a whole number from 0", None)
+    if page is not None and skip_lines is not None:
+        raise CorruptField(f"{band.label} has page and skip_lines")
+    return Plane(member, page, skip_lines)
 
 
 def _unchecked(item: MapDescription, images: "Images") -> tuple[str, ...]:
