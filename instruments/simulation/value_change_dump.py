@@ -8,22 +8,23 @@ every signal it returns is compared, by number of changes and checksum, with a t
 
 import os
 import re
-import shutil
 import sys
 import tempfile
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from instruments.adapter import Confidence, Sniff, Source
-from instruments.errors import CorruptField, CountMismatch, ReaderCrashed, UnsupportedVersion
+from instruments.errors import CorruptField, CountMismatch, ReaderCrashed
 from instruments.records import DigitalTrace, Record
 from instruments.simulation.fast_signal_trace import HEADER_LENGTH, TraceHeader, read_trace_header
+from instruments.simulation.value_change_copy import readable_copy
 from instruments.simulation.value_change_walk import (
     LAST_TICK,
     REAL_KINDS,
@@ -36,17 +37,15 @@ from instruments.simulation.value_change_walk import (
 Result = TypeVar("Result")
 Changes = tuple[list[int], list[str]]
 VCD_START = re.compile(rb"\$(date|version|comment|timescale|scope|var|timezero|enddefinitions|attrbegin)\s")
-TIMEZERO = re.compile(rb"\$timezero\s+[+-]?\d+\s+\$end")
 FST_START = bytes([0]) + (HEADER_LENGTH).to_bytes(8, "big")
 FST_WRAPPED = bytes([254])
-TIMEZERO_SEARCH_BYTES = 1 << 20
 
 
 class ValueChangeDumpAdapter:
     """Reads VCD and FST files into one ``DigitalTrace`` per variable; aliases share ``identifier``."""
 
     name = "value_change_dump"
-    version = "1"
+    version = "2"
     formats = ("vcd", "fst")
 
     def sniff(self, source: Source) -> Sniff:
@@ -153,9 +152,7 @@ def _read_vcd(source: Source) -> Iterator[Record]:
         yield from _silent_traces(dump, (*warnings, "the dump holds no value change"))
         return
     with tempfile.TemporaryDirectory(prefix="faultlight-vcd-") as folder:
-        path = source.path
-        if dump.timezero is not None:
-            path = _copy_without_timezero(source.path, Path(folder), file)
+        path = readable_copy(source.path, dump, Path(folder), file)
         waveform = _open(path, file)
         matches = _match(_guarded(lambda: list(waveform.all_vars()), file), dump.variables, file)
         loads = _SharedLoads(matches, file)
@@ -171,23 +168,11 @@ def _dump_warnings(dump: WalkedDump) -> tuple[str, ...]:
         warnings.append("the dump has no $timescale: the length of a tick is unknown")
     elif dump.timescale == "1s" and "icarus" in dump.version.lower():
         warnings.append("a timescale of 1 s from Icarus Verilog was probably never set")
+    if dump.decimals:
+        warnings.append(f"time stamps have fractions: a tick here is 1/{10**dump.decimals} of one in the dump")
     if not dump.ends_with_newline:
         warnings.append("the last line has no line end: the dump may be cut")
     return tuple(warnings)
-
-
-def _copy_without_timezero(path: Path, folder: Path, file: str) -> Path:
-    """pywellen refuses ``$timezero``; give it a copy in which the command is blank. Line numbers stay."""
-    copy = folder / "dump.vcd"
-    with path.open("rb") as original, copy.open("wb") as target:
-        head = original.read(TIMEZERO_SEARCH_BYTES)
-        blanked, found = TIMEZERO.subn(lambda match: re.sub(rb"\S", b" ", match[0]), head)
-        if found != 1:
-            message = "$timezero must stand once, near the start of the dump"
-            raise UnsupportedVersion(message, file=file, expected=1, found=found)
-        target.write(blanked.lstrip())
-        shutil.copyfileobj(original, target)
-    return copy
 
 
 def _match(variables: list[Any], declared: list[DeclaredVariable], file: str) -> list[_Match]:
@@ -285,15 +270,16 @@ def _trace(match: _Match, changes: Changes, dump: WalkedDump, warnings: tuple[st
         identifier=match.identifier,
         kind=first.kind,
         width=sum(part.width for part in match.declared),
-        timescale_s=dump.timescale_s,
+        timescale_s=None if dump.timescale_s is None else float(Decimal(repr(dump.timescale_s)).scaleb(-dump.decimals)),
         ticks=np.array(ticks, np.int64),
         values=tuple(values),
-        initial_ticks_offset=dump.timezero or 0,
+        initial_ticks_offset=(dump.timezero or 0) * 10**dump.decimals,
         vendor_metadata={
             "date": dump.date,
             "version": dump.version,
             "timescale": dump.timescale,
             "last_tick": dump.last_tick,
+            "ticks_per_stamp": 10**dump.decimals,
             "declared": [part.reference for part in match.declared],
         },
         warnings=warnings,

@@ -1,17 +1,25 @@
 """A walk over the raw text of a value change dump: the count that the reading library is checked against.
 
 IEEE Std 1364-2005 clause 18 (value change dump files), with the extensions that simulators write: ``string``
-variables with ``s`` values, ``$attrbegin``/``$attrend``, and nine-valued VHDL logic. Extended dumps (``p`` port
-values) are refused. The walk holds a few numbers per identifier, never the changes themselves.
+variables with ``s`` values, ``$attrbegin``/``$attrend``, nine-valued VHDL logic, and time stamps with fractions, whose
+ticks are then tenths, hundredths, … of the dump's. Extended dumps (``p`` port values) are refused. The walk holds a few
+numbers per identifier, never the changes themselves.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from instruments.errors import CorruptField, InstrumentError, Truncated, UnsupportedVersion
+from instruments.simulation.value_change_tokens import (
+    FRACTION,
+    MARK,
+    MAXIMUM_DECIMALS,
+    Tokens,
+    count_decimals,
+    whole_stamp,
+    words_to_end,
+)
 
 LAST_TICK = 2**63 - 1
 TEXT_COMMANDS = frozenset({"$date", "$version", "$comment", "$attrbegin", "$attrend"})
@@ -91,7 +99,10 @@ class ChangeCount:
 
 @dataclass
 class WalkedDump:
-    """What the walk found: declarations, counts by identifier, and the last time stamp in ticks."""
+    """What the walk found: declarations, counts by identifier, and the last time stamp in ticks.
+
+    A tick is ``10 ** -decimals`` of the dump's own; ``timescale_s`` and ``timezero`` are of the dump's own.
+    """
 
     variables: list[DeclaredVariable] = field(default_factory=list)
     counts: dict[str, ChangeCount] = field(default_factory=dict)
@@ -102,30 +113,12 @@ class WalkedDump:
     version: str = ""
     last_tick: int | None = None
     ends_with_newline: bool = True
+    decimals: int = 0
 
     @property
     def changes(self) -> int:
         """Value changes of all identifiers together."""
         return sum(count.count for count in self.counts.values())
-
-
-class _Tokens:
-    """Whitespace-separated tokens of a file with the line that each stands on."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self.stream = stream
-        self.line = 0
-        self.last_line = b"\n"
-        self._iterator = self._tokens()
-
-    def _tokens(self) -> Iterator[bytes]:
-        for raw in self.stream:
-            self.line += 1
-            self.last_line = raw
-            yield from raw.split()
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._iterator
 
 
 def walk_dump(path: Path, file: str) -> WalkedDump:
@@ -140,20 +133,33 @@ def walk_dump(path: Path, file: str) -> WalkedDump:
         CorruptField: a statement that cannot be right, with its line.
         UnsupportedVersion: an extended dump (EVCD), or a command that this walk does not know.
     """
-    dump = WalkedDump()
-    with path.open("rb") as stream:
-        tokens = _Tokens(stream)
+    try:
         try:
-            _walk_header(tokens, dump)
-            _walk_body(tokens, dump)
-        except InstrumentError as error:
-            error.file = file
-            raise
+            return _walk(path, 0)
+        except _FractionalStamp:
+            return _walk(path, count_decimals(path))
+    except InstrumentError as error:
+        error.file = file
+        raise
+
+
+class _FractionalStamp(Exception):  # noqa: N818
+    """The first time stamp with a fraction: the walk starts again with finer ticks."""
+
+
+def _walk(path: Path, decimals: int) -> WalkedDump:
+    dump = WalkedDump(decimals=decimals)
+    with path.open("rb") as stream:
+        if stream.read(3) != MARK:
+            stream.seek(0)
+        tokens = Tokens(stream)
+        _walk_header(tokens, dump)
+        _walk_body(tokens, dump)
         dump.ends_with_newline = tokens.last_line.endswith(b"\n")
     return dump
 
 
-def _walk_header(tokens: _Tokens, dump: WalkedDump) -> None:
+def _walk_header(tokens: Tokens, dump: WalkedDump) -> None:
     scopes: list[str] = []
     for raw in tokens:
         command, line = raw.decode("utf-8", "replace"), tokens.line
@@ -161,7 +167,7 @@ def _walk_header(tokens: _Tokens, dump: WalkedDump) -> None:
             raise CorruptField(
                 "the header has a word outside any command", offset=line, found=command, offset_unit="line"
             )
-        words = _words_to_end(tokens, command)
+        words = words_to_end(tokens, command)
         if command == "$enddefinitions":
             return
         if command == "$scope":
@@ -174,7 +180,7 @@ def _walk_header(tokens: _Tokens, dump: WalkedDump) -> None:
         elif command == "$var":
             _declare(dump, words, tuple(scope for scope in scopes if scope), line)
         elif command == "$timescale":
-            dump.timescale, dump.timescale_s = _timescale(words, line)
+            dump.timescale, dump.timescale_s = _timescale(words, line, dump.timescale)
         elif command == "$timezero":
             dump.timezero = _timezero(words, line)
         elif command == "$date":
@@ -184,16 +190,6 @@ def _walk_header(tokens: _Tokens, dump: WalkedDump) -> None:
         elif command not in TEXT_COMMANDS:
             raise UnsupportedVersion("unknown header command", offset=line, found=command, offset_unit="line")
     raise Truncated("the dump ends before $enddefinitions", offset=tokens.line, offset_unit="line")
-
-
-def _words_to_end(tokens: _Tokens, command: str) -> list[str]:
-    words: list[str] = []
-    line = tokens.line
-    for raw in tokens:
-        if raw == b"$end":
-            return words
-        words.append(raw.decode("utf-8", "replace"))
-    raise Truncated(f"{command} has no $end", offset=line, offset_unit="line")
 
 
 def _expect_words(command: str, words: list[str], allowed: tuple[int, ...], line: int) -> None:
@@ -208,15 +204,14 @@ def _expect_words(command: str, words: list[str], allowed: tuple[int, ...], line
 
 
 def _declare(dump: WalkedDump, words: list[str], scopes: tuple[str, ...], line: int) -> None:
+    if words[:1] == ["port"]:
+        message = "extended value change dumps (EVCD, port variables) are not read"
+        raise UnsupportedVersion(message, offset=line, offset_unit="line")
     if len(words) < 4 or not words[1].isdigit():
         raise CorruptField(
             "$var is not kind, width, identifier, name", offset=line, found=" ".join(words), offset_unit="line"
         )
     kind, width, identifier = words[0], int(words[1]), words[2]
-    if kind == "port":
-        raise UnsupportedVersion(
-            "extended value change dumps (EVCD, port variables) are not read", offset=line, offset_unit="line"
-        )
     if kind == "string" or kind in REAL_KINDS:
         width = 0
     elif kind == "event":
@@ -228,7 +223,9 @@ def _declare(dump: WalkedDump, words: list[str], scopes: tuple[str, ...], line: 
     dump.counts.setdefault(identifier, ChangeCount())
 
 
-def _timescale(words: list[str], line: int) -> tuple[str, float]:
+def _timescale(words: list[str], line: int, before: str | None) -> tuple[str, float]:
+    if before is not None:
+        raise CorruptField("the dump has a second $timescale", offset=line, offset_unit="line")
     text = "".join(words)
     match = re.fullmatch(r"(1|10|100)(s|ms|us|ns|ps|fs)", text)
     if match is None:
@@ -267,7 +264,15 @@ class _Body:
             self.by_identifier[key] = (dump.counts[variable.identifier], kind, variable.width)
 
     def move(self, token: bytes, line: int) -> None:
-        digits = token[1:]
+        if self.dump.decimals:
+            digits = whole_stamp(token, self.dump.decimals)[1:]
+        else:
+            digits = token[1:]
+            fraction = FRACTION.fullmatch(token)
+            if fraction is not None and len(fraction[2]) <= MAXIMUM_DECIMALS:
+                if fraction[2].strip(b"0"):
+                    raise _FractionalStamp
+                digits = fraction[1]
         if not digits.isdigit():
             message = "the time stamp is not a whole number of ticks"
             raise CorruptField(message, offset=line, found=token.decode("utf-8", "replace"), offset_unit="line")
@@ -282,6 +287,8 @@ class _Body:
 
     def change(self, value: bytes, identifier: bytes, line: int) -> None:
         entry = self.by_identifier.get(identifier)
+        if entry is None and not identifier:
+            raise Truncated("a value change has no identifier", offset=line, offset_unit="line")
         if entry is None:
             name = identifier.decode("utf-8", "replace")
             message = "a value change of an identifier that no $var declares"
@@ -344,7 +351,7 @@ def _unescape(match: re.Match[str]) -> str:
     return ESCAPED.get(code, code)
 
 
-def _walk_body(tokens: _Tokens, dump: WalkedDump) -> None:
+def _walk_body(tokens: Tokens, dump: WalkedDump) -> None:
     body = _Body(dump)
     stream = iter(tokens)
     for token in stream:
@@ -360,7 +367,7 @@ def _walk_body(tokens: _Tokens, dump: WalkedDump) -> None:
                 raise Truncated("the dump ends within a value change", offset=line, offset_unit="line")
             body.change(token, identifier, line)
         elif token == b"$comment":
-            _words_to_end(tokens, "$comment")
+            words_to_end(tokens, "$comment")
         elif letter == 0x24 and token in BODY_COMMANDS:  # '$'
             continue
         elif letter in b"pP":

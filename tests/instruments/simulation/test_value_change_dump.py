@@ -93,13 +93,41 @@ def test_split_vectors_are_joined(shared_data):
 
 
 @pytest.mark.shared_data
-def test_fractional_time_stamps_are_refused(shared_data):
-    with pytest.raises(CorruptField) as caught:
-        read_all(ADAPTER, source_of(shared_data / "formats/vcd/migen__fractional_time_stamp.vcd"))
-    assert str(caught.value) == (
-        "migen__fractional_time_stamp.vcd: the time stamp is not a whole number of ticks"
-        " at line 13 (expected None, found #3.2)"
+def test_the_real_dump_with_fractional_time_stamps(shared_data):
+    found = traces(source_of(shared_data / "formats/vcd/migen__fractional_time_stamp.vcd"))
+    # MANIFEST.csv: 15 tokens, of which one asserts orgate0 again.
+    assert sum(len(trace.values) for trace in found.values()) == 14
+    assert changes(found["sys_clk"])[:5] == [(0, "0"), (32, "1"), (60, "0"), (90, "1"), (120, "0")]
+    assert changes(found["sys_clk"])[5:] == [(150, "1"), (150, "0")]
+    assert {trace.timescale_s for trace in found.values()} == {None}
+    assert found["sys_clk"].vendor_metadata["ticks_per_stamp"] == 10
+    assert found["sys_clk"].warnings == (
+        "the dump has no $timescale: the length of a tick is unknown",
+        "time stamps have fractions: a tick here is 1/10 of one in the dump",
     )
+
+
+def test_fractions_make_finer_ticks(tmp_path):
+    text = "$timezero 3 $end\n" + HEAD + '$var wire 1 # a $end\n$var wire 4 "# b [3:0] $end\n' + TAIL
+    text += '#0 0# b0 "#\n#1.50\n1#\n$comment #7.125 $end\n#2.25 b101 "#\n#4\n0#\n'
+    found = traces(written(tmp_path, "x.vcd", text))
+    assert changes(found["t.a"]) == [(0, "0"), (150, "1"), (400, "0")]
+    assert changes(found["t.b"]) == [(0, "0000"), (225, "0101")]
+    assert {trace.timescale_s for trace in found.values()} == {1e-11}
+    assert {trace.initial_ticks_offset for trace in found.values()} == {300}
+
+
+def test_fractions_that_are_none_change_nothing(tmp_path):
+    text = HEAD + "$var wire 1 ! a $end\n" + TAIL + "#0.0\n0!\n#5.00\n1!\n"
+    (trace,) = traces(written(tmp_path, "x.vcd", text)).values()
+    assert (changes(trace), trace.timescale_s, trace.warnings) == ([(0, "0"), (5, "1")], 1e-9, ())
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    text = "\ufeff" + HEAD + "$var wire 1 ! a $end\n" + TAIL + "#0\n0!\n"
+    source = written(tmp_path, "x.vcd", text)
+    assert ADAPTER.sniff(source).confidence is Confidence.CERTAIN
+    assert changes(traces(source)["t.a"]) == [(0, "0")]
 
 
 def test_kinds_of_values(tmp_path):
@@ -124,6 +152,7 @@ def test_kinds_of_values(tmp_path):
         "version": "own writer",
         "timescale": "1ns",
         "last_tick": 7,
+        "ticks_per_stamp": 1,
         "declared": ["bus [3:0]"],
     }
 
@@ -210,6 +239,12 @@ DECLARED = '$var wire 2 ! a [1:0] $end\n$var real 64 " r $end\n'
             CorruptField,
             "the time stamp does not fit 63 bits at line 7 (expected None, found 9223372036854775808)",
         ),
+        ("#0\nb1 !\n#5\n1", Truncated, "a value change has no identifier at line 10"),
+        (
+            "#1.2345678901234567890\n",
+            CorruptField,
+            "the time stamp is not a whole number of ticks at line 7 (expected None, found #1.2345678901234567890)",
+        ),
         ("#0\nb1", Truncated, "the dump ends within a value change at line 8"),
         ("#0\n$dumpflush\n", UnsupportedVersion, "unknown statement at line 8 (expected None, found $dumpflush)"),
         (
@@ -249,6 +284,14 @@ def test_bodies_refused_in_full(tmp_path, body, kind, message):
         (
             "$timescale 3 ns $end\n",
             "x.vcd: $timescale is not 1, 10 or 100 of s to fs at line 1 (expected None, found 3 ns)",
+        ),
+        (
+            "$timescale 1 ns $end\n$timescale 1 ps $end\n",
+            "x.vcd: the dump has a second $timescale at line 2",
+        ),
+        (
+            HEAD + "$var port [3:0] <0 a $end\n" + TAIL,
+            "x.vcd: extended value change dumps (EVCD, port variables) are not read at line 3",
         ),
         ("$timezero soon $end\n", "x.vcd: $timezero is not a whole number at line 1 (expected None, found soon)"),
         ("$upscope $end\n", "x.vcd: $upscope closes a scope that is not open at line 1"),
@@ -369,3 +412,37 @@ def test_random_dumps_read_back(tmp_path_factory, steps):
     source = written(tmp_path_factory.mktemp("dump"), "x.vcd", HEAD + declarations + TAIL + "\n".join(lines) + "\n")
     found = traces(source)
     assert [changes(found[f"t.n{i}"]) for i in range(3)] == expected
+
+
+def raw_tokens(path):
+    """Value changes in the text after the header by identifier, counted without any notion of variables."""
+    body = path.read_bytes().split(b"$enddefinitions", 1)[1].split()[1:]
+    counts, previous, k = {}, {}, 0
+    while k < len(body):
+        token = body[k]
+        k += 1
+        if token[:1] in b"#$" and not (token[:1] == b"$" and len(token) == 1):
+            continue
+        if token[:1] in b"bBrRsS":
+            value, name = token[1:], body[k]
+            k += 1
+        else:
+            value, name = token[:1], token[1:]
+        counts[name] = counts.get(name, 0) + (previous.get(name) != value)
+        previous[name] = value
+    return counts
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    "name", [*(name for name in REAL_FILES if name.startswith("vcd")), "vcd/migen__fractional_time_stamp.vcd"]
+)
+def test_transitions_by_identifier_are_those_of_a_raw_token_count(shared_data, name):
+    path = shared_data / "formats" / name
+    expected = raw_tokens(path)
+    single = {}
+    for record in read_all(ADAPTER, source_of(path)):
+        if " " not in record.identifier:  # a vector that the dump splits into bits has several
+            single[record.identifier.encode()] = len(record.values)
+    assert single
+    assert single == {identifier: expected.get(identifier, 0) for identifier in single}
