@@ -38,6 +38,7 @@ openapi: setup
 docs: setup
 	$(BIN)/python -m services.configuration_reference > docs/reference/configuration.md
 	$(BIN)/python -m instruments.vocabulary_reference > docs/reference/vocabularies.md
+	$(BIN)/python -m benchmarks.formats --docs docs/formats.md > /dev/null
 
 setup: .venv/.installed
 

@@ -1,0 +1,130 @@
+"""What ``docs/formats.md`` says of each adapter. An adapter without an entry is described by its own docstrings."""
+
+import inspect
+import sys
+from dataclasses import dataclass
+
+from instruments.adapter import Adapter
+
+
+@dataclass(frozen=True)
+class FormatSummary:
+    """Variants that are read, fields that are kept, the independent count, what is refused, all in words."""
+
+    variants: str
+    fields_kept: str
+    second_count: str
+    refused: str
+
+
+SUMMARIES: dict[str, FormatSummary] = {
+    "lecroy_trc": FormatSummary(
+        "templates LECROY_2_3 and LECROY_1_0, 8 and 16 bits, both byte orders, sequences as segments",
+        "codes with gain and offset, unit, dt, t0, trigger time of each segment, sweeps, WAVEDESC verbatim, user text",
+        "the lengths of all arrays in WAVEDESC add up to the file; bytes / width = WAVE_ARRAY_COUNT",
+        "a second array (extrema, complex), an axis that is not time",
+    ),
+    "tektronix_wfm": FormatSummary(
+        "WFM#001 to WFM#003, both byte orders; one analog record, or parallel logic lines",
+        "codes with gain and offset, unit, dt, t0, the named values after the curve",
+        "the offsets in the curve object, the length in the header and the checksum",
+        "FastFrame, minima and maxima, interleaved I and Q, damaged notes",
+    ),
+    "tektronix_isf": FormatSummary(
+        "short and long keywords, binary and ASCII curves, 8 and 16 bits, Y and ENV",
+        "codes with gain and offset, unit, dt, t0; an envelope as two waveforms, every preamble field",
+        "the length in the curve's block header against NR_PT and the bytes that are there",
+        "other point formats and encodings, an axis that is not time",
+    ),
+    "float_container": FormatSummary(
+        "Keysight/Agilent AG01, AG03, AG10 and Rigol RG01 .bin; segments, peak detect as envelopes, logic",
+        "float32 values, unit, dt, t0, time tags of segments, model, date, label",
+        "the walk over all headers and buffers ends at the declared and the real end of the file",
+        "histograms, concatenated exports whose sizes contradict each other",
+    ),
+    "oscilloscope": FormatSummary(
+        "Rigol .wfm of the DS1000Z and DS1000E/D families, through RigolWFM",
+        "8-bit codes with gain and offset, unit, dt, t0, memory depth, the fields of the header",
+        "own arithmetic on the file's length and header: channels, samples, interval, first time",
+        "families that are not counted here: DS1000B, DS1000C, DS2000, DS4000, DS6000, DHO",
+    ),
+    "rohde_schwarz_pair": FormatSummary(
+        "RTO and RTP: settings (XML) and samples as a bundle, normal and averaged traces",
+        "values, unit, dt, t0, settings verbatim",
+        "8 bytes and SignalHardwareRecordLength rows are the payload; HardwareXStart leads to XStart in steps",
+        "history captures, a file of the pair alone",
+    ),
+    "delimited": FormatSummary(
+        "time and value columns, headers of Tektronix, LeCroy, Keysight, PicoScope, Rigol and Rohde & Schwarz, none",
+        "values, unit, dt, t0; a sequence number is not taken for time; Start and Increment applied",
+        "lines counted on the bytes, rows parsed, the count in the header; each printed time against t0 + i dt",
+        "a missing or repeated sample, variants of known writers that are not known",
+    ),
+    "tdms": FormatSummary(
+        "versions 4712 and 4713, several groups, channels, segments and chunks; interleaved, big-endian, DAQmx with"
+        " one scaler a channel, digital lines, complex, texts and time stamps as tables",
+        "native numbers with one linear scale as gain and offset, other scales computed, unit, dt, t0, all properties",
+        "an own walk over lead-ins, object lists and raw data indices against npTDMS, for each channel",
+        "unfinished or cut segments, DAQmx with several scalers or a format bitmap, unknown scale types, .tdms_index",
+    ),
+    "hdf5": FormatSummary(
+        "any file, by an explicit mapping.json: waveforms, segments along an axis, maps",
+        "native numbers with gain and offset, unit, dt or a regular time dataset, t0, trigger times, attributes",
+        "shape x bytes of an item = stored bytes; the number of written chunks = that of the shape",
+        "a file without a mapping; links, storage and views outside the file; chunks never written; bombs",
+    ),
+    "signal_map": FormatSummary(
+        "TIFF pages (integer, float, complex; strips, tiles, BigTIFF) and grids of text, by an explicit map.json",
+        "bands in their unit, pitch, frequency, bandwidth, orientation and affine to the layout, phase wrapping",
+        "an own walk over the TIFF directories: bytes of the strips = rows x columns x width; separators of a grid;"
+        " amplitude and phase against real and imaginary parts; affine against pitch",
+        "an image without a sidecar, several samples a pixel",
+    ),
+    "probing_session": FormatSummary(
+        "a folder or .zip with session.json, schema faultlight.probing-session/1",
+        "the document verbatim, netlist, patterns, fails, placement, dump, waveforms, maps",
+        "patterns drive every input, fails name outputs, probes name nets, cycles agree",
+        "a named file that is missing or refused",
+    ),
+    "value_change_dump": FormatSummary(
+        "VCD: aliases, split vectors, reals, strings, events, nine-valued logic, $timezero, fractional stamps,"
+        " a missing $timescale; FST: zlib, fastlz, lz4, gzip-wrapped",
+        "changes of each variable with its identifier, width, kind, timescale, time zero",
+        "VCD: a token walk of the text, number and checksum of the changes of each identifier; FST: variables, handles,"
+        " blocks and times of the header",
+        "extended dumps (EVCD), dumps cut within a change, FST files that the simulator never closed",
+    ),
+    "bench_netlist": FormatSummary(
+        "ISCAS .bench with constants", "gates, ports, comments", "= signs in the text = gates", "loops, undriven nets"
+    ),
+    "verilog_netlist": FormatSummary(
+        "gate-level Verilog, primitives and sky130 cells, hierarchy flattened, plain D flip-flops",
+        "gates with truth tables, ports, cells without function counted",
+        "a token scan counts instances of each type and assignments against the elaborated netlist",
+        "behaviour, unknown cells, directives that change the text",
+    ),
+    "klarf": FormatSummary(
+        "1.1, 1.2, 1.7 (flat) and 1.8 (nested), UTF-8 mark, several defect lists, IMAGELIST",
+        "defects in micrometres on the wafer, all columns, class names, images",
+        "tokens = rows x columns; positions against a RADIUS column; the summary",
+        "two wafers, rows with another number of tokens",
+    ),
+    "layout": FormatSummary(
+        "GDSII and OASIS through klayout, OASIS.MASK (P44) check",
+        "cells, layers with shape counts, database unit, boxes",
+        "an own walk over the records of either format, per layer",
+        "cut streams, checksums that do not match",
+    ),
+}
+
+
+def summary_of(adapter: Adapter) -> FormatSummary:
+    """Return the entry of ``adapter``, or what its docstrings say."""
+    known = SUMMARIES.get(adapter.name)
+    if known is not None:
+        return known
+    text = " ".join((inspect.getdoc(type(adapter)) or "").split())
+    module = " ".join((inspect.getdoc(sys.modules[type(adapter).__module__]) or "").split())
+    sentences = [sentence.strip(" .") for sentence in module.split(". ")]
+    counts = [sentence for sentence in sentences if "count" in sentence.lower()]
+    return FormatSummary(text.rstrip("."), "", counts[0] if counts else "", "")
