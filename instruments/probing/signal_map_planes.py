@@ -11,6 +11,8 @@ from instruments.errors import CorruptField, CountMismatch, ReadingLimit, Unsupp
 from instruments.probing.tiff_directories import Directory, walk_directories
 
 MAXIMUM_BYTES = 512 << 20
+EXPANSION_FLOOR_BYTES = 4 << 20
+MAXIMUM_EXPANSION = 1100  # deflate reaches 1032:1
 KINDS = {(1, 8): "u1", (1, 16): "u2", (1, 32): "u4", (2, 8): "i1", (2, 16): "i2", (2, 32): "i4"} | {
     **{(3, 16): "f2", (3, 32): "f4", (3, 64): "f8", (6, 64): "c8", (6, 128): "c16"}
 }
@@ -49,8 +51,13 @@ class TiffPages:
         expected = directory.rows * directory.columns * np.dtype(kind).itemsize
         if expected > MAXIMUM_BYTES:
             raise ReadingLimit(f"page {page} of {self.file} is too large", expected=MAXIMUM_BYTES, found=expected)
-        plain = directory.compression == UNCOMPRESSED and not directory.tiled
-        if plain and directory.stored_bytes != expected:
+        if expected > EXPANSION_FLOOR_BYTES and expected > MAXIMUM_EXPANSION * directory.stored_bytes:
+            message = f"page {page} of {self.file} expands too far"
+            most = MAXIMUM_EXPANSION * directory.stored_bytes
+            raise ReadingLimit(message, expected=most, found=expected)
+        plain = directory.compression == UNCOMPRESSED
+        short = directory.stored_bytes < expected
+        if plain and (short or (directory.stored_bytes != expected and not directory.tiled)):
             message = f"the bytes of page {page} of {self.file} are not those of its size"
             raise CountMismatch(message, expected=expected, found=directory.stored_bytes)
         values = self._through_tifffile(page, directory)

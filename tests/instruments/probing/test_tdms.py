@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instruments.adapter import HEAD_BYTES, Confidence, Source
-from instruments.errors import CountMismatch, InstrumentError
+from instruments.errors import CountMismatch, InstrumentError, ReaderCrashed
 from instruments.packing import pack
 from instruments.probing import tdms, tdms_blocks
 from instruments.probing.tdms import TdmsAdapter
@@ -561,6 +561,8 @@ def check_mutant(folder: Path, data: bytes) -> None:
     """It is read with as many samples as bytes allow, or refused with a reason."""
     try:
         records = read(place(folder, data))
+    except ReaderCrashed:
+        raise
     except InstrumentError:
         return
     for record in records.values():
