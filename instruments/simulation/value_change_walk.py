@@ -22,6 +22,7 @@ from instruments.simulation.value_change_tokens import (
 )
 
 LAST_TICK = 2**63 - 1
+KNOWN_TEXTS = 1 << 16
 TEXT_COMMANDS = frozenset({"$date", "$version", "$comment", "$attrbegin", "$attrend"})
 BODY_COMMANDS = frozenset(
     {b"$end", b"$dumpvars", b"$dumpall", b"$dumpon", b"$dumpoff"},
@@ -249,6 +250,7 @@ class _Body:
         self.dump = dump
         self.tick = 0
         self.by_identifier: dict[bytes, tuple[ChangeCount, str, int]] = {}
+        self.known_texts: dict[tuple[bytes, str, int], str] = {}
         for variable in dump.variables:
             key = variable.identifier.encode()
             known = self.by_identifier.get(key)
@@ -297,6 +299,10 @@ class _Body:
         if width == 1 and kind != "event" and value in SCALAR_TEXTS:
             count.add(self.tick, SCALAR_TEXTS[value])
             return
+        normal = self.known_texts.get((value, kind, width))
+        if normal is not None:
+            count.add(self.tick, normal)
+            return
         text = value.decode("utf-8", "replace")
         try:
             normal = "1" if kind == "event" else normalize_value(text, kind, width)
@@ -304,6 +310,8 @@ class _Body:
             name = identifier.decode("utf-8", "replace")
             message = f"identifier {name} gets a value it cannot hold: {error}"
             raise CorruptField(message, offset=line, found=text, offset_unit="line") from None
+        if kind not in ("event", "string", "real") and len(self.known_texts) < KNOWN_TEXTS:
+            self.known_texts[value, kind, width] = normal
         count.add(self.tick, normal, repeats=kind == "event")
 
 
