@@ -176,6 +176,20 @@ def localize(
         print_localization(document)
 
 
+@app.command(name="secs-host")
+def secs_host(
+    configuration: Annotated[Path, typer.Argument(help="The host's configuration, faultlight.secs-host/1.")],
+    url: Annotated[
+        str | None,
+        typer.Option("--url", envvar="FAULTLIGHT_URL", help="Where to upload; unset: files stay in the outbox."),
+    ] = None,
+) -> None:
+    """Take events, alarms and traces from equipment (SECS/GEM over HSMS), keep them, upload them, until Ctrl-C."""
+    from services.secs_host.command import run_command
+
+    raise typer.Exit(run_command(configuration, url))
+
+
 app.command(name="upload")(uploader.upload)
 app.command(name="watch")(uploader.watch)
 app.command(name="status")(uploader.status)
