@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, sel
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from db.identifiers import uuid7
-from db.repositories.access import Action, Caller, RowNotFound
+from db.repositories.access import Action, Caller, Conflict, RowNotFound
 from db.schema.files import blob, raw_file, upload
 from db.schema.work import job
 
@@ -28,6 +28,7 @@ class NewUpload:
     sha256: str | None = None
     bundle_id: uuid.UUID | None = None
     bundle_path: str | None = None
+    creation_key: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -90,11 +91,40 @@ def declare(connection: Connection, caller: Caller, new: NewUpload) -> Upload:
         "sha256": new.sha256,
         "bundle_id": new.bundle_id,
         "bundle_path": new.bundle_path,
+        "creation_key": new.creation_key,
         "metadata": dict(new.metadata),
         "expires_at": new.expires_at,
     }
     row = connection.execute(insert(upload).values(values).returning(upload)).mappings().one()
     return _upload_of(row)
+
+
+def find_begun(connection: Connection, caller: Caller, new: NewUpload) -> Upload | None:
+    """Return the unfinished upload that the caller has begun with the same creation key, and let it live on.
+
+    To be asked under :func:`db.repositories.quota.lock_program`, so that two requests cannot both begin it.
+
+    Raises:
+        Conflict: the key was used for another file.
+    """
+    if new.creation_key is None:
+        return None
+    same = (
+        upload.c.program_id == new.program_id,
+        upload.c.actor == caller.actor,
+        upload.c.creation_key == new.creation_key,
+        upload.c.completed_at.is_(None),
+    )
+    expires_at = func.greatest(upload.c.expires_at, new.expires_at)
+    statement = update(upload).where(*same).values(expires_at=expires_at).returning(upload)
+    row = connection.execute(statement).mappings().one_or_none()
+    if row is None:
+        return None
+    found = _upload_of(row)
+    told = ("filename", "length_bytes", "sha256", "bundle_id", "bundle_path")
+    if any(getattr(found, name) != getattr(new, name) for name in told):
+        raise Conflict("the creation key belongs to an upload of another file")
+    return found
 
 
 def find(connection: Connection, caller: Caller, upload_id: uuid.UUID) -> Upload:

@@ -1,6 +1,6 @@
 """Files as they arrived, uploads on their way, bundles, and what reading them gave."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Table, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from db.schema.base import created_at, identifier, metadata, moment, reference
@@ -23,7 +23,7 @@ upload = Table(
     identifier(),
     reference("program_id", "program", index=True),
     Column("actor", Text, nullable=False),
-    reference("instrument_id", "instrument", nullable=True),
+    reference("instrument_id", "instrument", nullable=True, index=True),
     Column("filename", Text, nullable=False),
     Column("length_bytes", BigInteger, nullable=False),
     Column("sha256", Text, comment="as the client declared it; the server always hashes again"),
@@ -38,11 +38,20 @@ upload = Table(
         comment="bytes beyond verified_offset_bytes belong to a chunk whose checksum is not verified yet",
     ),
     Column("metadata", JSONB, nullable=False, server_default="{}"),
+    Column("creation_key", Text, comment="the client's own: a creation that is repeated with it is the same upload"),
     moment("expires_at", nullable=False),
     reference("raw_file_id", "raw_file", nullable=True),
     moment("completed_at"),
     created_at(),
     Index("ix_upload_expires_at", "expires_at"),
+    Index(
+        "uq_upload_creation_key",
+        "program_id",
+        "actor",
+        "creation_key",
+        unique=True,
+        postgresql_where=text("completed_at IS NULL AND creation_key IS NOT NULL"),
+    ),
     comment="A tus upload; its bytes are staged until it is complete.",
 )
 

@@ -1,6 +1,6 @@
 """Who: programs, accounts, their keys and roles, instruments, and the audit trail."""
 
-from sqlalchemy import ARRAY, CheckConstraint, Column, Index, Table, Text, UniqueConstraint
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Column, Double, Index, Table, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from db.schema.base import created_at, identifier, metadata, moment, reference
@@ -48,6 +48,27 @@ instrument = Table(
     Column("kind", Text, nullable=False),
     created_at(),
     UniqueConstraint("program_id", "name"),
+)
+
+agent_report = Table(
+    "agent_report",
+    metadata,
+    identifier(),
+    reference("instrument_id", "instrument"),
+    Column(
+        "agent_id", UUID(as_uuid=True), nullable=False, comment="of the agent's journal: one for each watched folder"
+    ),
+    Column("agent_version", Text, nullable=False),
+    Column("folder", Text, nullable=False, comment="the watched folder's name on the instrument PC"),
+    Column("waiting_files", BigInteger, nullable=False),
+    Column("waiting_bytes", BigInteger, nullable=False),
+    Column("oldest_waiting_s", Double, comment="NULL: nothing waits"),
+    Column("refused_files", BigInteger, nullable=False),
+    Column("trouble", Text, comment="why nothing can be sent; NULL: nothing stands in the way"),
+    Column("clock_offset_s", Double, nullable=False, comment="the agent's clock minus the server's"),
+    moment("reported_at", nullable=False),
+    UniqueConstraint("instrument_id", "agent_id"),
+    comment="The last report of each agent on an instrument's PC.",
 )
 
 api_key = Table(

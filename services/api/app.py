@@ -22,6 +22,7 @@ from services.api.routers import (
     documentation,
     files,
     health,
+    instrument_health,
     jobs,
     records,
     results,
@@ -44,7 +45,9 @@ log = structlog.get_logger(__name__)
 
 FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
-_RESOURCES = (uploads, bundles, files, waveforms, sessions, records, tables, jobs, results, administration)
+_RESOURCES = (
+    uploads, bundles, files, waveforms, sessions, records, tables, jobs, results, administration, instrument_health,
+)  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""
 

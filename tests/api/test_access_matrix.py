@@ -97,6 +97,8 @@ def expected(kind: Kind, actions: frozenset[Action], method: str, path: str) -> 
     """The statuses that are right."""
     if not kind.known:
         return frozenset({401})
+    if path.endswith("/self/health"):  # an instrument reports of itself, and nobody else does
+        return DONE if kind.actions == {Action.UPLOAD} else frozenset({403})
     if actions & kind.actions:
         foreign_key = path.endswith("{key_id}") and not kind.sees_instrument_keys
         return frozenset({404}) if foreign_key else DONE
@@ -117,6 +119,15 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/memberships"): {"program": "alpha", "account": str(ids["account_id"]), "role": "viewer"},
         ("post", "/instruments"): {"program": "alpha", "name": unique, "kind": "scope"},
         ("post", "/api-keys"): {"label": "k", "scopes": ["read"]},
+        ("put", "/instruments/self/health"): {
+            "agent_id": str(uuid.uuid4()),
+            "agent_version": "1",
+            "folder": "scope",
+            "waiting_files": 0,
+            "waiting_bytes": 0,
+            "refused_files": 0,
+            "sent_at": datetime.now(UTC).isoformat(),
+        },
     }.get((method, path.removeprefix("/api/v1")))
 
 

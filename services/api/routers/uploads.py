@@ -40,6 +40,7 @@ class Created:
     upload: Upload | None
     known: KnownFile | None = None
     job_id: uuid.UUID | None = None
+    begun_before: bool = False
 
 
 @router.options("", status_code=204, response_class=Response)
@@ -75,11 +76,15 @@ def describe_server(request: Request) -> Response:
             "checksum-mismatch",
             "upload-locked",
             "not-found",
+            "conflict",
         ),
     },
 )
 async def create_upload(request: Request, context: Uploads) -> Response:
-    """Begin an upload. A file whose declared sha256 is known needs no bytes; an empty file is complete at once."""
+    """Begin an upload. A file whose declared sha256 is known needs no bytes; an empty file is complete at once.
+
+    `creation-key` in the metadata makes the request repeatable: sent again, it is about the same upload.
+    """
     created = await run_in_threadpool(_create, request, context)
     if created.upload is None:
         assert created.known is not None
@@ -93,9 +98,11 @@ async def create_upload(request: Request, context: Uploads) -> Response:
     upload = created.upload
     location = request.url_for("patch_upload", upload_id=upload.id).path
     progress = Progress(upload, 0, None)
-    if upload.length_bytes == 0:
+    if upload.length_bytes == 0 or created.begun_before:
         progress = await ask_progress(context.state, upload, context.request_id)
-    elif request.headers.get("content-type", "").startswith(protocol.CONTENT_TYPE):
+    if progress.offset == 0 < upload.length_bytes and request.headers.get("content-type", "").startswith(
+        protocol.CONTENT_TYPE
+    ):
         chunk = Chunk(0, protocol.parse_checksum(request.headers), _content_length(request))
         body = aiter(request.stream())
         try:
@@ -123,7 +130,6 @@ def _create(request: Request, context: RequestContext) -> Created:
             requester = Requester(unit.caller.actor, context.request_id)
             job_id = place_original(context.state, unit.unit, requester, known, announced.bundle_id)
             return Created(None, known, job_id)
-        _check_room(context, unit, program_id, announced.length_bytes)
         new = NewUpload(
             program_id=program_id,
             filename=announced.filename,
@@ -132,8 +138,14 @@ def _create(request: Request, context: RequestContext) -> Created:
             sha256=sha256,
             bundle_id=announced.bundle_id,
             bundle_path=announced.path,
+            creation_key=announced.creation_key,
             metadata={f"client_{key}": value for key, value in announced.other.items()},
         )
+        quota.lock_program(unit.connection, program_id)
+        begun = uploads.find_begun(unit.connection, unit.caller, new)
+        if begun is not None:
+            return Created(begun, begun_before=True)
+        _check_room(context, unit, program_id, announced.length_bytes)
         return Created(uploads.declare(unit.connection, unit.caller, new))
 
 
@@ -160,7 +172,6 @@ def _resolve(unit: RequestUnit, announced: Announcement) -> tuple[uuid.UUID, str
 
 def _check_room(context: RequestContext, unit: RequestUnit, program_id: uuid.UUID, length_bytes: int) -> None:
     settings, staging = context.state.settings, context.state.staging
-    quota.lock_program(unit.connection, program_id)
     claimed = quota.claimed_bytes(unit.connection, program_id)
     if claimed + length_bytes > settings.program_quota_bytes:
         detail = f"{claimed} of {settings.program_quota_bytes} bytes of the program's quota are taken"

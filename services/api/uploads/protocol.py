@@ -23,6 +23,7 @@ MAX_METADATA_CHARACTERS = 16_384
 MAX_FILENAME_CHARACTERS = 255
 _NUMBER = re.compile(r"[0-9]{1,32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CREATION_KEY = re.compile(r"[!-~]{16,128}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Announcement:
     sha256: str | None
     bundle_id: uuid.UUID | None
     path: str | None
+    creation_key: str | None
     other: Mapping[str, str]
 
 
@@ -142,7 +144,11 @@ def parse_announcement(headers: Mapping[str, str]) -> Announcement:
         if path is None:
             raise Problem("invalid-upload-metadata", "filename is missing")
         filename = path.rsplit("/", 1)[-1]
-    return Announcement(length, check_filename(filename), pairs.pop("program", None), sha256, bundle_id, path, pairs)
+    creation_key = pairs.pop("creation-key", None)
+    if creation_key is not None and not _CREATION_KEY.fullmatch(creation_key):
+        raise Problem("invalid-upload-metadata", "creation-key is not 16 to 128 printable ASCII characters")
+    program = pairs.pop("program", None)
+    return Announcement(length, check_filename(filename), program, sha256, bundle_id, path, creation_key, pairs)
 
 
 def _parse_bundle(pairs: dict[str, str]) -> tuple[uuid.UUID | None, str | None]:
