@@ -16,6 +16,7 @@ from instruments.example import PhotometerAdapter
 from instruments.registry import Registry
 from instruments.secs.journal_lines import Heading, Received, write_journal
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc, write_time_reflectance_csv
+from tests.instruments.electrical import stdf_writer
 from tests.instruments.mask.klarf_writer import flat
 from tests.instruments.mask.layout_writer import sample_gdsii
 from tests.instruments.mask.metrology_tables import WIDTHS
@@ -176,6 +177,18 @@ MAPPING = {
 }
 
 
+STDF_COUNTS = (
+    ("test_run", 1),
+    ("test_result", 9),
+    ("test_item", 3),
+    ("test_part", 3),
+    ("test_wafer", 1),
+    ("bin_summary", 4),
+    ("test_pin", 2),
+    ("functional_result", 2),
+)
+
+
 def single(
     adapter: str, name: str, data: bytes, counts: tuple[tuple[str, int], ...], nature: str, spare: int = 0
 ) -> Case:
@@ -244,6 +257,7 @@ CASES = {
         single("mask_metrology", "sites.csv", WIDTHS.encode(), (("metrology_site", 2),), ROWS),
         single("laser_log", "job.jsonl", LASER_JSON.encode(), (("repair_step", 2),), WHOLE, spare=1),
         single("fib_log", "job.xml", FIB_XML.encode(), (("repair_step", 2),), WHOLE, spare=1),
+        single("stdf", "lot.stdf", stdf_writer.sample().data(), STDF_COUNTS, ROWS),
         single("fibsem_image", "a.tif", fibsem_sample(), (("image", 36),), WHOLE),
     )
 }
