@@ -287,8 +287,10 @@ def test_a_message_cut_anywhere_and_sent_again_is_there_once(journal, host):
         host.wait("disconnected", cut * 2 + 2)
     assert [each.system_bytes for each in kept(journal, 6)] == [1000 + cut for cut in range(len(frame) + 1)]
     whole = [each for each in journal.messages(1, journal.count()) if each.stream == 6]
-    assert len(whole) == len(frame) + 2
-    assert whole[-1].repeat_of == whole[-2].number
+    # The last cut is after the whole message: whether it came before the reset is up to the network.
+    assert len(whole) - (len(frame) + 1) in (0, 1)
+    if len(whole) == len(frame) + 2:
+        assert whole[-1].repeat_of == whole[-2].number
 
 
 @pytest.mark.parametrize("goodbye", ["close", "reset"])
