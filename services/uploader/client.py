@@ -1,8 +1,9 @@
 """The uploader's client: a file or a bundle, sent through whatever cuts there are."""
 
+import hashlib
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,7 @@ from services.uploader.transfer import (
 )
 
 BUNDLES = "/api/v1/bundles"
+HEALTH = "/api/v1/instruments/self/health"
 MAX_ROUNDS = 3
 MAX_NAME_CHARACTERS = 200
 
@@ -37,8 +39,8 @@ T = TypeVar("T")
 class Outcome:
     """What a file or bundle has become.
 
-    ``known``: the service had every byte, none were sent. ``job_id``: its ingest job; ``raw_file_id`` of a bundle is
-    ``None``, ``bundle_id`` of a file is ``None``. ``sent_bytes`` counts what this call sent.
+    ``known``: the service had every byte, none were taken. ``job_id``: its ingest job; ``raw_file_id`` of a bundle is
+    ``None``, ``bundle_id`` of a file is ``None``. ``sent_bytes`` counts what the service took of this call.
     """
 
     name: str
@@ -80,10 +82,11 @@ class UploadClient:
         observer: Observer | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._exchange = Exchange(url, key, transport)
         self._timing = timing or Timing()
+        self._exchange = Exchange(url, key, transport, self._timing.bucket)
         self._unfinished: Unfinished = unfinished or UnfinishedHere()
         self._observer = observer or Observer()
+        self._last_was_known = False
 
     def __enter__(self) -> "UploadClient":
         return self
@@ -179,10 +182,15 @@ class UploadClient:
     def _transfer(self, member: Member, pairs: dict[str, str], program: str | None) -> tuple[Received, int]:
         if program is not None:
             pairs = {**pairs, "program": program}
-        announcement = Announcement(member.sha256, pairs)
-        unfinished = (self._unfinished, self._key(member, pairs))
+        key = self._key(member, pairs)
+        creation_key = hashlib.sha256(f"{self._unfinished.agent_id} {key}".encode()).hexdigest()
+        # What is known comes in runs (a folder that was copied, a journal that was lost): ask first then.
+        announcement = Announcement(member.sha256, pairs, creation_key, with_bytes=not self._last_was_known)
+        unfinished = (self._unfinished, key)
         transfer = Transfer(self._exchange, member.content, announcement, unfinished, self._timing, self._observer)
-        return transfer.run(), transfer.sent_bytes
+        received = transfer.run()
+        self._last_was_known = received.known
+        return received, transfer.sent_bytes
 
     def _key(self, member: Member, pairs: dict[str, str]) -> str:
         """Return what the upload of ``member`` is remembered by."""
@@ -206,6 +214,18 @@ class UploadClient:
             read_object(self._exchange.ask("GET", "/readyz"), "status")
         except (Transient, Blocked, Refused) as error:
             raise ServiceUnreachable(str(error)) from error
+
+    def report_health(self, report: Mapping[str, Any]) -> None:
+        """Tell the service how this agent is doing; tried once.
+
+        Raises:
+            Blocked, Refused: it does not want to know, or not with this key.
+            ServiceUnreachable: it cannot be told.
+        """
+        try:
+            self._exchange.ask("PUT", HEALTH, json=dict(report))
+        except Transient as error:
+            raise ServiceUnreachable(str(error), error.retry_after_s) from error
 
     def check_key(self) -> None:
         """Return when the service accepts the key for uploads.

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from services.uploader.backoff import Backoff
+from services.uploader.bandwidth import TokenBucket, parse_rate
 from services.uploader.batch import Batch
 from services.uploader.client import UploadClient
 from services.uploader.configuration import (
@@ -29,6 +30,7 @@ from services.uploader.errors import Blocked, ServiceUnreachable, show
 from services.uploader.exchange import check_url
 from services.uploader.folder import IGNORED, IGNORED_NAMES, Ignoring
 from services.uploader.journal import Journal, JournalBusy, JournalTooNew, only_one
+from services.uploader.quiet_hours import QuietCheck, QuietHours
 from services.uploader.reporting import EventLines, ProgressBar, format_duration, print_json, print_line
 from services.uploader.stopping import Stop, StopObserver, Stopped
 from services.uploader.summary import Summary, summarize
@@ -41,6 +43,14 @@ ProgramOption = Annotated[
     str | None,
     typer.Option("--program", envvar="FAULTLIGHT_PROGRAM", help="Whose data it is; an instrument's key knows."),
 ]
+MaxRateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-rate",
+        envvar="FAULTLIGHT_MAX_RATE",
+        help="Send at most so many bytes per second: 500k, 2M; unset: no cap.",
+    ),
+]
 IgnoreOption = Annotated[
     list[str] | None, typer.Option("--ignore", help="One more pattern of names that are not data; may be repeated.")
 ]
@@ -49,24 +59,25 @@ open_client: Callable[..., UploadClient] = UploadClient
 """Makes the commands' clients; tests put another in its place."""
 
 
-def upload(
+def upload(  # noqa: PLR0913, PLR0917 - one argument per option of the command line
     paths: Annotated[list[Path], typer.Argument(help="Files; folders with session.json go as one bundle.")],
     program: ProgramOption = None,
     bundle: Annotated[bool, typer.Option("--bundle", help="Send each folder as one bundle.")] = False,
     ignore: IgnoreOption = None,
     url: UrlOption = DEFAULT_URL,
     tries: Annotated[int, typer.Option(min=1, help="Tries of a step without progress.")] = 8,
+    max_rate: MaxRateOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Send files to the service: nothing twice, and on after any cut. Exit 1: not reached, 2: bad input or refused."""
     ignoring = _ignoring(ignore)
+    rate_bytes_s = _rate(max_rate)
     key = _read_access(url)
+    timing = Timing(tries=tries, bucket=TokenBucket(rate_bytes_s) if rate_bytes_s else None)
     with ExitStack() as stack:
         unfinished = stack.enter_context(_remembering())
         bar = stack.enter_context(ProgressBar(visible=not as_json))
-        client = stack.enter_context(
-            open_client(url, key, timing=Timing(tries=tries), unfinished=unfinished, observer=bar)
-        )
+        client = stack.enter_context(open_client(url, key, timing=timing, unfinished=unfinished, observer=bar))
         sender = Batch(client, program, ignoring, as_json=as_json)
         try:
             code = sender.send_all(paths, bundle=bundle)
@@ -97,6 +108,22 @@ def _ignoring(more: list[str] | None) -> Ignoring:
     return Ignoring((*IGNORED, *IGNORED_NAMES, *(more or ())))
 
 
+def _rate(text: str | None) -> float | None:
+    """Return bytes per second, ``None`` for no cap; exits with 2 when it is no rate."""
+    try:
+        return parse_rate(text) if text and text.strip() else None
+    except ValueError as error:
+        _exit_with(2, str(error))
+
+
+def _quiet_hours(texts: list[str] | None) -> QuietHours:
+    """Return the quiet hours; exits with 2 when they cannot be some."""
+    try:
+        return QuietHours.parse(texts or ())
+    except ValueError as error:
+        _exit_with(2, str(error))
+
+
 def _read_access(url: str) -> str:
     """Return the key; exits with 2 when it, or the address, cannot be one."""
     try:
@@ -125,6 +152,15 @@ def watch(  # noqa: PLR0913, PLR0917 - one argument per option of the command li
     journal: Annotated[
         Path | None, typer.Option("--journal", envvar="FAULTLIGHT_JOURNAL", help="Where to remember; not in DIR.")
     ] = None,
+    max_rate: MaxRateOption = None,
+    quiet_hours: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--quiet-hours",
+            envvar="FAULTLIGHT_QUIET_HOURS",
+            help="Send nothing from 22:00-06:00 or so, local time; may be repeated.",
+        ),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Send what is finished, then exit.")] = False,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonFlag = False,
@@ -136,13 +172,16 @@ def watch(  # noqa: PLR0913, PLR0917 - one argument per option of the command li
         _exit_with(2, f"{show(folder)} is no folder")
     if path.resolve().is_relative_to(folder.resolve()):
         _exit_with(2, "the journal must not lie in the watched folder")
-    options = WatchOptions(folder, program, settle_s, poll_s, _ignoring(ignore))
+    quiet = _quiet_hours(quiet_hours)
+    options = WatchOptions(folder, program, settle_s, poll_s, _ignoring(ignore), quiet=quiet, reports=True)
+    rate_bytes_s = _rate(max_rate)
     with ExitStack() as stack:
         book = _open_journal(path, stack)
         stop = Stop()
         if threading.current_thread() is threading.main_thread():
             stop.listen()
-        code = _watch(options, book, url, stop, EventLines(as_json=as_json), once=once)
+        bucket = TokenBucket(rate_bytes_s, sleep=stop.pause) if rate_bytes_s else None
+        code = _watch(options, book, url, (stop, bucket), EventLines(as_json=as_json), once=once)
     raise typer.Exit(code)
 
 
@@ -159,11 +198,20 @@ def _open_journal(path: Path, stack: ExitStack) -> Journal:
     return journal
 
 
-def _watch(options: WatchOptions, journal: Journal, url: str, stop: Stop, tell: EventLines, *, once: bool) -> int:
+def _watch(
+    options: WatchOptions,
+    journal: Journal,
+    url: str,
+    limits: tuple[Stop, TokenBucket | None],
+    tell: EventLines,
+    *,
+    once: bool,
+) -> int:
     if journal.was_damaged is not None:
         tell("journal-trouble", {"reason": f"the journal was damaged; it is kept as {journal.was_damaged}"})
-    observer = StopObserver(stop)
-    timing = Timing(tries=3, backoff=Backoff(base_s=0.5, cap_s=5.0), sleep=stop.pause)
+    stop, bucket = limits
+    observer = StopObserver(stop, QuietCheck(options.quiet))
+    timing = Timing(tries=3, backoff=Backoff(base_s=0.5, cap_s=5.0), sleep=stop.pause, bucket=bucket)
 
     def connect() -> UploadClient:
         return open_client(url, read_key(), timing=timing, unfinished=journal, observer=observer)

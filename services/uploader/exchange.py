@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from services.uploader.backoff import parse_retry_after
+from services.uploader.bandwidth import TokenBucket, pace
 from services.uploader.errors import Blocked, Refused
 
 PROBLEM = "application/problem+json"
@@ -75,11 +76,15 @@ class Exchange:
     """Requests to the service at ``url`` with ``key``; an empty one is not sent.
 
     Proxies and certificates come from the environment (``HTTPS_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE``), except for
-    this machine. Redirects are not followed: the key goes to the configured address and nowhere else.
+    this machine. Redirects are not followed: the key goes to the configured address and nowhere else. What is sent
+    passes through ``bucket``, if there is one.
     """
 
-    def __init__(self, url: str, key: str, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, key: str, transport: httpx.BaseTransport | None = None, bucket: TokenBucket | None = None
+    ) -> None:
         self.url = check_url(url)
+        self._bucket = bucket
         if not key.isascii() or not key.isprintable():
             raise ValueError("the key holds characters that no key has")
         self._client = httpx.Client(
@@ -110,7 +115,10 @@ class Exchange:
         if read_s is not None:
             rest["timeout"] = httpx.Timeout(TIMEOUT.write, connect=TIMEOUT.connect, read=read_s)
         try:
-            answer = self._client.request(method, f"{self.url}{path}", **rest)
+            request = self._client.build_request(method, f"{self.url}{path}", **rest)
+            if self._bucket is not None:
+                pace(request, self._bucket)
+            answer = self._client.send(request)
         except httpx.TransportError as error:
             raise Transient(f"no answer from {self.url}: {str(error) or type(error).__name__}") from error
         except (httpx.DecodingError, httpx.InvalidURL) as error:

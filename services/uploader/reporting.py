@@ -65,6 +65,8 @@ class EventLines:
         details = [str(facts["path"])] if "path" in facts else []
         if event == "sent":
             details.append(f"{format_bytes(facts['sent_bytes'])} sent")
+        if "until" in facts:
+            details.append(f"nothing is sent until {facts['until']}")
         reason = facts.get("reason") or facts.get("message")
         if reason:
             details.append(str(reason))

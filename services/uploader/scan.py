@@ -84,7 +84,7 @@ class Scan:
             self._troubles[path] = f"cannot be looked at: {error.strerror or error}"
             return False
         if stat.S_ISREG(status.st_mode):
-            self._sightings.append(Sighting(path, False, sign(Signature.of(status))))
+            self._sightings.append(Sighting(path, False, sign(Signature.of(status)), status.st_size))
         return False
 
     def _see_bundle(self, folder: str) -> None:
@@ -96,4 +96,5 @@ class Scan:
         except OSError as error:
             self._troubles[folder] = f"cannot be looked at: {error.strerror or error}"
         else:
-            self._sightings.append(Sighting(folder, True, sign_bundle(signatures)))
+            size_bytes = sum(signature.size for signature in signatures.values())
+            self._sightings.append(Sighting(folder, True, sign_bundle(signatures), size_bytes))

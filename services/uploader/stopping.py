@@ -4,6 +4,7 @@ import signal
 import time
 
 from services.uploader.observer import Observer
+from services.uploader.quiet_hours import QuietCheck
 
 _SLICE_S = 0.25
 
@@ -49,10 +50,11 @@ class Stop:
 
 
 class StopObserver(Observer):
-    """Ends an upload between two chunks, and hashing between two blocks."""
+    """Ends an upload between two chunks, also when quiet hours begin, and hashing between two blocks."""
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, stop: Stop, quiet: QuietCheck | None = None) -> None:
         self._stop = stop
+        self._quiet = quiet
 
     def hashing(self, name: str, done: int, total: int) -> None:  # noqa: ARG002
         """Look whether to stop."""
@@ -61,3 +63,5 @@ class StopObserver(Observer):
     def sending(self, name: str, done: int, total: int) -> None:  # noqa: ARG002
         """Look whether to stop."""
         self._stop.check()
+        if self._quiet is not None and done < total:
+            self._quiet.check()

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +12,7 @@ from typing import Protocol
 import httpx
 
 from services.uploader.backoff import Backoff
+from services.uploader.bandwidth import TokenBucket
 from services.uploader.content import Content
 from services.uploader.errors import FileChanged, ServiceUnreachable, UploadFailed, show
 from services.uploader.exchange import Exchange, Gone, Transient, read_object
@@ -22,17 +24,27 @@ CHUNK_TYPE = "application/offset+octet-stream"
 MAX_RESTARTS = 3
 FINISH_S = 600.0  # the service hashes and stores a large file before it answers the last chunk
 MEBIBYTE = 1 << 20
+SMALL_BYTES = 1 << 16
+"""A file of no more bytes goes in the request that begins its upload: one request where there were two."""
 _UPLOAD_ID = re.compile(r"[0-9a-fA-F-]{32,36}")
 
 
 class Unfinished(Protocol):
-    """Remembers where unfinished uploads are, so that another process can continue them."""
+    """Remembers where unfinished uploads are, so that another process can continue them.
+
+    ``agent_id`` is the same as long as it remembers. Creation keys are made of it, so that a creation whose answer was
+    lost, or not remembered, is repeated and not another one.
+    """
+
+    @property
+    def agent_id(self) -> str:
+        """Who remembers."""
 
     def recall(self, key: str) -> str | None:
         """Return the id of the unfinished upload of ``key``."""
 
     def remember(self, key: str, upload_id: str) -> None:
-        """Keep it; durable when this returns."""
+        """Keep it."""
 
     def forget(self, key: str) -> None:
         """Drop it."""
@@ -42,6 +54,7 @@ class UnfinishedHere:
     """Remembers as long as the process lives."""
 
     def __init__(self) -> None:
+        self.agent_id = str(uuid.uuid4())
         self._ids: dict[str, str] = {}
 
     def recall(self, key: str) -> str | None:
@@ -59,12 +72,13 @@ class UnfinishedHere:
 
 @dataclass(frozen=True)
 class Timing:
-    """How often a step is tried without any progress, and what time is."""
+    """How often a step is tried without any progress, what time is, and what caps the bytes that are sent, if any."""
 
     tries: int = 8
     backoff: Backoff = field(default_factory=Backoff)
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    bucket: TokenBucket | None = None
 
 
 class Patience:
@@ -96,13 +110,20 @@ class Patience:
 
 
 class ChunkSize:
-    """Bytes per request: a cut costs at most one chunk, so a line that cuts often gets small ones."""
+    """Bytes per request: a cut costs at most one chunk, so a line that cuts often gets small ones.
+
+    So does one whose ``rate_bytes_s`` is capped: a chunk takes half a minute at most.
+    """
 
     smallest, first, largest = MEBIBYTE // 4, 4 * MEBIBYTE, 16 * MEBIBYTE
     quick_s, slow_s = 2.0, 20.0
 
-    def __init__(self) -> None:
+    def __init__(self, rate_bytes_s: float | None = None) -> None:
         self.value = self.first
+        if rate_bytes_s is not None:
+            longest = max(1, int(rate_bytes_s * 1.5 * self.slow_s))
+            self.smallest, self.largest = min(self.smallest, longest), min(self.largest, longest)
+            self.value = min(self.first, max(self.smallest, longest // 3))
 
     def arrived(self, seconds: float) -> None:
         """Learn from a chunk that took ``seconds``."""
@@ -127,10 +148,15 @@ class Received:
 
 @dataclass(frozen=True)
 class Announcement:
-    """What the service is told about a file: its sha256, and the pairs of ``Upload-Metadata`` beside it."""
+    """What the service is told about a file: its sha256, and the pairs of ``Upload-Metadata`` beside it.
+
+    ``creation_key`` makes the request that begins the upload repeatable. ``with_bytes``: a small file goes in it.
+    """
 
     sha256: str
     pairs: Mapping[str, str]
+    creation_key: str
+    with_bytes: bool = True
 
     @property
     def name(self) -> str:
@@ -139,7 +165,7 @@ class Announcement:
 
     def encode(self) -> str:
         """Return the value of ``Upload-Metadata``."""
-        pairs = {**self.pairs, "sha256": self.sha256}
+        pairs = {**self.pairs, "sha256": self.sha256, "creation-key": self.creation_key}
         return ",".join(f"{key} {base64.b64encode(show(value).encode()).decode()}" for key, value in pairs.items())
 
 
@@ -165,11 +191,12 @@ class Transfer:
         self._timing = timing
         self._observer = observer
         self._patience = Patience(timing, observer, announcement.name)
-        self._chunk = ChunkSize()
+        self._chunk = ChunkSize(timing.bucket.rate_bytes_s if timing.bucket is not None else None)
         self._upload_id: str | None = self._unfinished.recall(self._key)
         self._offset: int | None = None
         self._furthest = 0
         self._restarts = 0
+        self._asked = False
         self.sent_bytes = 0
 
     def run(self) -> Received:
@@ -212,7 +239,12 @@ class Transfer:
             "Upload-Length": str(self._content.size),
             "Upload-Metadata": self._announcement.encode(),
         }
-        answer = self._exchange.ask("POST", UPLOADS, headers=headers)
+        data = b""
+        if self._announcement.with_bytes and 0 < self._content.size <= SMALL_BYTES:
+            data = self._content.read(0, self._content.size)
+            headers |= {"Content-Type": CHUNK_TYPE, "Upload-Checksum": _checksum(data)}
+        self._asked = True
+        answer = self._exchange.ask("POST", UPLOADS, headers=headers, content=data or None)
         if answer.status_code == httpx.codes.OK:
             document = read_object(answer, "raw_file_id", "known")
             job_id = document.get("job_id")
@@ -220,9 +252,11 @@ class Transfer:
         upload_id = answer.headers.get("location", "").rstrip("/").rsplit("/", 1)[-1]
         if answer.status_code != httpx.codes.CREATED or not _UPLOAD_ID.fullmatch(upload_id):
             raise Transient(f"something that is not Faultlight answered {answer.status_code}")
-        self._unfinished.remember(self._key, upload_id)
         self._upload_id = upload_id
-        self._offset = 0
+        if answer.headers.get("upload-offset") != str(self._content.size):
+            self._unfinished.remember(self._key, upload_id)
+        elif data:
+            self.sent_bytes += len(data)
         return self._read_progress(answer)
 
     def _ask_offset(self, upload_id: str) -> Received | None:
@@ -234,12 +268,11 @@ class Transfer:
     def _send_chunk(self, upload_id: str, offset: int) -> Received | None:
         data = self._content.read(offset, min(self._chunk.value, self._content.size - offset))
         last = offset + len(data) == self._content.size
-        digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
         headers = {
             **TUS,
             "Content-Type": CHUNK_TYPE,
             "Upload-Offset": str(offset),
-            "Upload-Checksum": f"sha256 {digest}",
+            "Upload-Checksum": _checksum(data),
         }
         started = self._timing.clock()
         read_s = FINISH_S if last else None
@@ -294,9 +327,22 @@ class Transfer:
     def _terminate(self) -> None:
         """Drop what has arrived, so that it does not count against the quota; when that fails it expires."""
         self._unfinished.forget(self._key)
-        if self._upload_id is None:
-            return
         try:
-            self._exchange.ask("DELETE", f"{UPLOADS}/{self._upload_id}", gone=True, headers=TUS)
+            if self._upload_id is None and self._asked:
+                self._upload_id = self._ask_id()
+            if self._upload_id is not None:
+                self._exchange.ask("DELETE", f"{UPLOADS}/{self._upload_id}", gone=True, headers=TUS)
         except (Transient, Gone, UploadFailed):
             self._upload_id = None
+
+    def _ask_id(self) -> str | None:
+        """Return the id of the upload that a creation without an answer may have begun."""
+        headers = {**TUS, "Upload-Length": str(self._content.size), "Upload-Metadata": self._announcement.encode()}
+        answer = self._exchange.ask("POST", UPLOADS, headers=headers)
+        upload_id = answer.headers.get("location", "").rstrip("/").rsplit("/", 1)[-1]
+        return upload_id if _UPLOAD_ID.fullmatch(upload_id) else None
+
+
+def _checksum(data: bytes) -> str:
+    """Return the value of ``Upload-Checksum``."""
+    return f"sha256 {base64.b64encode(hashlib.sha256(data).digest()).decode()}"

@@ -4,21 +4,26 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from services.uploader.backoff import Backoff
 from services.uploader.client import Outcome, UploadClient
+from services.uploader.delays import Delay, Troubles
 from services.uploader.errors import BadInput, Blocked, FileChanged, Refused, ServiceUnreachable, UploadFailed
 from services.uploader.folder import Ignoring, check_session
+from services.uploader.health import HealthReporter
 from services.uploader.journal import FINAL, Item, Journal, Sighting, State
 from services.uploader.prepared import Prepared, prepare_bundle, prepare_file
+from services.uploader.quiet_hours import QuietBegins, QuietCheck, QuietHours
 from services.uploader.scan import Look, Scan
 from services.uploader.stability import Stability
 
 PRUNE_INTERVAL_S = 86400.0
-REPEAT_TROUBLE_S = 3600.0
 IDLE_RATIO = 10.0  # a look that takes long, into a folder of very many files, is taken less often
+FAILING_FILES = 3
+"""So many different files in a row that the service fails on are the service's trouble, and not the files'."""
 _SERVICE = ""  # no file is called so
 
 Tell = Callable[[str, Mapping[str, Any]], None]
@@ -31,7 +36,8 @@ class WatchOptions:
     """What is watched and how.
 
     ``settle_s``: a file is finished when it has not changed for so long; ``poll_s``: between two looks; ``backoff``:
-    between two tries when the service cannot be reached.
+    between two tries when the service cannot be reached; ``quiet``: when nothing is sent; ``reports``: whether the
+    service is told how the agent is doing.
     """
 
     folder: Path
@@ -40,22 +46,21 @@ class WatchOptions:
     poll_s: float = 5.0
     ignoring: Ignoring = field(default_factory=Ignoring)
     backoff: Backoff = field(default_factory=lambda: Backoff(base_s=4.0, cap_s=300.0))
+    quiet: QuietHours = field(default_factory=QuietHours)
+    reports: bool = False
 
 
 @dataclass(frozen=True)
 class Clockwork:
-    """Monotonic seconds, and a pause of some seconds that raises ``Stopped`` when the watch is to end."""
+    """Monotonic seconds, a pause of some seconds that raises ``Stopped`` when the watch is to end, and the wall clock.
+
+    ``wall`` gives seconds since the epoch and ``local`` the local time, as the PC has them: right or not.
+    """
 
     pause: Callable[[float], None]
     clock: Callable[[], float] = time.monotonic
-
-
-@dataclass
-class _Delay:
-    """How often something has failed in a row, and when it is tried again."""
-
-    failures: int = 0
-    until: float = float("-inf")
+    wall: Callable[[], float] = time.time
+    local: Callable[[], datetime] = datetime.now
 
 
 class Watcher:
@@ -81,10 +86,14 @@ class Watcher:
         self._observe = observe
         self._stability = Stability(options.settle_s, self._clock)
         self._client: UploadClient | None = None
-        self._service = _Delay()
-        self._delays: dict[str, _Delay] = {}
-        self._troubles: dict[str, str] = {}
-        self._service_trouble = ("", float("-inf"))
+        self._service = Delay()
+        self._delays: dict[str, Delay] = {}
+        self._failing: set[str] = set()
+        self._skipped: dict[str, str] = {}
+        self._troubles = Troubles(self._clock)
+        self._quiet = QuietCheck(options.quiet, clockwork.local)
+        self._is_quiet = False
+        self._health = HealthReporter(journal, self._clock, clockwork.wall) if options.reports else None
         self._pruned_at = float("-inf")
         self._journal_failures = 0
         self._failed: dict[str, int] = {}
@@ -101,12 +110,16 @@ class Watcher:
         while True:
             try:
                 self.step()
-                self._journal_failures = 0
+                if self._journal_failures:
+                    self._journal_failures = 0
+                    self._tell("journal-works", {})
                 wait_s = max(self._options.poll_s, IDLE_RATIO * self._look_s)
             except sqlite3.Error as error:
                 self._journal_failures += 1
                 wait_s = self._options.backoff.wait_s(self._journal_failures, self._options.poll_s)
-                self._tell("journal-trouble", {"reason": str(error), "wait_s": round(wait_s, 1)})
+                reason = f"the journal cannot be written, nothing is lost and it is tried again: {error}"
+                if self._troubles.is_news(reason):
+                    self._tell("journal-trouble", {"reason": reason, "wait_s": round(wait_s, 1)})
             self._pause(wait_s)
 
     def drain(self) -> int:
@@ -131,8 +144,11 @@ class Watcher:
             return
         due = self._take_in(look)
         self._look_s = self._clock() - begun_s
+        self._note_quiet()
+        self._report()
         for sighting in due:
             self._advance(sighting)
+            self._report()
 
     def _take_in(self, look: Look) -> list[Sighting]:
         """Bring the journal up to what was seen; returns what is finished and not sent, the oldest first."""
@@ -146,14 +162,15 @@ class Watcher:
                 self._tell("seen", {"path": sighting.path})
         self._journal.back(path for path in here if (item := known.get(path)) and item.gone_at is not None)
         self._note_absent(look, known)
-        for path in self._troubles.keys() - look.troubles.keys():
-            del self._troubles[path]
+        for path in self._skipped.keys() - look.troubles.keys():
+            del self._skipped[path]
             self._failed.pop(path, None)
         for path, reason in look.troubles.items():
             self._note_trouble(path, reason)
         self._stability.keep(here)
         order = [*(path for path in known if path in here), *(path for path in here if path not in known)]
-        return [here[path] for path in order if self._is_due(known.get(path), here[path])]
+        due = [here[path] for path in order if self._is_due(known.get(path), here[path])]
+        return sorted(due, key=lambda each: self._delays[each.path].failures if each.path in self._delays else 0)
 
     def _is_due(self, item: Item | None, sighting: Sighting) -> bool:
         stable = self._stability.is_stable(sighting)
@@ -178,8 +195,8 @@ class Watcher:
                 self._tell("gone", {"path": item.path, "reason": "left the folder before it was sent"})
 
     def _note_trouble(self, path: str, reason: str) -> None:
-        if self._troubles.get(path) != reason:
-            self._troubles[path] = reason
+        if self._skipped.get(path) != reason:
+            self._skipped[path] = reason
             self._failed[path] = BadInput.exit_code
             self._tell("skipped", {"path": path, "reason": reason})
 
@@ -190,10 +207,12 @@ class Watcher:
             return
         try:
             prepared = self._prepare(sighting)
-            if self._clock() < self._service.until:
+            if self._clock() < self._service.until or self._note_quiet():
                 return
             self._journal.uploading(sighting)
             outcome = self._connected().send(prepared, self._options.program)
+        except QuietBegins:
+            self._note_quiet()
         except FileChanged as error:
             self._journal.see([sighting])
             self._stability.restart(sighting.path)
@@ -250,12 +269,15 @@ class Watcher:
         except UploadFailed:
             self._suspend("unreachable", error, error.retry_after_s)
         else:
+            self._failing.add(sighting.path)
             self._delay(sighting, error, error.retry_after_s)
+            if len(self._failing) >= FAILING_FILES:
+                self._suspend("unreachable", error, error.retry_after_s)
 
     def _delay(self, sighting: Sighting, error: UploadFailed, asked_s: float | None = None) -> None:
         """Try this one again later."""
         self._failed[sighting.path] = error.exit_code
-        delay = self._delays.setdefault(sighting.path, _Delay())
+        delay = self._delays.setdefault(sighting.path, Delay())
         delay.failures += 1
         wait_s = self._options.backoff.wait_s(delay.failures, asked_s)
         delay.until = self._clock() + wait_s
@@ -272,17 +294,29 @@ class Watcher:
         self._service.failures += 1
         wait_s = self._options.backoff.wait_s(self._service.failures, asked_s)
         self._service.until = self._clock() + wait_s
-        reason, told_at = self._service_trouble
-        if reason != str(error) or self._clock() - told_at > REPEAT_TROUBLE_S:
-            self._service_trouble = (str(error), self._clock())
+        if self._troubles.is_news(str(error)):
             self._journal.note("trouble", str(error))
             self._tell(event, {"wait_s": round(wait_s, 1), **error.to_document()})
 
+    def _note_quiet(self) -> bool:
+        """Return whether nothing may be sent now; tells when that begins and ends."""
+        is_quiet = self._quiet.is_quiet()
+        if is_quiet != self._is_quiet:
+            self._is_quiet = is_quiet
+            self._tell("quiet", {"until": self._quiet.ends()}) if is_quiet else self._tell("awake", {})
+        return is_quiet
+
+    def _report(self) -> None:
+        """Tell the service how it goes, when it is time. No report is worth a word when it fails."""
+        if self._health is not None and self._health.is_due():
+            self._health.report(self._connected)
+
     def _service_answers(self) -> None:
+        self._failing.clear()
         if self._service.failures:
             self._failed.pop(_SERVICE, None)
-            self._service = _Delay()
-            self._service_trouble = ("", float("-inf"))
+            self._service = Delay()
+            self._troubles.settle()
             self._journal.note("trouble", "")
             self._tell("reachable", {})
 

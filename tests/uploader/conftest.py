@@ -61,7 +61,7 @@ class Wire(httpx.BaseTransport):
         self.seen.append(request.method)
 
         def deliver() -> httpx.Response:
-            if request.method == "PATCH":
+            if "Upload-Checksum" in request.headers:
                 self.body_bytes += len(request.read())
             return self.inner.handle_request(request)
 
