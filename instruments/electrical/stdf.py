@@ -46,6 +46,8 @@ _NEEDED = {
 }
 """The last of the fields that a record cannot do without."""
 _ONCE = ("MIR", "MRR")
+_SCAN_SETUP = V4_2007 - {"VUR", "STR"}
+"""Records of which two editions of V4-2007 differ; nothing in the tables rests on them."""
 
 
 class StdfAdapter:
@@ -111,6 +113,9 @@ def read_log(walked: Walk, name: str) -> TesterLog:
         block, log.scan_fails, doubts = read_scan(walked, name)
         log.blocks.append(block)
         log.warnings += doubts
+    undecoded = Counter(record.name for record in log.records if "undecoded" in record.fields)
+    for label, count in sorted(undecoded.items()):
+        log.warnings.append(f"{count} {label} records are laid out in a way that is not known and are kept undecoded")
     for label, count in sorted(longer.items()):
         if count:
             log.warnings.append(f"{count} {label} records are longer than the specification's fields; the rest is left")
@@ -150,7 +155,12 @@ def _read_records(walked: Walk, layout: Layout, name: str, longer: Counter[str])
         length = int.from_bytes(walked.data[position : position + 2], order)  # type: ignore[arg-type]
         start = position + _HEADER_BYTES
         cursor = Cursor(walked.data, (start, start + length), walked.order, layout.name)
-        fields = decode(layout, cursor)
+        try:
+            fields = decode(layout, cursor)
+        except CorruptField:
+            if layout.name not in _SCAN_SETUP:
+                raise
+            fields = {"undecoded": bytes(walked.data[start : start + length]).hex()}
         if needed and needed not in fields:
             message = f"the record {layout.name} ends before its {needed}"
             raise CorruptField(message, file=name, offset=position, found=length)

@@ -87,7 +87,7 @@ def _decode(walk: Walk, position: int, name: str) -> dict[str, Any]:
             fields = decode(layout, cursor)
         except CorruptField:
             continue
-        if cursor.position == cursor.end and "USER_TXT" in fields and _is_even(fields):
+        if cursor.position == cursor.end and "BIT_BASE" in fields and _is_even(fields):
             readings.append(fields)
     distinct = [item for place, item in enumerate(readings) if _core(item) not in map(_core, readings[:place])]
     if len(distinct) != 1:
@@ -101,7 +101,7 @@ def _core(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lengths(fields: dict[str, Any]) -> set[int]:
-    return {len(fields[array]) for array, _ in _ARRAYS.values()} - {0}
+    return {len(fields.get(array, ())) for array, _ in _ARRAYS.values()} - {0}
 
 
 def _is_even(fields: dict[str, Any]) -> bool:
@@ -111,7 +111,7 @@ def _is_even(fields: dict[str, Any]) -> bool:
 def _append(test: ScanTest, fields: dict[str, Any], position: int, name: str) -> None:
     count = max(_lengths(fields), default=0)
     for column, (array, base) in _ARRAYS.items():
-        values = fields[array]
+        values = fields.get(array, [])
         if test.logged and count and bool(values) != any(item is not None for item in test.columns[column]):
             message = f"a scan test goes on with other arrays than it began with ({array})"
             raise CorruptField(message, file=name, offset=position)

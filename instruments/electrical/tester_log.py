@@ -85,6 +85,7 @@ class TesterLog:
         form: what the file says of its own form, verbatim.
         records: all that are no test results, in the order of the file.
         counts: records in the file, by name.
+        metadata: further facts for the run's metadata.
         offset_unit: what positions count, ``byte`` or ``line``.
         warnings: doubts, grown while the log is understood.
     """
@@ -95,6 +96,7 @@ class TesterLog:
     blocks: list[ResultBlock]
     counts: dict[str, int]
     scan_fails: list[ScanFails] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
     offset_unit: str = "byte"
     warnings: list[str] = field(default_factory=list)
 

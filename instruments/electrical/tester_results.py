@@ -13,8 +13,8 @@ from instruments.electrical.vocabulary import FUNCTIONAL_RESULT, SCAN_FAIL, TEST
 from instruments.records import Table
 
 _TEXT = np.dtypes.StringDType()
-_NO_VERDICT = 0x50
-"""TEST_FLG: not executed, or completed without a verdict."""
+_NO_VERDICT = 0x70
+"""TEST_FLG: not executed, aborted, or completed without a verdict."""
 _FAILED = 0x80
 _UNUSABLE_TEST, _UNUSABLE_PARAMETER = 0x3F, 0x07
 _ALTERNATE = 0x20
@@ -70,7 +70,7 @@ def result_table(log: TesterLog, name: str, order: Order, owners: dict[str, Inte
     flags = gathered({block.kind: block.test_flags for block in log.blocks})
     parameters = gathered({block.kind: block.parameter_flags for block in log.blocks})
     item = gathered(items.of_record)
-    valid = (flags & _UNUSABLE_TEST == 0) & (parameters & _UNUSABLE_PARAMETER == 0) & ~np.isnan(recorded)
+    valid = (flags & _UNUSABLE_TEST == 0) & (parameters & _UNUSABLE_PARAMETER == 0) & np.isfinite(recorded)
     verdict = flags & _NO_VERDICT == 0
     columns: dict[str, Any] = {
         "part_index": gathered(owners),

@@ -1,5 +1,6 @@
 """A tester's log as tables: the run, its tests, parts, results, pins, wafers and bins."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,24 +12,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.electrical import tester_totals as totals
+from instruments.electrical.stdf_fields import Bits
 from instruments.electrical.tester_items import Items, resolve
 from instruments.electrical.tester_log import Integers, ResultBlock, TesterLog
 from instruments.electrical.tester_parts import Part, Wafer, assign_results, find_parts, find_wafers, place_of
 from instruments.electrical.tester_results import functional_table, order_results, result_table, scan_table
 from instruments.electrical.vocabulary import BIN_SUMMARY, TEST_ITEM, TEST_PART, TEST_PIN, TEST_RUN, TEST_WAFER
+from instruments.errors import CorruptField
 from instruments.records import Table
 from instruments.vocabulary import Remarks
 
 _NOT_EXECUTED = 0x10
 _BURN_IN_UNKNOWN = 65535
 _ABNORMAL = 0x04
-_TABLED = frozenset({"PIR", "PRR", "TSR", "HBR", "SBR", "PMR", "PGR", "WIR", "WRR", "PCR"})
+_TABLED = frozenset({"PIR", "PRR", "TSR", "HBR", "SBR", "PMR"})
 """Records whose fields are in the tables; all others are kept verbatim in the run's metadata."""
-_SINGLE = frozenset({"FAR", "MIR", "MRR"})
+_KEPT_OF_A_KIND = 1000
 
 
 def make_tables(log: TesterLog) -> list[Table]:
-    """Return the tables of ``log``, the run first; those without rows are left out."""
+    """Return the tables of ``log``, the run first; those without rows are left out.
+
+    Raises:
+        CorruptField: parts do not pair, or a result belongs to none.
+    """
     parts = find_parts(log)
     wafers = find_wafers(log, parts)
     items = resolve(log.blocks)
@@ -36,7 +43,7 @@ def make_tables(log: TesterLog) -> list[Table]:
     log.blocks = [_drop_definitions(log, block, owners, items) for block in log.blocks]
     results_of_part = _count_results(owners, len(parts))
     totals.check_totals(log, parts, wafers)
-    totals.check_executions(log, items, parts, results_of_part)
+    totals.check_executions(log, parts, results_of_part)
     if items.several_names:
         numbers = ", ".join(str(number) for number in sorted(items.several_names)[:5])
         log.warnings.append(f"{len(items.several_names)} test numbers have more than one name: {numbers}")
@@ -59,12 +66,15 @@ def make_tables(log: TesterLog) -> list[Table]:
 
 
 def _drop_definitions(log: TesterLog, block: ResultBlock, owners: dict[str, Integers], items: Items) -> ResultBlock:
-    """Leave out records that only define a test: not executed and of no part. Warn of other results without a part."""
+    """Leave out records that only define a test: not executed and of no part. Other results of no part are refused."""
     owner = owners[block.kind]
     only = (owner < 0) & (block.test_flags & _NOT_EXECUTED != 0)
-    lost = int(((owner < 0) & ~only).sum())
-    if lost:
-        log.warnings.append(f"{lost} {block.kind} results belong to no part")
+    lost = np.flatnonzero((owner < 0) & ~only)
+    if lost.size:
+        first = int(lost[0])
+        message = f"a result of test {block.number[first]} on head {block.head[first]} site {block.site[first]}"
+        message += " stands between no beginning (PIR) and end (PRR) of a part"
+        raise CorruptField(message, file=log.name, offset=int(block.position[first]), offset_unit=log.offset_unit)
     if not only.any():
         return block
     log.metadata["definition_only_records"] = log.metadata.get("definition_only_records", 0) + int(only.sum())
@@ -95,8 +105,7 @@ def _text(value: Any) -> str:
 def _run_table(log: TesterLog, name: str, parts: int, rows: int) -> Table:
     head: Mapping[str, Any] = next((record.fields for record in log.of("MIR")), {})
     tail: Mapping[str, Any] = next((record.fields for record in log.of("MRR")), {})
-    complete = bool(log.records) and any(True for _ in log.of("MRR"))
-    if not complete:
+    if not log.complete:
         log.warnings.append("the file has no MRR record: it may have been cut, or the run never ended")
     if not any(True for _ in log.of("MIR")):
         log.warnings.append("the file has no MIR record: lot, product and program are unknown")
@@ -124,23 +133,35 @@ def _run_table(log: TesterLog, name: str, parts: int, rows: int) -> Table:
         "finished_at": [local_time(tail.get("FINISH_T"))],
         "parts": [parts],
         "results": [rows],
-        "complete": [complete],
+        "complete": [log.complete],
     }
-    metadata = {"form": log.form, "record_counts": log.counts} | log.metadata | _verbatim(log)
+    metadata = {"form": log.form, "record_counts": log.counts} | log.metadata | {"records": _verbatim(log)}
     return TEST_RUN.make_table(name, columns, Remarks(metadata, tuple(log.warnings)))
 
 
-def _verbatim(log: TesterLog) -> dict[str, Any]:
-    kept: defaultdict[str, list[Any]] = defaultdict(list)
+def _verbatim(log: TesterLog) -> dict[str, list[dict[str, Any]]]:
+    """Return the records that no table has, by name; of many alike only the first, with a warning."""
+    kept: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    left: Counter[str] = Counter()
     for record in log.records:
-        if record.name not in _TABLED:
-            fields = {name: _shown(value) for name, value in record.fields.items()}
-            kept[record.name].append(fields)
-    return {name: fields[0] if name in _SINGLE and len(fields) == 1 else fields for name, fields in kept.items()}
+        if record.name in _TABLED:
+            continue
+        if len(kept[record.name]) < _KEPT_OF_A_KIND:
+            kept[record.name].append({name: _plain(value) for name, value in record.fields.items()})
+        else:
+            left[record.name] += 1
+    for name, count in sorted(left.items()):
+        log.warnings.append(f"{count} {name} records beyond the first {_KEPT_OF_A_KIND} are not in the metadata")
+    return dict(kept)
 
 
-def _shown(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | list) else str(value) if value is not None else None
+def _plain(value: Any) -> Any:
+    """Return ``value`` as JSON can hold it."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Bits) else value
 
 
 def _item_table(log: TesterLog, name: str, items: Items) -> Table:

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from instruments.electrical.tester_items import Items
-from instruments.electrical.tester_log import TesterLog
+from instruments.electrical.tester_log import Integers, TesterLog
 from instruments.electrical.tester_parts import ALL, Part, Wafer
 
 MISSING = 4294967295
 """A count that the tester did not make."""
 _FAILED, _NO_VERDICT = 0x08, 0x10
+"""Bits of PART_FLG."""
+_NOT_EXECUTED, _WITHOUT_VERDICT, _TEST_FAILED = 0x10, 0x40, 0x80
+"""Bits of TEST_FLG."""
 _UNKNOWN_BIN = 65535
 
 
@@ -129,30 +131,21 @@ def _check_wafers(log: TesterLog, parts: list[Part], wafers: list[Wafer]) -> Non
     log.warn_each(texts)
 
 
-def check_executions(log: TesterLog, items: Items, parts: list[Part], results_of_part: Any) -> None:
+def check_executions(log: TesterLog, parts: list[Part], results_of_part: Integers) -> None:
     """Compare executions of each test (TSR) and tests of each part (PRR) with the file; differences are summed up.
 
     ``results_of_part`` is an int64 array with the records of each part. Testers may log a sample only, so that fewer
     records than executions are common.
     """
-    executed: Counter[tuple[str, int]] = Counter()
-    for block in log.blocks:
-        item_of = items.of_record[block.kind]
-        done = block.test_flags & 0x10 == 0
-        counts = np.bincount(item_of[done], minlength=len(items.items))
-        for place in np.flatnonzero(counts).tolist():
-            executed[block.kind, items.items[place].number] += int(counts[place])
-    by_number: Counter[int] = Counter()
-    for (_, number), count in executed.items():
-        by_number[number] += count
-    declared = {number: value for number, value in summaries(log, "EXEC_CNT").items() if value is not None}
-    wrong = {number: (value, by_number[number]) for number, value in declared.items() if value != by_number[number]}
-    if wrong:
-        number, (value, found) = next(iter(sorted(wrong.items())))
-        log.warnings.append(
-            f"executions: {len(wrong)} of {len(declared)} tests have another number of records than the summary says, "
-            f"test {number} first ({value} declared, {found} in the file)"
-        )
+    executed, failed = _tally(log, 0), _tally(log, _TEST_FAILED)
+    for field, label, found in (("EXEC_CNT", "executions", executed), ("FAIL_CNT", "failures", failed)):
+        declared = {number: value for number, value in summaries(log, field).items() if value is not None}
+        wrong = sorted(number for number, value in declared.items() if value != found[number])
+        if wrong:
+            log.warnings.append(
+                f"{label}: {len(wrong)} of {len(declared)} tests have another number in the summary than in the file, "
+                f"test {wrong[0]} first ({declared[wrong[0]]} declared, {found[wrong[0]]} in the file)"
+            )
     tests = [
         (int(part.fields["NUM_TEST"]), int(results_of_part[index]), index)
         for index, part in enumerate(parts)
@@ -165,6 +158,18 @@ def check_executions(log: TesterLog, items: Items, parts: list[Part], results_of
             f"tests of a part: {len(differing)} of {len(tests)} parts have another number of records than they say, "
             f"part {index} first ({value} declared, {found} in the file)"
         )
+
+
+def _tally(log: TesterLog, flag: int) -> Counter[int]:
+    """Return by test number the records that were executed, with a verdict and ``flag`` if there is one."""
+    tally: Counter[int] = Counter()
+    for block in log.blocks:
+        chosen = block.test_flags & _NOT_EXECUTED == 0
+        if flag:
+            chosen &= (block.test_flags & _WITHOUT_VERDICT == 0) & (block.test_flags & flag != 0)
+        numbers, counts = np.unique(block.number[chosen], return_counts=True)
+        tally.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
+    return tally
 
 
 def summaries(log: TesterLog, field: str) -> dict[int, int | None]:

@@ -1,4 +1,4 @@
-"""What testers, probers and stress ovens write is read into, whatever tool wrote it.
+"""What the logs of testers are read into, whatever tester wrote them.
 
 Indices count rows of the other tables of the same file from 0; -1 stands for none. Times without a zone are the
 tester's own local time.
@@ -190,7 +190,7 @@ BIN_SUMMARY = Vocabulary(
     "bin_summary",
     "one bin of one site, or of all sites together",
     (
-        Column("bin_type", "text", "", "hard, soft, or map", required=True),
+        Column("bin_type", "text", "", "hard or soft", required=True),
         Column("bin", "text", "", "number or code of the bin", required=True),
         Column("name", "text", "", "its name"),
         Column("quality", "text", "", "pass, fail, or what else the file says"),
@@ -198,61 +198,5 @@ BIN_SUMMARY = Vocabulary(
         Column("site", "number", "", "test site; missing for all together"),
         Column("count_declared", "number", "", "parts in it, as the tester says"),
         Column("count", "integer", "", "parts in it in the file", required=True),
-    ),
-)
-
-WAFER_MAP = Vocabulary(
-    "wafer_map",
-    "one die of a wafer or strip; places without a die have none",
-    (
-        Column("x", "integer", "", "column, as the frame in the metadata says", required=True),
-        Column("y", "integer", "", "row, as the frame in the metadata says", required=True),
-        Column("bin_code", "text", "", "the bin's code as the file writes it", required=True),
-        Column("quality", "text", "", "pass, fail, null, or what else the file says; empty if it does not"),
-        Column("description", "text", "", "the bin's name"),
-        Column("is_reference", "flag", "", "the die is a reference die"),
-    ),
-)
-
-READOUT = Vocabulary(
-    "readout",
-    "one value of one parameter of one unit at one readout of a stress test",
-    (
-        Column("unit_id", "text", "", "the device under stress", required=True),
-        Column("parameter", "text", "", "what was measured", required=True),
-        Column("stress", "text", "", "the stress or its leg"),
-        Column("time_h", "number", "h", "accumulated stress time", required=True),
-        Column("value", "number", "", "in the unit beside it; missing when it could not be measured", required=True),
-        Column("value_unit", "text", "", "unit of the value", required=True),
-        Column("low_limit", "number", "", "in the value's unit"),
-        Column("high_limit", "number", "", "in the value's unit"),
-        Column("temperature_c", "number", "degC", "stress temperature"),
-        Column("voltage_v", "number", "V", "stress voltage"),
-        Column("current_a", "number", "A", "stress current"),
-        Column("humidity_pct", "number", "%", "relative humidity"),
-        Column("lot_id", "text", "", "the lot"),
-        Column("readout_at", "text", "", "date and time of the readout, ISO 8601"),
-    ),
-)
-
-LIFETIME = Vocabulary(
-    "lifetime",
-    "one unit, or count units alike, with what is known of the time at which it failed",
-    (
-        Column("unit_id", "text", "", "the unit"),
-        Column("group", "text", "", "the lot, leg or population that it belongs to"),
-        Column("lower_h", "number", "h", "it was still good then; 0 for left-censored", required=True),
-        Column("upper_h", "number", "h", "it had failed by then; infinite for right-censored", required=True),
-        Column("status", "text", "", "exact, right, left, or interval", required=True),
-        Column("count", "integer", "", "units alike", required=True),
-        Column("truncated_below_h", "number", "h", "units that failed before could not be seen"),
-        Column("truncated_above_h", "number", "h", "units that fail later could not be seen"),
-        Column("cause", "text", "", "failure mode or mechanism"),
-        Column("temperature_c", "number", "degC", "stress temperature"),
-        Column("voltage_v", "number", "V", "stress voltage"),
-        Column("current_a", "number", "A", "stress current"),
-        Column("current_density_a_cm2", "number", "A/cm2", "stress current density"),
-        Column("field_mv_cm", "number", "MV/cm", "stress field"),
-        Column("humidity_pct", "number", "%", "relative humidity"),
     ),
 )
