@@ -24,7 +24,7 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 soak: setup
-	$(BIN)/python -m pytest -q -m slow tests/kill
+	$(BIN)/python -m pytest -q -m slow tests/kill tests/uploader
 
 fuzz: setup
 	$(BIN)/python -m pytest -q -m fuzz tests
