@@ -7,7 +7,15 @@ from instruments.headings import Headings
 from instruments.units import NAME_ENDINGS
 from instruments.vocabulary import Vocabulary
 
-MODULES = ("instruments.mask.vocabulary", "instruments.mask.metrology", "instruments.repair.vocabulary")
+MODULES = (
+    "instruments.mask.vocabulary",
+    "instruments.mask.metrology",
+    "instruments.repair.vocabulary",
+    "instruments.electrical.vocabulary",
+    "instruments.electrical.stress_vocabulary",
+    "instruments.electrical.lifetimes",
+    "instruments.electrical.readouts",
+)
 """Where vocabularies and the names that vendors use for their columns are declared."""
 
 

@@ -17,6 +17,8 @@ from instruments.registry import Registry
 from instruments.secs.journal_lines import Heading, Received, write_journal
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc, write_time_reflectance_csv
 from tests.instruments.electrical import stdf_writer
+from tests.instruments.electrical.stress_tables import LIFETIMES, READOUTS
+from tests.instruments.electrical.wafer_map_writer import DIES, SINF, e142, g85
 from tests.instruments.mask.klarf_writer import flat
 from tests.instruments.mask.layout_writer import sample_gdsii
 from tests.instruments.mask.metrology_tables import WIDTHS
@@ -255,6 +257,11 @@ CASES = {
         single("klarf", "a.klarf", flat().encode(), (("mask_defect", 2),), WHOLE, spare=12),
         single("layout", "a.gds", sample_gdsii(), (("layout_cell", 3), ("layout_layer", 4)), WHOLE),
         single("mask_metrology", "sites.csv", WIDTHS.encode(), (("metrology_site", 2),), ROWS),
+        single("e142_map", "map.xml", e142().encode(), (("wafer_map", DIES),), WHOLE, spare=1),
+        single("g85_map", "map.xml", g85().encode(), (("wafer_map", DIES),), WHOLE, spare=1),
+        single("sinf_map", "map.sinf", SINF.encode(), (("wafer_map", 8),), WHOLE, spare=2),
+        single("readouts", "readouts.csv", READOUTS.encode(), (("readout", 3),), ROWS),
+        single("lifetimes", "lifetimes.csv", LIFETIMES.encode(), (("lifetime", 5),), ROWS),
         single("laser_log", "job.jsonl", LASER_JSON.encode(), (("repair_step", 2),), WHOLE, spare=1),
         single("fib_log", "job.xml", FIB_XML.encode(), (("repair_step", 2),), WHOLE, spare=1),
         single("stdf", "lot.stdf", stdf_writer.sample().data(), STDF_COUNTS, ROWS),

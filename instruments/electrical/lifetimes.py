@@ -1,0 +1,130 @@
+"""Lifetimes of stressed devices with censoring, truncation and counts, as comma-separated text or Parquet.
+
+There is no public standard; these are the columns we document. ``status`` says what is known of a row's devices:
+
+* ``exact``: they failed at ``time_h``;
+* ``right``: they were alive at ``time_h``, and what came after is not known;
+* ``left``: they had failed before ``upper_h``;
+* ``interval``: they were alive at ``lower_h`` and found failed at ``upper_h``.
+
+``count`` (1 without the column) says how many devices a row stands for; ``entry_h`` and ``exit_h`` are left and right
+truncation. Other columns: ``device_id``, ``lot_id``, ``mode``, ``stress``, ``temperature_c``, ``voltage_v``,
+``humidity_percent``. Times may be in other units of time, in the name (``time_s``) or in brackets (``time [min]``); a
+time without a unit is refused. A field that the status does not know must be empty. ``# rows: 12`` and ``# devices:
+77`` are checked; the lines in the bytes, or the row groups of Parquet, are the second count.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instruments.adapter import Confidence, Sniff, Source
+from instruments.commented_table import header_in
+from instruments.electrical.stress_columns import (
+    PARQUET_MARK,
+    StressColumns,
+    check_conditions,
+    meaning_of,
+    read_columns,
+)
+from instruments.electrical.stress_vocabulary import LIFETIME
+from instruments.errors import CountMismatch, InstrumentError
+from instruments.headings import Headings
+from instruments.records import Record
+
+HEADINGS = Headings(
+    LIFETIME,
+    {
+        "device": ("device_id",),
+        "lot": ("lot_id",),
+        "number": ("count",),
+        "quantity": ("count",),
+        "failure_mode": ("mode",),
+        "censoring": ("status",),
+    },
+)
+_TIMES = ("time_h", "lower_h", "upper_h")
+_KNOWN = {"exact": {"time_h"}, "right": {"time_h"}, "left": {"upper_h"}, "interval": {"lower_h", "upper_h"}}
+
+
+class LifetimesAdapter:
+    """Reads lifetimes into a ``lifetime`` table."""
+
+    name = "lifetimes"
+    version = "1"
+    formats = ("lifetimes",)
+
+    def sniff(self, source: Source) -> Sniff:
+        """Look for a status and a time in the header of ``source``."""
+        if source.is_bundle:
+            return Sniff(Confidence.NO, "a bundle is no table")
+        if source.head.startswith(PARQUET_MARK):
+            return Sniff(Confidence.POSSIBLE, "Parquet, whose columns stand at its end")
+        names = header_in(source.head[:16384].decode("utf-8-sig", "replace"))
+        try:
+            found = {meaning_of(HEADINGS, name).column for name in names}
+        except InstrumentError as error:
+            # A table of ours in a unit that is not known: let the reader say so.
+            sure = "status" in {name.lower() for name in names}
+            return Sniff(Confidence.LIKELY if sure else Confidence.NO, str(error))
+        if "status" in found and found & set(_TIMES):
+            return Sniff(Confidence.CERTAIN, "the header has a status and a time")
+        return Sniff(Confidence.NO, "no status and time in the header")
+
+    def read(self, source: Source) -> tuple[str, Iterable[Record]]:
+        """Return the lifetimes of ``source``.
+
+        Raises:
+            CorruptField, CountMismatch, NotThisFormat, ReadingLimit, UnsupportedVersion: and why.
+        """
+        columns = read_columns(source, HEADINGS)
+        columns.require(("status",))
+        status = columns.texts["status"] = np.strings.lower(np.strings.strip(columns.texts["status"]))
+        known = np.asarray([text in _KNOWN for text in status.tolist()], np.bool_)
+        columns.refuse(~known, "the status is none of exact, right, left and interval", "status")
+        _check_times(columns, status)
+        _check_truncation(columns)
+        check_conditions(columns)
+        counts = columns.whole("count") if "count" in columns else np.ones(columns.rows, np.int64)
+        _check_devices(columns, counts)
+        return "lifetimes", (columns.to_table(HEADINGS, {"count": counts}),)
+
+
+def _check_times(columns: StressColumns, status: NDArray[Any]) -> None:
+    """Each row has the times that its status knows, and no others, in order."""
+    nothing = np.full(columns.rows, np.nan)
+    for name in _TIMES:
+        values = columns.numbers.get(name, nothing)
+        columns.refuse(values < 0, f"{name} is negative", name)
+        for kind, names in _KNOWN.items():
+            rows = status == kind
+            if name in names:
+                columns.refuse(rows & np.isnan(values), f"a row of status {kind} needs {name}", name)
+            else:
+                columns.refuse(rows & ~np.isnan(values), f"a row of status {kind} has no {name}", name)
+    lower, upper = columns.numbers.get("lower_h", nothing), columns.numbers.get("upper_h", nothing)
+    columns.refuse(lower >= upper, "lower_h is not below upper_h", "lower_h")
+    columns.refuse(upper <= 0, "upper_h is not above 0", "upper_h")
+
+
+def _check_truncation(columns: StressColumns) -> None:
+    nothing = np.full(columns.rows, np.nan)
+    given = {name: columns.numbers.get(name, nothing) for name in (*_TIMES, "entry_h", "exit_h")}
+    columns.refuse(given["entry_h"] < 0, "entry_h is negative", "entry_h")
+    columns.refuse(given["entry_h"] >= given["exit_h"], "entry_h is not below exit_h", "entry_h")
+    for name in _TIMES:
+        columns.refuse(given[name] < given["entry_h"], f"{name} is before entry_h", name)
+        columns.refuse(given[name] > given["exit_h"], f"{name} is after exit_h", name)
+
+
+def _check_devices(columns: StressColumns, counts: NDArray[np.int64]) -> None:
+    declared = columns.metadata.get("comments", {}).get("devices")
+    total = sum(counts.tolist())
+    if declared is not None and declared != str(total):
+        message = "the table does not hold as many devices as it says"
+        raise CountMismatch(message, file=columns.file, expected=declared[:20], found=total)
+    if "device_id" in columns:
+        named = columns.texts["device_id"] != ""
+        columns.refuse(named & (counts != 1), "a row of one device counts several", "count")

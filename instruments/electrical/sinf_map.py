@@ -1,0 +1,164 @@
+"""Wafer maps as SINF text: lines ``NAME:value``, then one ``RowData:`` line for each row, codes with blanks between.
+
+Known from real files. ``__`` (as wide as the codes) is a place without a die, ``@@`` a reference die, ``BCEQU`` the
+code of good dies; what other codes mean the file does not say. ``ROWCT`` and ``COLCT`` are compared with the rows and
+codes that are there. The writers of ``FNLOC`` (where the notch is) do not agree on where its degrees begin, nor is it
+known whence ``REFPX`` and ``REFPY`` count: they are kept, not applied.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from instruments.adapter import Confidence, Sniff, Source
+from instruments.electrical.die_steps import length_um, length_unit
+from instruments.electrical.map_xml import head_text, whole_number
+from instruments.electrical.wafer_grid import MAX_BYTES, BinDefinition, CodeType, WaferGrid, make_map
+from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit
+from instruments.records import Record
+
+_ROW = "ROWDATA"
+_NUMBERS = ("FNLOC", "REFPX", "REFPY")
+
+
+class SinfMapAdapter:
+    """Reads SINF text into a ``wafer_map`` table."""
+
+    name = "sinf_map"
+    version = "1"
+    formats = ("sinf",)
+
+    def sniff(self, source: Source) -> Sniff:
+        """Look for ROWCT, COLCT and RowData in the first lines of ``source``."""
+        names = {line.partition(":")[0].strip().upper() for line in head_text(source).splitlines() if ":" in line}
+        if names >= {"ROWCT", "COLCT", _ROW}:
+            return Sniff(Confidence.CERTAIN, "the lines ROWCT, COLCT and RowData of SINF")
+        if names >= {"ROWCT", "COLCT"} or names >= {"FNLOC", "BCEQU"}:
+            return Sniff(Confidence.LIKELY, "some of SINF's lines")
+        return Sniff(Confidence.NO, "no ROWCT, COLCT and RowData of SINF")
+
+    def read(self, source: Source) -> tuple[str, Iterable[Record]]:
+        """Return the map of ``source``.
+
+        Raises:
+            CorruptField, CountMismatch, NotThisFormat, UnsupportedVersion, ReadingLimit: and why.
+        """
+        data = _read_bytes(source)
+        header, rows = _read_lines(source, data)
+        height = whole_number(source, header.get("ROWCT", ""), "ROWCT")
+        width = whole_number(source, header.get("COLCT", ""), "COLCT")
+        if height is None or width is None:
+            raise NotThisFormat("the map does not say ROWCT and COLCT", file=source.name)
+        if len(rows) != height:
+            message = "the map does not have as many rows as ROWCT"
+            raise CountMismatch(message, file=source.name, expected=height, found=len(rows))
+        counted = data.upper().count(b"ROWDATA:")
+        if counted != len(rows):
+            message = "the rows are not as many as the marks in the file"
+            raise CountMismatch(message, file=source.name, expected=counted, found=len(rows))
+        size = _check_rows(source, rows, width)
+        grid = _make_grid(source, header, rows, size)
+        return "sinf", (make_map(grid, grid.substrate_id or Path(source.name).stem or source.name),)
+
+
+def _read_bytes(source: Source) -> bytes:
+    if source.size_bytes > MAX_BYTES:
+        message = "the map is too large to be read whole"
+        raise ReadingLimit(message, file=source.name, expected=MAX_BYTES, found=source.size_bytes)
+    return source.path.read_bytes()
+
+
+def _read_lines(source: Source, data: bytes) -> tuple[dict[str, str], dict[int, tuple[str, ...]]]:
+    """Return the header and, by their line numbers, the rows."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotThisFormat("the map is not UTF-8 text", file=source.name, offset=error.start) from None
+    header: dict[str, str] = {}
+    rows: dict[int, tuple[str, ...]] = {}
+    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
+        if not line.strip():
+            continue
+        name, mark, value = line.partition(":")
+        name = name.strip().upper()
+        if not mark or not name.isidentifier():
+            message = "the line is no NAME:value"
+            raise CorruptField(message, file=source.name, offset=number, found=line[:40], offset_unit="line")
+        if name == _ROW:
+            rows[number] = tuple(value.split())
+        elif name in header:
+            message = f"{name} is given twice"
+            raise CorruptField(message, file=source.name, offset=number, found=value[:40], offset_unit="line")
+        else:
+            header[name] = value.strip()
+    return header, rows
+
+
+def _check_rows(source: Source, rows: dict[int, tuple[str, ...]], width: int) -> int:
+    """Return the width of the codes, which is the same for all."""
+    size = len(next((row[0] for row in rows.values() if row), ""))
+    for line, row in rows.items():
+        if len(row) != width:
+            message = "the row does not have as many codes as COLCT"
+            raise CountMismatch(
+                message, file=source.name, offset=line, expected=width, found=len(row), offset_unit="line"
+            )
+        wrong = next((code for code in row if len(code) != size), None)
+        if wrong is not None:
+            message = "the code is not as wide as the first"
+            raise CorruptField(
+                message, file=source.name, offset=line, expected=size, found=wrong[:40], offset_unit="line"
+            )
+    if not rows or not width:
+        raise NotThisFormat("the map has no dies", file=source.name)
+    return size
+
+
+def _make_grid(source: Source, header: dict[str, str], rows: dict[int, tuple[str, ...]], size: int) -> WaferGrid:
+    warnings = []
+    for name in _NUMBERS:
+        _check_number(source, header, name)
+    good = header.get("BCEQU", "").replace(",", " ").split()
+    if any(len(code) != size for code in good):
+        message = "BCEQU is not as wide as the codes"
+        raise CorruptField(message, file=source.name, expected=size, found=header["BCEQU"][:40])
+    if not good:
+        warnings.append("the map does not say which code good dies have")
+    if header.get("FNLOC"):
+        warnings.append("the place of the notch, FNLOC, is kept and not applied: writers do not agree on its degrees")
+    definitions = [BinDefinition(code, "Pass") for code in dict.fromkeys(good)]
+    definitions += [BinDefinition("@" * size, "Reference")]
+    # Other codes are no news: the format has no place to say what they mean.
+    definitions += [
+        BinDefinition(code) for code in sorted({code for row in rows.values() for code in row} - {*good, "@" * size})
+    ]
+    return WaferGrid(
+        source.name,
+        header.get("WAFER", ""),
+        header.get("LOT", ""),
+        tuple(rows.values()),
+        CodeType("SINF", size, None),
+        "_" * size,
+        tuple(definitions),
+        None,
+        None,
+        _steps(source, header, warnings),
+        {"header": header},
+        tuple(warnings),
+    )
+
+
+def _check_number(source: Source, header: dict[str, str], name: str) -> None:
+    text = header.get(name, "")
+    if text and not text.lstrip("+-").isdecimal():
+        raise CorruptField(f"{name} is no number", file=source.name, found=text[:40])
+
+
+def _steps(source: Source, header: dict[str, str], warnings: list[str]) -> tuple[float, float] | None:
+    texts = (header.get("XDIES", ""), header.get("YDIES", ""))
+    if not all(texts) or set(texts) <= {"0", "0.0", "0.000"}:
+        return None
+    if not header.get("DUTMS"):
+        warnings.append("the steps of dies have no unit and are kept as they stand")
+        return None
+    unit = length_unit(source, header["DUTMS"])
+    return length_um(source, texts[0], unit), length_um(source, texts[1], unit)
