@@ -11,6 +11,7 @@ import tifffile
 
 from instruments.adapter import HEAD_BYTES, Source
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc, write_time_reflectance_csv
+from tests.instruments.electrical import stdf_writer
 from tests.instruments.mask import klarf_writer, layout_writer
 from tests.instruments.probing import tdms_writer, writers
 
@@ -142,6 +143,25 @@ def verilog_netlist(folder: Path) -> Source:
     return file(folder, "a.v", text.encode())
 
 
+def stdf(folder: Path) -> Source:
+    """A log of 300 parts on four sites, with 200 parametric tests each."""
+    rng = np.random.default_rng(5)
+    log = stdf_writer.StdfWriter().mir()
+    for first in range(0, 300, 4):
+        for site in range(4):
+            log.pir(site=site)
+        for test, row in enumerate(rng.normal(1.0, 0.1, (200, 4))):
+            for site, value in enumerate(row):
+                if first + site:
+                    log.ptr(1000 + test, value, site=site, name=f"test_{test}", options=0x30)
+                else:
+                    log.ptr(1000 + test, value, site=site, name=f"test_{test}", options=0x0E, limits=(0.5, 1.5))
+        for site in range(4):
+            log.prr(site=site, tests=200, place=(first % 40 + site, first // 40), name=f"P{first + site}")
+    log.bin_record(40, 255, 255, 1, 300, "P", "good").pcr(255, 255, 300, 300)
+    return file(folder, "a.stdf", log.mrr().data())
+
+
 MAKERS: dict[str, Callable[[Path], Source]] = {
     "lecroy_trc": lecroy,
     "tektronix_wfm": lambda folder: file(folder, "a.wfm", writers.tektronix_wfm(codes())),
@@ -160,6 +180,7 @@ MAKERS: dict[str, Callable[[Path], Source]] = {
     "value_change_dump": dump,
     "klarf": klarf,
     "layout": layout,
+    "stdf": stdf,
     "bench_netlist": bench_netlist,
     "verilog_netlist": verilog_netlist,
 }

@@ -3,7 +3,8 @@
 pystdf is GPL and vcdvcd MIT; both are of the extra ``bench`` and imported here alone.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,47 @@ def gdstk(source: Source) -> Outcome:
     return sum(len(cell.polygons) for cell in library.read_gds(source.path).cells)
 
 
+class _Collector:
+    """What pystdf sends: the results of PTR records and the number of records of each type."""
+
+    def __init__(self) -> None:
+        self.results: list[float] = []
+        self.counts: Counter[str] = Counter()
+
+    def after_send(self, _: Any, sent: Any) -> None:
+        """Take one record."""
+        kind, fields = sent
+        name = type(kind).__name__.upper()
+        self.counts[name] += 1
+        if name == "PTR":
+            self.results.append(fields[5])
+
+
+def pystdf(source: Source) -> Outcome:
+    """The results of all PTR records, and after them the number of records of each type, by name."""
+    from pystdf.IO import Parser
+
+    collector = _Collector()
+    with source.path.open("rb") as file:
+        parser = Parser(inp=file)
+        parser.addSink(collector)
+        parser.parse()
+    return _with_counts(np.asarray(collector.results, np.float64), collector.counts)
+
+
+def _with_counts(values: NDArray[np.float64], counts: Mapping[str, int]) -> NDArray[np.float64]:
+    return np.concatenate([values, np.asarray([counts[name] for name in sorted(counts)], np.float64)])
+
+
+def values_of(adapter: str, records: tuple[Any, ...]) -> NDArray[np.float64]:
+    """Return what the adapter's oracle gives, of the records that the adapter read."""
+    if adapter != "stdf":
+        return np.concatenate([record.values().ravel() for record in records])
+    tables = {record.kind: record for record in records}
+    counts = tables["test_run"].vendor_metadata["record_counts"]
+    return _with_counts(tables["test_result"].columns["value_as_recorded"], counts)
+
+
 ORACLES: dict[str, Oracle] = {
     "lecroy_trc": Oracle("RigolWFM", rigol_wfm),
     "tektronix_wfm": Oracle("RigolWFM", rigol_wfm),
@@ -87,6 +129,7 @@ ORACLES: dict[str, Oracle] = {
     "signal_map": Oracle("tifffile", tifffile_pages),
     "value_change_dump": Oracle("vcdvcd", vcdvcd),
     "layout": Oracle("gdstk", gdstk),
+    "stdf": Oracle("pystdf", pystdf),
 }
 
 

@@ -109,6 +109,14 @@ SUMMARIES: dict[str, FormatSummary] = {
         "tokens = rows x columns; positions against a RADIUS column; the summary",
         "two wafers, rows with another number of tokens",
     ),
+    "stdf": FormatSummary(
+        "V4 and V4-2007, plain or gzip, both byte orders; PTR, MPR, FTR, STR over several records",
+        "values with validity and verdict, limits and units with the defaults of a test's first record, parts, retests,"
+        " bins, wafers, pins and groups, functional details, scan fails; all other records verbatim",
+        "the walk over the record headers ends at the last byte; PCR, HBR, SBR, WRR, TSR and NUM_TEST against the"
+        " parts, bins, executions and failures in the file, each difference a warning with both numbers",
+        "version 3, VAX numbers, cut records, parts that do not pair, results outside a part, two files in one",
+    ),
     "layout": FormatSummary(
         "GDSII and OASIS through klayout, OASIS.MASK (P44) check",
         "cells, layers with shape counts, database unit, boxes",

@@ -153,10 +153,10 @@ def check_executions(log: TesterLog, parts: list[Part], results_of_part: Integer
     ]
     differing = [entry for entry in tests if entry[0] != entry[1]]
     if differing:
-        value, found, index = differing[0]
+        value, count, index = differing[0]
         log.warnings.append(
             f"tests of a part: {len(differing)} of {len(tests)} parts have another number of records than they say, "
-            f"part {index} first ({value} declared, {found} in the file)"
+            f"part {index} first ({value} declared, {count} in the file)"
         )
 
 
