@@ -121,7 +121,8 @@ def _read_log(source: Source, lines: list[Line]) -> TesterLog:
     form = convert(lines[0], source.name)
     if form.get("STDF_VER", 4) != 4:
         message = "this version of STDF is not read"
-        raise UnsupportedVersion(message, file=source.name, offset=1, expected=4, found=form["STDF_VER"])
+        found = form["STDF_VER"]
+        raise UnsupportedVersion(message, file=source.name, offset=1, expected=4, found=found, offset_unit="line")
     counts = Counter(line.name for line in lines)
     if counts["FAR"] > 1:
         message = "the file has more than one FAR record; it is several files in one"

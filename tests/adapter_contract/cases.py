@@ -16,7 +16,7 @@ from instruments.example import PhotometerAdapter
 from instruments.registry import Registry
 from instruments.secs.journal_lines import Heading, Received, write_journal
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc, write_time_reflectance_csv
-from tests.instruments.electrical import stdf_writer
+from tests.instruments.electrical import atdf_files, stdf_writer
 from tests.instruments.electrical.stress_tables import LIFETIMES, READOUTS
 from tests.instruments.electrical.wafer_map_writer import DIES, SINF, e142, g85
 from tests.instruments.mask.klarf_writer import flat
@@ -265,6 +265,7 @@ CASES = {
         single("laser_log", "job.jsonl", LASER_JSON.encode(), (("repair_step", 2),), WHOLE, spare=1),
         single("fib_log", "job.xml", FIB_XML.encode(), (("repair_step", 2),), WHOLE, spare=1),
         single("stdf", "lot.stdf", stdf_writer.sample().data(), STDF_COUNTS, ROWS),
+        single("atdf", "lot.atdf", atdf_files.SAMPLE.encode(), STDF_COUNTS, ROWS),
         single("fibsem_image", "a.tif", fibsem_sample(), (("image", 36),), WHOLE),
     )
 }
