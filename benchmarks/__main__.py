@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.report import Row, print_rows
 
 FOLDER = Path(__file__).parent
-NOT_BENCHMARKS = {"__init__", "__main__", "report", "workbench"}
+NOT_BENCHMARKS = {"__init__", "__main__", "bare", "report", "workbench"}
 
 
 def main() -> int:
