@@ -16,7 +16,7 @@ from instruments.example import PhotometerAdapter
 from instruments.registry import Registry
 from instruments.secs.journal_lines import Heading, Received, write_journal
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc, write_time_reflectance_csv
-from tests.instruments.electrical import atdf_files, stdf_writer
+from tests.instruments.electrical import atdf_files, stdf_writer, wmap_files
 from tests.instruments.electrical.stress_tables import LIFETIMES, READOUTS
 from tests.instruments.electrical.wafer_map_writer import DIES, SINF, e142, g85
 from tests.instruments.mask.klarf_writer import flat
@@ -260,6 +260,7 @@ CASES = {
         single("e142_map", "map.xml", e142().encode(), (("wafer_map", DIES),), WHOLE, spare=1),
         single("g85_map", "map.xml", g85().encode(), (("wafer_map", DIES),), WHOLE, spare=1),
         single("sinf_map", "map.sinf", SINF.encode(), (("wafer_map", 8),), WHOLE, spare=2),
+        single("wmap_map", "a.wmap", wmap_files.SAMPLE.encode(), (("wafer_map", 8),), WHOLE, spare=1),
         single("readouts", "readouts.csv", READOUTS.encode(), (("readout", 3),), ROWS),
         single("lifetimes", "lifetimes.csv", LIFETIMES.encode(), (("lifetime", 5),), ROWS),
         single("laser_log", "job.jsonl", LASER_JSON.encode(), (("repair_step", 2),), WHOLE, spare=1),
