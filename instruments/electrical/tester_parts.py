@@ -85,14 +85,13 @@ def find_parts(log: TesterLog) -> list[Part]:
 def _accept_unpaired(log: TesterLog, unpaired: list[LogRecord]) -> None:
     if not unpaired:
         return
-    first = min(unpaired, key=lambda record: record.position)
-    where = f"head {first.fields.get('HEAD_NUM', 1)} site {first.fields.get('SITE_NUM', 1)}"
-    if first.name == "PRR" or log.complete:
-        message = (
-            f"a part of {where} begins (PIR) and never ends (PRR)"
-            if first.name == "PIR"
-            else f"a part of {where} ends (PRR) and has not begun (PIR)"
-        )
+    # A cut leaves beginnings without an end, never an end without a beginning.
+    ended = [record for record in unpaired if record.name == "PRR"]
+    if ended or log.complete:
+        first = min(ended or unpaired, key=lambda record: record.position)
+        where = f"head {first.fields.get('HEAD_NUM', 1)} site {first.fields.get('SITE_NUM', 1)}"
+        what = "ends (PRR) and has not begun (PIR)" if ended else "begins (PIR) and never ends (PRR)"
+        message = f"a part of {where} {what}"
         raise CorruptField(message, file=log.name, offset=first.position, offset_unit=log.offset_unit)
     log.warnings.append(f"{len(unpaired)} parts begin (PIR) and never end (PRR): they have no bin")
 

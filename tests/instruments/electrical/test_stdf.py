@@ -328,6 +328,11 @@ REFUSALS = {
         "CorruptField",
         f"a part of head 1 site 4 ends (PRR) and has not begun (PIR) at byte {AFTER_MIR}",
     ),
+    "both.stdf": (
+        StdfWriter().mir().pir(site=1).pir(site=1).prr(site=4).data(),
+        "CorruptField",
+        f"a part of head 1 site 4 ends (PRR) and has not begun (PIR) at byte {AFTER_MIR + 12}",
+    ),
     "scan.stdf": (
         StdfWriter().mir().pir().scan(5, True, 1, [1], [7]).prr().mrr().data(),
         "CorruptField",
