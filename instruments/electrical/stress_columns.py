@@ -187,7 +187,10 @@ def _array(source: Source, name: str, column: Any, pa: Any) -> NDArray[Any]:
             message = f"the column {name} has numbers too large to be kept exactly"
             raise UnsupportedVersion(message, file=source.name, expected=str(wanted), found=str(kind)) from None
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return np.asarray([text or "" for text in column.to_pylist()], _TEXT)
+        try:
+            return np.asarray([text or "" for text in column.to_pylist()], _TEXT)
+        except UnicodeDecodeError:
+            raise CorruptField(f"the column {name} is not UTF-8 text", file=source.name) from None
     message = f"the column {name} is neither number nor text"
     raise UnsupportedVersion(message, file=source.name, expected="numbers or text", found=str(kind)[:40])
 

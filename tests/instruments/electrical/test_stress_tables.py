@@ -230,6 +230,8 @@ def test_refusals_of_readouts(tmp_path, text, kind, message):
          " number nor text (expected numbers or text, found bool)"),
         (LIFE_COLUMNS | {"serial": [(1 << 60) + 1, None, 1, 2]}, "UnsupportedVersion", "the column serial has numbers"
          " too large to be kept exactly (expected double, found int64)"),
+        ({"status": pa.array([b"\x8e"]).view(pa.string()), "time_h": [1.0]}, "CorruptField", "the column status is not"
+         " UTF-8 text"),
         ({"status": ["right"], "time": [3.0]}, "UnsupportedVersion", "the unit of the column time is not known"
          " (expected time_h or another unit of time, found time)"),
     ],
