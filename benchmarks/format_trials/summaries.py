@@ -117,6 +117,36 @@ SUMMARIES: dict[str, FormatSummary] = {
         " parts, bins, executions and failures in the file, each difference a warning with both numbers",
         "version 3, VAX numbers, cut records, parts that do not pair, results outside a part, two files in one",
     ),
+    "e142_map": FormatSummary(
+        "SEMI E142 XML of any namespace version; several substrates; Ascii, Decimal, HexaDecimal, Integer2 codes",
+        "one row a die: place, coordinates by origin and axes, place turned upright, code, quality, steps; header",
+        "the dimensions of the layout, the count of each bin, the tags in the raw bytes",
+        "lists of single devices, unknown code types, document types and entities, bins with two qualities",
+    ),
+    "g85_map": FormatSummary(
+        "SEMI G85 XML, with or without its namespace and BinType; codes with or without blanks",
+        "one row a die: place, coordinates by origin, place turned upright, code, quality; header verbatim",
+        "Rows and Columns, the count of each bin, the tags in the raw bytes",
+        "codes whose type and width nothing says, document types and entities",
+    ),
+    "sinf_map": FormatSummary(
+        "SINF text with codes of any width, reference dies, places without a die",
+        "one row a die: place, code, whether good, steps; header verbatim (FNLOC, REFPX, REFPY not applied)",
+        "ROWCT and COLCT, the marks in the raw bytes",
+        "unknown units of steps, lines that are no NAME:value",
+    ),
+    "readouts": FormatSummary(
+        "comma-separated text and Parquet, times in any known unit",
+        "device, time in hours, parameter, value, unit, limits, result, stress; other columns as they are",
+        "lines in the bytes or row groups, declared rows and devices",
+        "times without a unit, values without a unit, a parameter with two units",
+    ),
+    "lifetimes": FormatSummary(
+        "comma-separated text and Parquet: exact, right-, left- and interval-censored, truncated, with counts",
+        "status, times in hours, counts, truncation, mode, stress; other columns as they are",
+        "lines in the bytes or row groups, declared rows and devices",
+        "times without a unit, times that contradict the status or the truncation, counts that are no whole numbers",
+    ),
     "layout": FormatSummary(
         "GDSII and OASIS through klayout, OASIS.MASK (P44) check",
         "cells, layers with shape counts, database unit, boxes",
