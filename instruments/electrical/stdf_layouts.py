@@ -87,7 +87,7 @@ class Field:
     size: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """The fields of a record type in the order of the file."""
 

@@ -79,7 +79,7 @@ class Bytes:
         layout refers to. The last number returned counts records that are longer than their layout.
         """
         data, order = self.walk.data, self.walk.order
-        indices: dict[tuple[Any, ...], int] = {(): 0}
+        indices: dict[Any, int] = {}
         decoded: list[dict[str, Any]] = [{}]
         over = [0]
         chosen = np.zeros(self.places.size, np.int64)
@@ -91,7 +91,8 @@ class Bytes:
             ends = (self.places[which] + _HEADER_BYTES + self.lengths[which]).tolist()
             for record, first, end in zip(which.tolist(), firsts, ends, strict=True):
                 fields = known(record) if known else None
-                key = (data[first:end], *(fields.values() if fields else ()))
+                ending = data[first:end]
+                key = (ending, *fields.values()) if fields else ending
                 place = indices.get(key)
                 if place is None:
                     cursor = Cursor(data, (first, end), order, self.name)
