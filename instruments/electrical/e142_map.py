@@ -25,7 +25,16 @@ from instruments.electrical.map_xml import (
     local,
     whole_number,
 )
-from instruments.electrical.wafer_grid import CODE_TYPES, Axes, BinDefinition, CodeType, WaferGrid, cut_row, make_map
+from instruments.electrical.wafer_grid import (
+    CODE_TYPES,
+    Axes,
+    BinDefinition,
+    CodeType,
+    WaferGrid,
+    check_places,
+    cut_row,
+    make_map,
+)
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, UnsupportedVersion
 from instruments.records import Record, Table
 
@@ -64,10 +73,12 @@ class E142MapAdapter:
         """
         root, data = load_xml(source, frozenset({"MapData"}))
         tables: list[Table] = []
-        rows = 0
+        rows, places = 0, 0
         for element in descendants(root, "SubstrateMap"):
             for table in _read_substrate(source, root, element):
                 rows += int(table.vendor_metadata["rows"])
+                places += int(table.vendor_metadata["rows"]) * int(table.vendor_metadata["columns"])
+                check_places(source.name, places)
                 tables.append(table)
         if not tables:
             raise NotThisFormat("the file has no map of bin codes", file=source.name)

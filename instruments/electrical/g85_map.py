@@ -23,7 +23,16 @@ from instruments.electrical.map_xml import (
     load_xml,
     whole_number,
 )
-from instruments.electrical.wafer_grid import CODE_TYPES, Axes, BinDefinition, CodeType, WaferGrid, cut_row, make_map
+from instruments.electrical.wafer_grid import (
+    CODE_TYPES,
+    Axes,
+    BinDefinition,
+    CodeType,
+    WaferGrid,
+    check_places,
+    cut_row,
+    make_map,
+)
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, UnsupportedVersion
 from instruments.records import Record, Table
 
@@ -63,6 +72,7 @@ class G85MapAdapter:
         """
         root, data = load_xml(source, frozenset({"Map", "Maps"}))
         tables: list[Table] = []
+        places = 0
         for wafer in descendants(root, "Map"):
             for device in children(wafer, "Device"):
                 parts = list(children(device, "Data"))
@@ -70,6 +80,8 @@ class G85MapAdapter:
                     grid = _read_map(source, wafer, device, part)
                     title = grid.substrate_id or "map"
                     name = f"{title} {attribute(attributes(part), 'MapName')}" if len(parts) > 1 else title
+                    places += len(grid.rows) * len(grid.rows[0])
+                    check_places(source.name, places)
                     tables.append(make_map(grid, name.strip()))
         if not tables:
             raise NotThisFormat("the file has no Device with Data", file=source.name)

@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.electrical.stress_vocabulary import WAFER_MAP
-from instruments.errors import CorruptField, CountMismatch
+from instruments.errors import CorruptField, CountMismatch, ReadingLimit
 from instruments.records import Table, VendorMetadata
 from instruments.vocabulary import Remarks
 
 MAX_BYTES = 64 << 20
-"""A map is read whole; its table takes about thirty times its size in memory."""
+"""A file is read whole."""
+
+MAX_PLACES = 6_000_000
+"""Of all maps of a file; a die takes some hundred and fifty bytes in memory."""
 
 _DIGITS = {10: re.compile(r"[0-9]+"), 16: re.compile(r"[0-9A-Fa-f]+")}
 _LONGEST_NUMBER = 8
@@ -105,17 +108,26 @@ def cut_row(text: str, width: int, columns: int | None) -> tuple[str, ...] | Non
     return None
 
 
+def check_places(file: str, places: int) -> None:
+    """Raise ReadingLimit when the maps of a file have too many ``places``."""
+    if places > MAX_PLACES:
+        message = "the maps have too many places to be read whole"
+        raise ReadingLimit(message, file=file, expected=MAX_PLACES, found=places)
+
+
 def make_map(grid: WaferGrid, name: str) -> Table:
     """Return the dies of ``grid`` as a ``wafer_map`` table.
 
     Raises:
         CorruptField: a code is no number though its type says so, or is defined twice with different qualities.
         CountMismatch: the dies of a bin are not as many as its definition says, or the rows differ in length.
+        ReadingLimit: there are too many places.
     """
     lengths = {len(row) for row in grid.rows}
     if len(lengths) != 1:
         message = f"the rows of the map of {grid.substrate_id} differ in length"
         raise CountMismatch(message, file=grid.file, expected=max(lengths, default=0), found=min(lengths, default=0))
+    check_places(grid.file, len(grid.rows) * max(lengths))
     codes = np.asarray(grid.rows, dtype=np.str_)
     spellings, inverse, counted = np.unique(codes, return_inverse=True, return_counts=True)
     keys = [grid.code_type.key(str(code)) for code in spellings]

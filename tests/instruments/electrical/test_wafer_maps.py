@@ -8,13 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from instruments.adapter import Confidence
+from instruments.electrical import wafer_grid
 from instruments.electrical.e142_map import E142MapAdapter
 from instruments.electrical.g85_map import G85MapAdapter
 from instruments.electrical.sinf_map import SinfMapAdapter
-from instruments.errors import InstrumentError, ReaderCrashed
+from instruments.errors import InstrumentError, ReaderCrashed, ReadingLimit
 from instruments.registry import Registry, read_source
 from tests.instruments.electrical.wafer_map_writer import DIES, PICTURE, SINF, bins, e142, e142_body, g85
-from tests.instruments.mask.sources import read_all, written
+from tests.instruments.mask.sources import read_all, source_of, written
 
 E142, G85, SINF_READER = E142MapAdapter(), G85MapAdapter(), SinfMapAdapter()
 ONLY = Registry([E142, G85, SINF_READER])
@@ -441,6 +442,28 @@ def test_refusals_of_sinf(tmp_path, content, kind, message):
     with pytest.raises(InstrumentError) as caught:
         read_all(SINF_READER, written(tmp_path, "map", content))
     assert (type(caught.value).__name__, str(caught.value)) == (kind, f"map: {message}")
+
+
+@pytest.mark.parametrize("adapter", [E142, G85, SINF_READER])
+def test_maps_of_too_many_places(tmp_path, monkeypatch, adapter):
+    """The limit holds for all maps of a file together."""
+    content = {E142: e142(e142_body("W1"), e142_body("W2")), G85: g85(), SINF_READER: SINF}[adapter]
+    limit, found = {E142: (30, 40), G85: (19, 20), SINF_READER: (11, 12)}[adapter]
+    monkeypatch.setattr(wafer_grid, "MAX_PLACES", limit)
+    with pytest.raises(ReadingLimit) as caught:
+        read_all(adapter, written(tmp_path, "map", content))
+    message = f"map: the maps have too many places to be read whole (expected {limit}, found {found})"
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("adapter", [E142, G85, SINF_READER])
+def test_files_that_are_too_large(tmp_path, adapter):
+    source = written(tmp_path, "map", "")
+    with source.path.open("r+b") as file:
+        file.truncate(wafer_grid.MAX_BYTES + 1)
+    with pytest.raises(ReadingLimit) as caught:
+        read_all(adapter, source_of(source.path))
+    assert str(caught.value) == "map: the map is too large to be read whole (expected 67108864, found 67108865)"
 
 
 @pytest.mark.parametrize(
