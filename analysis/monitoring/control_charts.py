@@ -1,8 +1,9 @@
 """Control charts: whether a quantity of an instrument is still what it was, and the rule that says no.
 
 Shewhart charts see large jumps at once, EWMA and CUSUM charts small lasting ones soon. Sources: Montgomery,
-Introduction to Statistical Quality Control, chapters 6 and 9; Nelson (1984) for the rules; S. W. Roberts (1959) for EWMA; E. S. Page
-(1954) for CUSUM; NIST/SEMATECH e-Handbook 6.3.2. Missing values (NaN) take no part: runs and sums go on over them.
+Introduction to Statistical Quality Control, chapters 6 and 9; Nelson (1984) for the rules; S. W. Roberts (1959) for
+EWMA; E. S. Page (1954) for CUSUM; NIST/SEMATECH e-Handbook 6.3.2. Missing values (NaN) take no part: runs and sums go
+on over them.
 Points are taken to be independent and normal; with autocorrelation every chart gives more false alarms than stated.
 """
 

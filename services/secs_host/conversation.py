@@ -60,13 +60,27 @@ async def converse(session: Session, requests: Requests, equipment_map: Equipmen
     while (doubt := await _ask(session, _Step(1, 13, list_item(), (0,)))) is not None:
         log.warning("communication is not established: %s", doubt)
         await asyncio.sleep(requests.retry_s)
-    doubts = []
-    for step in _steps(requests, equipment_map):
-        doubt = await _ask(session, step)
-        if doubt is not None:
-            log.warning("not granted: %s", doubt)
-            doubts.append(doubt)
-    return doubts
+    doubts = [await _ask(session, step) for step in _steps(requests, equipment_map)]
+    if requests.alarms:
+        doubts += await _enable_alarms(session, requests.id_format, equipment_map)
+    if requests.spool:
+        doubts.append(await _ask(session, _Step(6, 23, number_item("U1", 0), (0, 2))))
+    told = [doubt for doubt in doubts if doubt is not None]
+    for doubt in told:
+        log.warning("not granted: %s", doubt)
+    return told
+
+
+async def _enable_alarms(session: Session, id_format: str, equipment_map: EquipmentMap) -> list[str | None]:
+    """Enable all alarms at once, which an empty id means; else, where that is not understood, each that is known."""
+    refusal = await _ask(session, _alarm_step(number_item(id_format)))
+    if refusal is None or not equipment_map.alarms:
+        return [refusal]
+    return [await _ask(session, _alarm_step(_id(number, id_format))) for number in equipment_map.alarms]
+
+
+def _alarm_step(alarm: Item) -> _Step:
+    return _Step(5, 3, list_item(binary_item(0x80), alarm), (0,))
 
 
 def _steps(requests: Requests, equipment_map: EquipmentMap) -> Iterator[_Step]:
@@ -74,10 +88,6 @@ def _steps(requests: Requests, equipment_map: EquipmentMap) -> Iterator[_Step]:
         yield _Step(1, 17, list_item(), (0, 2))
     if requests.reports and equipment_map.reports:
         yield from _report_steps(requests.id_format, equipment_map)
-    if requests.alarms:
-        yield _Step(5, 3, list_item(binary_item(0x80), number_item(requests.id_format)), (0,))
-    if requests.spool:
-        yield _Step(6, 23, number_item("U1", 0), (0, 2))
 
 
 def _report_steps(id_format: str, equipment_map: EquipmentMap) -> Iterator[_Step]:

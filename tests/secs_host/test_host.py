@@ -127,7 +127,7 @@ def test_the_host_establishes_communication_and_asks_for_what_it_is_told(journal
         equipment = Scripted.connect(host.port)
         equipment.select()
         equipment.reply_codes = {"S5F3": b"\x21\x01\x01"}
-        until_asked = ["S1F13", "S1F17", "S2F33", "S2F33", "S2F35", "S2F37", "S5F3", "S6F23"]
+        until_asked = ["S1F13", "S1F17", "S2F33", "S2F33", "S2F35", "S2F37", "S5F3", "S5F3", "S6F23"]
         while len(equipment.asked) < len(until_asked):
             message = equipment.receive()
             assert message is not None
@@ -138,7 +138,8 @@ def test_the_host_establishes_communication_and_asks_for_what_it_is_told(journal
         assert bodies["S2F33"] == items(u4(0), items(items(u4(1), items(u4(2001)))))
         assert bodies["S2F35"] == items(u4(0), items(items(u4(1001), items(u4(1)))))
         assert bodies["S2F37"] == items(b"\x25\x01\x01", items(u4(1001)))
-        assert bodies["S5F3"] == items(b"\x21\x01\x80", b"\xb1\x00")
+        alarms = [each.body for each in equipment.asked if each.name == "S5F3"]
+        assert alarms == [items(b"\x21\x01\x80", b"\xb1\x00"), items(b"\x21\x01\x80", u4(17))]
         host.wait("communicating")
         equipment.close()
 
