@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
-from instruments.commented_table import header_in
+from instruments.commented_table import delimiter_of, header_in
 from instruments.electrical.stress_columns import (
     PARQUET_MARK,
     StressColumns,
@@ -62,7 +62,8 @@ class LifetimesAdapter:
             return Sniff(Confidence.NO, "a bundle is no table")
         if source.head.startswith(PARQUET_MARK):
             return Sniff(Confidence.POSSIBLE, "Parquet, whose columns stand at its end")
-        names = header_in(source.head[:16384].decode("utf-8-sig", "replace"))
+        text = source.head[:16384].decode("utf-8-sig", "replace")
+        names = header_in(text)
         try:
             found = {meaning_of(HEADINGS, name).column for name in names}
         except InstrumentError as error:
@@ -70,7 +71,12 @@ class LifetimesAdapter:
             sure = "status" in {name.lower() for name in names}
             return Sniff(Confidence.LIKELY if sure else Confidence.NO, str(error))
         if "status" in found and found & set(_TIMES):
-            return Sniff(Confidence.CERTAIN, "the header has a status and a time")
+            # Logs of other tools have a status and a time too, but other words for it.
+            if _first_cells(text) & _KNOWN.keys():
+                return Sniff(Confidence.CERTAIN, "it has times with their status of censoring")
+            return Sniff(
+                Confidence.POSSIBLE, "the header has a status and a time, the first row no status of censoring"
+            )
         return Sniff(Confidence.NO, "no status and time in the header")
 
     def read(self, source: Source) -> tuple[str, Iterable[Record]]:
@@ -90,6 +96,12 @@ class LifetimesAdapter:
         counts = columns.whole("count") if "count" in columns else np.ones(columns.rows, np.int64)
         _check_devices(columns, counts)
         return "lifetimes", (columns.to_table(HEADINGS, {"count": counts}),)
+
+
+def _first_cells(text: str) -> set[str]:
+    """Return the cells, in lower case, of the first row below the header."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return {cell.strip().strip('"').lower() for cell in lines[1].split(delimiter_of(lines[1]))} if lines[1:] else set()
 
 
 def _check_times(columns: StressColumns, status: NDArray[Any]) -> None:

@@ -259,6 +259,8 @@ def test_a_small_parquet_file_that_unpacks_to_many_cells(tmp_path, monkeypatch):
         (LIVES, LIFETIMES, Confidence.CERTAIN),
         (LIVES, "status,time\n", Confidence.LIKELY),
         (LIVES, "time,b\n", Confidence.NO),
+        (LIVES, "step,time_s,status\n1,90,done\n", Confidence.POSSIBLE),
+        (LIVES, "status,time_s\n", Confidence.POSSIBLE),
         (LIVES, READOUTS, Confidence.NO),
         (LIVES, b"PAR1", Confidence.POSSIBLE),
         (READS, READOUTS, Confidence.CERTAIN),
