@@ -7,6 +7,7 @@ from typing import get_args
 from pydantic.fields import FieldInfo
 
 from services.settings import Settings
+from services.uploader.configuration import UPLOADER_VARIABLES
 
 
 def render() -> str:
@@ -24,7 +25,16 @@ def render() -> str:
         lines.append(f"| `FAULTLIGHT_{name.upper()}` | {_type_name(field)} | {default} | {field.description} |")
     lines += [
         "",
-        "The uploader on an instrument PC reads `FAULTLIGHT_URL` and `FAULTLIGHT_KEY` or `FAULTLIGHT_KEY_FILE`.",
+        "## The uploader",
+        "",
+        "What `faultlight upload`, `watch` and `status` read on an instrument PC; most are options as well.",
+        "",
+        "| variable | default | meaning |",
+        "| --- | --- | --- |",
+        *(f"| `{name}` | {default} | {meaning} |" for name, default, meaning in UPLOADER_VARIABLES),
+        "",
+        "## Tests",
+        "",
         "The suite reads `FAULTLIGHT_TEST_DATABASE_URL`, `FAULTLIGHT_TEST_BROKER_URL` and `FAULTLIGHT_SHARED_DATA`.",
         "",
     ]

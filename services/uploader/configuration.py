@@ -10,6 +10,30 @@ from services.uploader.exchange import is_loopback
 
 DEFAULT_URL = "http://127.0.0.1:8460"
 
+UPLOADER_VARIABLES = (
+    ("FAULTLIGHT_URL", f"`{DEFAULT_URL}`", "the service's address; also `--url`"),
+    ("FAULTLIGHT_KEY", "unset", "the API key"),
+    (
+        "FAULTLIGHT_KEY_FILE",
+        "unset",
+        "a file with the key, read again when the service stops accepting the old one; where `FAULTLIGHT_KEY` is unset",
+    ),
+    ("FAULTLIGHT_PROGRAM", "unset", "the program the data belongs to; also `--program`; an instrument's key knows it"),
+    (
+        "FAULTLIGHT_STATE_DIR",
+        "`$STATE_DIRECTORY` under systemd, `~/.local/state/faultlight`, or `%LOCALAPPDATA%\\faultlight`",
+        "where journals are kept",
+    ),
+    ("FAULTLIGHT_JOURNAL", "one per folder in that place", "the journal of `watch` and `status`; also `--journal`"),
+    ("FAULTLIGHT_MAX_RATE", "no cap", "most bytes sent per second, such as `500k` or `2M`; also `--max-rate`"),
+    (
+        "FAULTLIGHT_QUIET_HOURS",
+        "none",
+        "when `watch` sends nothing, local time, such as `22:00-06:00,12:00-13:00`; also `--quiet-hours`",
+    ),
+)
+"""Every environment variable that the uploader reads: name, default, and what it is."""
+
 
 def read_key() -> str:
     """Return the key from ``FAULTLIGHT_KEY``, or from the file that ``FAULTLIGHT_KEY_FILE`` names.
