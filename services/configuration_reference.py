@@ -35,6 +35,7 @@ def render() -> str:
         "",
         "## Tests",
         "",
+        "`faultlight secs-host` reads a JSON file (`docs/guides/connect-equipment.md`) and the same variables.",
         "The suite reads `FAULTLIGHT_TEST_DATABASE_URL`, `FAULTLIGHT_TEST_BROKER_URL` and `FAULTLIGHT_SHARED_DATA`.",
         "",
     ]
