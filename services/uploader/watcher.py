@@ -89,6 +89,7 @@ class Watcher:
         self._service = Delay()
         self._delays: dict[str, Delay] = {}
         self._failing: set[str] = set()
+        self._hashed: set[str] = set()
         self._skipped: dict[str, str] = {}
         self._troubles = Troubles(self._clock)
         self._quiet = QuietCheck(options.quiet, clockwork.local)
@@ -170,6 +171,7 @@ class Watcher:
         self._stability.keep(here)
         order = [*(path for path in known if path in here), *(path for path in here if path not in known)]
         due = [here[path] for path in order if self._is_due(known.get(path), here[path])]
+        self._hashed = {each.path for each in due if (item := known.get(each.path)) and _is_hashed(item, each)}
         return sorted(due, key=lambda each: self._delays[each.path].failures if each.path in self._delays else 0)
 
     def _is_due(self, item: Item | None, sighting: Sighting) -> bool:
@@ -201,9 +203,11 @@ class Watcher:
             self._tell("skipped", {"path": path, "reason": reason})
 
     def _advance(self, sighting: Sighting) -> None:
-        """Take one file or bundle as far as it goes."""
+        """Take one file or bundle as far as it goes; one that is hashed has nowhere to go while nothing can be sent."""
         delay = self._delays.get(sighting.path)
         if delay is not None and self._clock() < delay.until:
+            return
+        if sighting.path in self._hashed and (self._clock() < self._service.until or self._note_quiet()):
             return
         try:
             prepared = self._prepare(sighting)
@@ -323,3 +327,7 @@ class Watcher:
 
 def _is_same(item: Item | None, sighting: Sighting) -> bool:
     return item is not None and item.signature == sighting.signature and item.is_bundle == sighting.is_bundle
+
+
+def _is_hashed(item: Item, sighting: Sighting) -> bool:
+    return item.state in {State.HASHED, State.UPLOADING} and item.signature == sighting.signature
