@@ -78,6 +78,7 @@ def check_everything_arrived_once(bench: Bench, written: dict[str, Path], sessio
     journal.close()
 
 
+@pytest.mark.slow
 def test_a_watch_that_is_killed_sends_every_file_once(bench: Bench, port: int) -> None:  # noqa: F811
     kill_often(bench, port, kills=6, seed=3)
 
