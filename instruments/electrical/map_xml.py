@@ -7,6 +7,7 @@ from typing import Any
 from instruments.adapter import Source
 from instruments.electrical.wafer_grid import MAX_BYTES
 from instruments.errors import CorruptField, NotThisFormat, ReadingLimit, UnsupportedVersion
+from instruments.guarded_xml import parse_xml
 
 MAX_DEPTH = 30
 _NOISE = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>", re.DOTALL)
@@ -18,8 +19,6 @@ def load_xml(source: Source, root_names: frozenset[str]) -> tuple[Any, bytes]:
     Raises:
         ReadingLimit, NotThisFormat, UnsupportedVersion, CorruptField: and why.
     """
-    from defusedxml import DefusedXmlException, ElementTree  # noqa: PLC0415 - most files are no XML
-
     if source.size_bytes > MAX_BYTES:
         message = "the map is too large to be read whole"
         raise ReadingLimit(message, file=source.name, expected=MAX_BYTES, found=source.size_bytes)
@@ -28,16 +27,7 @@ def load_xml(source: Source, root_names: frozenset[str]) -> tuple[Any, bytes]:
         raise UnsupportedVersion("the map is in an encoding of two bytes, which is not read", file=source.name)
     if not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         raise NotThisFormat("the file is no XML", file=source.name)
-    try:
-        root = ElementTree.fromstring(data, forbid_dtd=True, forbid_entities=True, forbid_external=True)
-    except DefusedXmlException:
-        raise CorruptField("the XML has a document type or entities, which are not read", file=source.name) from None
-    except ElementTree.ParseError as error:
-        line = error.position[0]
-        message = f"the XML is damaged: {error}"
-        raise CorruptField(message, file=source.name, offset=line, offset_unit="line") from None
-    except (LookupError, ValueError) as error:
-        raise CorruptField(f"the XML is damaged: {error}", file=source.name) from None
+    root = parse_xml(source, data)
     if local(root) not in root_names:
         message = "the XML is of another kind"
         raise NotThisFormat(message, file=source.name, expected=" or ".join(sorted(root_names)), found=local(root)[:60])

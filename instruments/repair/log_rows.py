@@ -14,6 +14,7 @@ from typing import Any
 from instruments.adapter import Source
 from instruments.commented_table import read_commented_table
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit
+from instruments.guarded_xml import parse_xml
 
 MAX_BYTES = 128 << 20
 MAX_DEPTH = 16
@@ -179,18 +180,7 @@ def _read_xml(source: Source, data: bytes) -> tuple[LogRows, int]:
 
     Document types and entities are refused: an upload must not make the reader open other files.
     """
-    from defusedxml import DefusedXmlException, ElementTree  # noqa: PLC0415 - most logs are no XML
-
-    try:
-        root = ElementTree.fromstring(data, forbid_dtd=True, forbid_entities=True, forbid_external=True)
-    except DefusedXmlException:
-        raise CorruptField("the XML has a document type or entities, which are not read", file=source.name) from None
-    except ElementTree.ParseError as error:
-        line = error.position[0]
-        message = f"the XML is damaged: {error}"
-        raise CorruptField(message, file=source.name, offset=line, offset_unit="line") from None
-    except (LookupError, ValueError) as error:
-        raise CorruptField(f"the XML is damaged: {error}", file=source.name) from None
+    root = parse_xml(source, data)
     found = LogRows(place_unit="row")
     found.metadata |= {_local(name): value for name, value in root.attrib.items()}
     inner = [element for element in root.iter() if element is not root and (len(element) or element.attrib)]
