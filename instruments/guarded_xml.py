@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from instruments.adapter import Source
 from instruments.errors import CorruptField
 
 
-def parse_xml(source: Source, data: bytes) -> Any:
-    """Return the root element of ``data``, the bytes of ``source`` or a part of them.
+def parse_xml(name: str, data: bytes) -> Any:
+    """Return the root element of ``data``, which came in the file ``name``.
 
     Raises:
         CorruptField: it is not well-formed (with the line), or has a document type or entities.
@@ -17,10 +16,10 @@ def parse_xml(source: Source, data: bytes) -> Any:
     try:
         return ElementTree.fromstring(data, forbid_dtd=True, forbid_entities=True, forbid_external=True)
     except DefusedXmlException:
-        raise CorruptField("the XML has a document type or entities, which are not read", file=source.name) from None
+        raise CorruptField("the XML has a document type or entities, which are not read", file=name) from None
     except ElementTree.ParseError as error:
         line = error.position[0]
         message = f"the XML is damaged: {error}"
-        raise CorruptField(message, file=source.name, offset=line, offset_unit="line") from None
+        raise CorruptField(message, file=name, offset=line, offset_unit="line") from None
     except (LookupError, ValueError) as error:
-        raise CorruptField(f"the XML is damaged: {error}", file=source.name) from None
+        raise CorruptField(f"the XML is damaged: {error}", file=name) from None

@@ -27,7 +27,7 @@ def load_xml(source: Source, root_names: frozenset[str]) -> tuple[Any, bytes]:
         raise UnsupportedVersion("the map is in an encoding of two bytes, which is not read", file=source.name)
     if not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         raise NotThisFormat("the file is no XML", file=source.name)
-    root = parse_xml(source, data)
+    root = parse_xml(source.name, data)
     if local(root) not in root_names:
         message = "the XML is of another kind"
         raise NotThisFormat(message, file=source.name, expected=" or ".join(sorted(root_names)), found=local(root)[:60])

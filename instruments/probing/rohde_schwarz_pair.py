@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from instruments.errors import (
     Truncated,
     UnsupportedVersion,
 )
+from instruments.guarded_xml import parse_xml
 from instruments.records import Record, Samples, Segment, Waveform, finite_range
 
 PAYLOAD = ".wfm.bin"
@@ -136,10 +136,7 @@ def _read_settings(path: Path, name: str) -> dict[str, dict[str, str]]:
     data = path.read_bytes()
     if re.search(rb"<!(DOCTYPE|ENTITY)", data, re.IGNORECASE):
         raise CorruptField("the settings declare entities, which such files never do", file=name)
-    try:
-        root = ElementTree.fromstring(data)  # noqa: S314 - no declarations, checked above
-    except ElementTree.ParseError as error:
-        raise CorruptField(f"the settings are no XML: {error}", file=name) from error
+    root = parse_xml(name, data)
     settings: dict[str, dict[str, str]] = {}
     for element in root.iter():
         settings.setdefault(element.get("Name", ""), dict(element.attrib))

@@ -180,7 +180,7 @@ def _read_xml(source: Source, data: bytes) -> tuple[LogRows, int]:
 
     Document types and entities are refused: an upload must not make the reader open other files.
     """
-    root = parse_xml(source, data)
+    root = parse_xml(source.name, data)
     found = LogRows(place_unit="row")
     found.metadata |= {_local(name): value for name, value in root.attrib.items()}
     inner = [element for element in root.iter() if element is not root and (len(element) or element.attrib)]

@@ -192,5 +192,8 @@ def test_entities_in_the_settings_are_refused(tmp_path: Path) -> None:
     bomb = settings.replace(b"<Database", b'<!DOCTYPE a [<!ENTITY b "bbbb">]><Database', 1)
     with pytest.raises(CorruptField, match="the settings declare entities"):
         PAIRS.read(pair(tmp_path, bomb, payload))
-    with pytest.raises(CorruptField, match="the settings are no XML"):
+    with pytest.raises(CorruptField, match="the XML is damaged"):
         PAIRS.read(pair(tmp_path, settings[:-5], payload))
+    hidden = '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY b "bbbb">]><Database>&b;</Database>'
+    with pytest.raises(CorruptField, match="the XML has a document type or entities"):
+        PAIRS.read(pair(tmp_path, hidden.encode("utf-16"), payload))
