@@ -137,7 +137,7 @@ def _restrict(query: Select[Any], listing: Listing, form: _Form) -> Select[Any]:
 @lru_cache(maxsize=1024)
 def _prepare_row(listing: Listing, form: _Form, as_json: bool) -> PreparedQuery:
     table = listing.table
-    columns = listing.columns(detail=True) if as_json else list(table.columns)
+    columns = listing.columns(detail=True) if as_json else listing.own_columns
     query = _restrict(select(*columns), listing, form).where(table.c.id == bindparam("identity"))
     if not as_json:
         return PreparedQuery(query)
@@ -164,9 +164,12 @@ def read_row(connection: Connection, caller: Caller, listing: Listing, identity:
 
 
 def fetch_row(connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID) -> Mapping[str, Any]:
-    """Return a row with all its columns, hidden ones too, for the service's own use; raises :class:`RowNotFound`."""
+    """Return a row for the service's own use: hidden columns too, what only its description shows not.
+
+    Raises :class:`RowNotFound`.
+    """
     row = _run_row(connection, caller, listing, identity, as_json=False)
-    return dict(zip((column.name for column in listing.table.columns), row, strict=True))
+    return dict(zip(listing.own_names, row, strict=True))
 
 
 def fetch_page(connection: Connection, query: Select[Any], key: ColumnElement[Any], page: PageRequest) -> RowPage:
@@ -181,7 +184,7 @@ def fetch_page(connection: Connection, query: Select[Any], key: ColumnElement[An
     return RowPage([row[0] for row in shown], shown[-1][1] if len(found) > page.limit else None)
 
 
-def _equal(*columns: Column[Any]) -> dict[str, Condition]:
+def filter_by(*columns: Column[Any]) -> dict[str, Condition]:
     """Return filters by equality, named after their columns without ``_id``."""
     return {column.name.removesuffix("_id"): column.__eq__ for column in columns}
 
@@ -199,7 +202,7 @@ FILES = Listing(
     Action.READ_OPERATIONS,
     frozenset({"blob_key"}),
     frozenset({"quarantine_reasons"}),
-    _equal(
+    filter_by(
         files.raw_file.c.program_id,
         files.raw_file.c.state,
         files.raw_file.c.sha256,
@@ -214,7 +217,7 @@ BUNDLES = Listing(
     Action.READ_OPERATIONS,
     frozenset(),
     frozenset({"quarantine_reasons"}),
-    _equal(files.bundle.c.program_id, files.bundle.c.state, files.bundle.c.name),
+    filter_by(files.bundle.c.program_id, files.bundle.c.state, files.bundle.c.name),
 )
 JOBS = Listing(
     "job",
@@ -222,7 +225,7 @@ JOBS = Listing(
     Action.READ_OPERATIONS,
     frozenset({"lease_token", "trace_context"}),
     frozenset(),
-    _equal(work.job.c.program_id, work.job.c.state, work.job.c.kind, work.job.c.queue)
+    filter_by(work.job.c.program_id, work.job.c.state, work.job.c.kind, work.job.c.queue)
     | {
         "bundle": _payload("bundle_id"),
         "raw_file": _payload("raw_file_id"),
@@ -233,14 +236,14 @@ INSTRUMENTS = Listing(
     "instrument",
     people.instrument,
     Action.READ_OPERATIONS,
-    conditions=_equal(people.instrument.c.program_id, people.instrument.c.name, people.instrument.c.kind),
+    conditions=filter_by(people.instrument.c.program_id, people.instrument.c.name, people.instrument.c.kind),
     alternative=Action.READ_ADMINISTRATION,
 )
 PROGRAMS = Listing(
     "program",
     people.program,
     Action.READ_OPERATIONS,
-    conditions=_equal(people.program.c.name) | {"program": people.program.c.id.__eq__},
+    conditions=filter_by(people.program.c.name) | {"program": people.program.c.id.__eq__},
     program_column="id",
     alternative=Action.READ_ADMINISTRATION,
 )
@@ -250,7 +253,7 @@ WAVEFORMS = Listing(
     Action.READ_RECORDS,
     _BLOB_PLACE,
     _VENDOR,
-    _equal(
+    filter_by(
         data.waveform.c.program_id,
         data.waveform.c.raw_file_id,
         data.waveform.c.bundle_id,
@@ -267,7 +270,7 @@ SESSIONS = Listing(
     Action.READ_RECORDS,
     frozenset(),
     frozenset({"document"}),
-    _equal(
+    filter_by(
         data.probing_session.c.program_id,
         data.probing_session.c.bundle_id,
         data.probing_session.c.raw_file_id,
@@ -282,7 +285,7 @@ RESULTS = Listing(
     Action.READ_RECORDS,
     frozenset(),
     frozenset({"body", "provenance"}),
-    _equal(
+    filter_by(
         work.result.c.program_id,
         work.result.c.probing_session_id,
         work.result.c.job_id,
@@ -296,13 +299,13 @@ FINDINGS = Listing(
     Action.READ_RECORDS,
     frozenset(),
     frozenset({"evidence"}),
-    _equal(work.finding.c.program_id, work.finding.c.result_id, work.finding.c.kind, work.finding.c.subject),
+    filter_by(work.finding.c.program_id, work.finding.c.result_id, work.finding.c.kind, work.finding.c.subject),
 )
 AUDIT_EVENTS = Listing(
     "audit event",
     people.audit_event,
     Action.READ_ADMINISTRATION,
-    conditions=_equal(
+    conditions=filter_by(
         people.audit_event.c.program_id,
         people.audit_event.c.actor,
         people.audit_event.c.action,
@@ -313,7 +316,7 @@ MEMBERSHIPS = Listing(
     "membership",
     people.membership,
     Action.READ_ADMINISTRATION,
-    conditions=_equal(people.membership.c.program_id, people.membership.c.account_id, people.membership.c.role),
+    conditions=filter_by(people.membership.c.program_id, people.membership.c.account_id, people.membership.c.role),
 )
 
 
@@ -325,7 +328,7 @@ def _documents(kind: str, table: Table, *filters: Column[Any]) -> Listing:
         Action.READ_RECORDS,
         _BLOB_PLACE,
         _VENDOR,
-        _equal(table.c.program_id, table.c.raw_file_id, table.c.bundle_id, table.c.name, *filters),
+        filter_by(table.c.program_id, table.c.raw_file_id, table.c.bundle_id, table.c.name, *filters),
     )
 
 
@@ -338,23 +341,26 @@ TABLES = _documents("table", data.data_table, data.data_table.c.kind)
 RASTERS = _documents("raster", data.raster, data.raster.c.kind)
 
 PRODUCTS = Listing(
-    "product", parts.product, Action.READ_RECORDS, conditions=_equal(parts.product.c.program_id, parts.product.c.name)
+    "product",
+    parts.product,
+    Action.READ_RECORDS,
+    conditions=filter_by(parts.product.c.program_id, parts.product.c.name),
 )
 LOTS = Listing(
     "lot",
     parts.lot,
     Action.READ_RECORDS,
-    conditions=_equal(parts.lot.c.program_id, parts.lot.c.product_id, parts.lot.c.name),
+    conditions=filter_by(parts.lot.c.program_id, parts.lot.c.product_id, parts.lot.c.name),
 )
 WAFERS = Listing(
     "wafer",
     parts.wafer,
     Action.READ_RECORDS,
-    conditions=_equal(parts.wafer.c.program_id, parts.wafer.c.lot_id, parts.wafer.c.name),
+    conditions=filter_by(parts.wafer.c.program_id, parts.wafer.c.lot_id, parts.wafer.c.name),
 )
 UNITS = Listing(
     "unit",
     parts.unit,
     Action.READ_RECORDS,
-    conditions=_equal(parts.unit.c.program_id, parts.unit.c.product_id, parts.unit.c.wafer_id, parts.unit.c.serial),
+    conditions=filter_by(parts.unit.c.program_id, parts.unit.c.product_id, parts.unit.c.wafer_id, parts.unit.c.serial),
 )

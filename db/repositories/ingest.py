@@ -10,6 +10,8 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from db.bulk import copy_rows
 from db.identifiers import uuid7
+from db.repositories import events
+from db.repositories.events import NewEvent
 from db.schema.data import (
     data_table,
     digital_trace,
@@ -21,6 +23,7 @@ from db.schema.data import (
     raster,
     waveform,
 )
+from db.schema.events import event
 from db.schema.files import blob, bundle, bundle_member, ingest_event, raw_file
 from db.schema.parts import lot, product, unit, wafer
 from db.schema.work import result
@@ -34,6 +37,8 @@ DOCUMENT_TABLES: Mapping[str, Table] = {
     "table": data_table,
     "raster": raster,
 }
+QUARANTINED = "file.quarantined"
+MOST_REASONS_TOLD = 50
 RECORD_TABLES = (waveform, *DOCUMENT_TABLES.values())
 
 
@@ -157,7 +162,9 @@ def insert_records(connection: Connection, packed: PackedBlob, rows: Rows) -> No
 
 
 def close_reading(connection: Connection, subject: Subject, reading: Reading) -> None:
-    """Write the ingest event and the state of the file, or of the bundle and its members."""
+    """Write the ingest event and the state of the file, or of the bundle and its members; tell of a new quarantine."""
+    if reading.outcome == "quarantined" and _last_outcome(connection, subject) != "quarantined":
+        _tell_of_quarantine(connection, subject, reading)
     connection.execute(
         ingest_event.insert().values(
             id=uuid7(),
@@ -203,12 +210,50 @@ def quarantine_after_death(connection: Connection, payload: Mapping[str, Any], e
 
 def was_read(connection: Connection, subject: Subject) -> bool:
     """Return whether a reading of the subject has ended before, well or not."""
+    return _last_outcome(connection, subject) is not None
+
+
+def _last_outcome(connection: Connection, subject: Subject) -> str | None:
     of_subject = (
         ingest_event.c.bundle_id == subject.bundle_id
         if subject.bundle_id is not None
         else ingest_event.c.raw_file_id == subject.raw_file_id
     )
-    return connection.execute(select(ingest_event.c.id).where(of_subject).limit(1)).scalar() is not None
+    last = select(ingest_event.c.outcome).where(of_subject).order_by(ingest_event.c.id.desc()).limit(1)
+    outcome: str | None = connection.execute(last).scalar()
+    return outcome
+
+
+def find_instrument(connection: Connection, subject: Subject) -> uuid.UUID | None:
+    """Return the instrument whose key sent the file or declared the bundle; ``None`` when a person did."""
+    table, identity = (bundle, subject.bundle_id) if subject.bundle_id is not None else (raw_file, subject.raw_file_id)
+    found: uuid.UUID | None = connection.execute(select(table.c.instrument_id).where(table.c.id == identity)).scalar()
+    return found
+
+
+def _tell_of_quarantine(connection: Connection, subject: Subject, reading: Reading) -> None:
+    """Tell once of each time that a subject becomes unreadable."""
+    subject_type, identity = ("bundle", subject.bundle_id) if subject.bundle_id else ("raw_file", subject.raw_file_id)
+    assert identity is not None
+    data = {
+        "name": subject.name,
+        "sha256": subject.content_sha256,
+        "reasons": list(reading.reasons)[:MOST_REASONS_TOLD],
+        "reasons_in_all": len(reading.reasons),
+    }
+    times = select(func.count()).select_from(event).where(event.c.subject_id == identity, event.c.kind == QUARANTINED)
+    events.record(
+        connection,
+        NewEvent(
+            subject.program_id,
+            QUARANTINED,
+            subject_type,
+            identity,
+            data,
+            (identity, connection.execute(times).scalar_one()),
+            instrument_id=find_instrument(connection, subject),
+        ),
+    )
 
 
 def remove_unused_session(connection: Connection, subject: Subject) -> None:

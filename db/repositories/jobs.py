@@ -14,6 +14,8 @@ from sqlalchemy import ARRAY, Connection, Engine, Row, Text, and_, case, cast, f
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from db.identifiers import uuid7
+from db.repositories import events
+from db.repositories.events import NewEvent
 from db.schema.work import job
 
 BACK_OFF_S = (1.0, 5.0, 30.0, 120.0, 600.0)
@@ -274,6 +276,7 @@ def retry_or_bury(connection: Connection, claimed: ClaimedJob, error: dict[str, 
     """
     if claimed.attempts >= claimed.max_attempts:
         finish(connection, claimed, "dead", error)
+        _tell_of_death(connection, claimed, error)
         return "dead"
     pause_s = BACK_OFF_S[min(claimed.attempts, len(BACK_OFF_S)) - 1]
     not_before = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, pause_s)
@@ -358,11 +361,18 @@ def _take_back(connection: Connection, row: Row[Any], report: ReconcileReport) -
     elif row.attempts >= row.max_attempts:
         values |= {"state": "dead", "finished_at": func.now()}
         report.dead.append(row.id)
+        _tell_of_death(connection, row, _lost(row))
     else:
         values |= {"state": "queued", "published_at": func.now()}
         report.requeued += 1
         report.to_publish.append(DueJob(row.id, row.queue, row.priority))
     connection.execute(update(job).where(job.c.id == row.id).values(**values))
+
+
+def _tell_of_death(connection: Connection, dead: ClaimedJob | Row[Any], error: dict[str, Any]) -> None:
+    cause = {name: error.get(name) for name in ("type", "message")}
+    data = {"job_kind": dead.kind, "attempts": dead.attempts, "payload": dict(dead.payload), "error": cause}
+    events.record(connection, NewEvent(dead.program_id, "job.dead", "job", dead.id, data, (dead.id,)))
 
 
 def queue_statistics(connection: Connection) -> list[Row[Any]]:

@@ -67,6 +67,8 @@ agent_report = Table(
     Column("trouble", Text, comment="why nothing can be sent; NULL: nothing stands in the way"),
     Column("clock_offset_s", Double, nullable=False, comment="the agent's clock minus the server's"),
     moment("reported_at", nullable=False),
+    moment("silent_since"),
+    moment("backlog_since"),
     UniqueConstraint("instrument_id", "agent_id"),
     comment="The last report of each agent on an instrument's PC.",
 )
