@@ -1,0 +1,193 @@
+"""Ingest at scale: very many small mixed files through the real way, and every count reconciled at the end.
+
+``--files`` sends so many (``make bench`` sends 640). Files of every format that the project can write, bundles, cut
+files, noise and repeated content go through the uploader's client, the API, the worker, PostgreSQL and the blob store
+of a running stack. Then each file is looked for: stored or quarantined once, its records and their counts what the
+writer knows, its bytes in the store, no lease held. Progress goes to standard error.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from benchmarks.mixed_files.population import MAKERS, Sent, write_population
+from benchmarks.mixed_files.reconciliation import EXAMPLES, Account, reconcile
+from benchmarks.report import Row, print_rows
+from benchmarks.workbench import PROGRAM, running_stack
+from services.stack import Stack
+from services.stores import open_blobs
+from services.uploader.client import UploadClient
+
+FILES = 640
+SENDERS = 4
+TELL_S = 10.0
+RAW_FILES = 200
+
+
+def measure(files: int) -> list[Row]:
+    """Send ``files`` files; return how fast, and how many differences there are."""
+    with running_stack() as stack, tempfile.TemporaryDirectory(prefix="faultlight-mixed-") as name:
+        _tell(f"writing {files:,} files of {len(MAKERS)} formats")
+        sent = write_population(Path(name), files)
+        os.sync()
+        started = time.perf_counter()
+        with _connected(stack) as database, _progress(stack, files):
+            answers = _send_all(stack, sent)
+            sent_s = time.perf_counter() - started
+            _wait(stack, database)
+            whole_s = time.perf_counter() - started
+            _tell("reconciling")
+            account = reconcile(database, open_blobs(stack.settings), sent, answers)
+            raw_s = _raw_cost(stack, database, sent) * files
+    for difference in account.differences[:EXAMPLES]:
+        _tell(difference)
+    return _rows(account, files, (sent_s, whole_s, raw_s))
+
+
+def _rows(account: Account, files: int, seconds: tuple[float, float, float]) -> list[Row]:
+    sent_s, whole_s, raw_s = seconds
+    records = sum(rows for rows, _ in account.held.values())
+    held = sum(count for _, count in account.held.values())
+    return [
+        Row("mixed files sent: good, broken, repeated, bundles", files, "files"),
+        Row("of these read and stored", account.stored, "files"),
+        Row("quarantined with every adapter's reason", account.quarantined, "files"),
+        Row("known already, nothing stored again", account.repeated, "files"),
+        Row("records in the database", records, "rows"),
+        Row("samples, rows and items that they count", held, "counted"),
+        Row("bytes of originals and records compared", account.bytes_compared / 1e6, "MB"),
+        Row("differences from what the writers know", len(account.differences), "differences", "<= 0"),
+        Row("files per second taken by the API while others are read", files / sent_s, "files/s"),
+        Row("files per second, first request to last record", files / whole_s, "files/s"),
+        Row("end to end against the same bytes and rows written raw, one by one", raw_s / whole_s, "ratio"),
+    ]
+
+
+@contextmanager
+def _connected(stack: Stack) -> Iterator[psycopg.Connection[TupleRow]]:
+    if stack.postgres is None:
+        raise RuntimeError("the benchmark needs its own PostgreSQL")
+    with psycopg.connect(stack.postgres.libpq_url("faultlight"), autocommit=True) as connection:
+        yield connection
+
+
+def _send_all(stack: Stack, sent: list[Sent]) -> dict[str, str]:
+    """Send everything by a few senders in turns, as agents on as many instruments would; return their answers."""
+    answers: dict[str, str] = {}
+    work, lock = iter(sent), threading.Lock()
+
+    def send_some() -> None:
+        with UploadClient(stack.url, stack.key) as client:
+            while True:
+                with lock:
+                    one = next(work, None)
+                if one is None:
+                    return
+                upload = client.upload_bundle if one.is_bundle else client.upload_file
+                outcome = upload(one.path, PROGRAM)
+                answers[str(one.path)] = str(outcome.bundle_id if one.is_bundle else outcome.raw_file_id)
+
+    with ThreadPoolExecutor(SENDERS) as pool:
+        for sender in [pool.submit(send_some) for _ in range(SENDERS)]:
+            sender.result()
+    return answers
+
+
+def _wait(stack: Stack, database: psycopg.Connection[TupleRow]) -> None:
+    """Wait until no job is waiting or running."""
+    query = "SELECT EXISTS (SELECT FROM faultlight.job WHERE state IN ('queued', 'running'))"
+    while database.execute(query).fetchone() == (True,):
+        died = stack.check()
+        if died:
+            raise RuntimeError(f"{died} died")
+        time.sleep(0.05)
+
+
+@contextmanager
+def _progress(stack: Stack, files: int) -> Iterator[None]:
+    """Tell now and then how far it is."""
+    ended = threading.Event()
+    started = time.monotonic()
+
+    def tell() -> None:
+        with _connected(stack) as database:
+            while not ended.wait(TELL_S):
+                query = "SELECT state, count(*) FROM faultlight.job GROUP BY state ORDER BY state"
+                states = ", ".join(f"{count:,} {state}" for state, count in database.execute(query))
+                _tell(f"{time.monotonic() - started:.0f} s: jobs {states} of {files:,} files")
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        teller.join()
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _raw_cost(stack: Stack, database: psycopg.Connection[TupleRow], sent: list[Sent]) -> float:
+    """Return the seconds of one file written raw: its bytes and as many for its records, and two commits.
+
+    Each object is written with fsync of itself and its folder, as the store does.
+    """
+    database.execute("CREATE TABLE raw_copy (LIKE faultlight.waveform INCLUDING ALL)")
+    folder = stack.settings.data_dir / "raw-cost"
+    folder.mkdir()
+    some = [one for one in sent if not one.is_bundle][:RAW_FILES]
+    contents = [one.path.read_bytes() for one in some]
+    columns = "SELECT * FROM faultlight.waveform LIMIT 1"
+    row = database.execute(columns).fetchone()
+    if row is None:
+        raise RuntimeError("there is no waveform")
+    places = ", ".join("%s" for _ in row)
+    names = [column.name for column in database.execute(columns).description or ()]
+    plain = [psycopg.types.json.Jsonb(value) if isinstance(value, dict | list) else value for value in row]
+    started = time.perf_counter()
+    for content in contents:
+        for _ in ("original", "records"):
+            _write_durably(folder, content)
+            plain[names.index("id")] = plain[names.index("raw_file_id")] = uuid.uuid4()
+            database.execute(f"INSERT INTO raw_copy VALUES ({places})".encode(), plain)
+    return (time.perf_counter() - started) / len(contents)
+
+
+def _write_durably(folder: Path, content: bytes) -> None:
+    path = folder / uuid.uuid4().hex
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    descriptor = os.open(folder, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def main() -> int:
+    """Run the benchmark from the command line; return 1 when something does not agree."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="machine output on standard output and nothing else")
+    parser.add_argument("--files", type=int, default=FILES, help="how many files are sent")
+    arguments = parser.parse_args()
+    rows = measure(arguments.files)
+    print_rows(rows, as_json=arguments.json)
+    return 0 if all(row.holds is not False for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
