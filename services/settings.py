@@ -1,9 +1,10 @@
 """Configuration: ``FAULTLIGHT_*`` environment variables, and no other source."""
 
+import ipaddress
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 1 << 20
@@ -60,6 +61,31 @@ class Settings(BaseSettings):
     def staging(self) -> Path:
         """Return the staging directory."""
         return self.staging_dir or self.data_dir / "staging"
+
+    reference_nets: str = Field(
+        "",
+        description="nets, or channels outside sessions, that are reference nodes besides those of golden sessions: "
+        "patterns such as `REF_*, CLK?`",
+    )
+    agent_silent_after_s: float = Field(1800.0, description="an agent that has not reported this long is silent")
+    agent_backlog_after_s: float = Field(
+        14400.0, description="an agent whose oldest file has waited this long has a backlog"
+    )
+    webhook_networks: str = Field(
+        "",
+        description="networks with private or other special addresses that webhooks may lead to, such as "
+        "`10.20.0.0/16, fd00::/8`; public addresses are allowed",
+    )
+    webhook_ca_file: Path | None = Field(
+        None, description="certificates (PEM) that webhooks' receivers are believed by; unset: the public ones"
+    )
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        for part in filter(None, map(str.strip, text.split(","))):
+            ipaddress.ip_network(part)
+        return text
 
     def scratch(self) -> Path:
         """Return the workers' scratch directory."""

@@ -28,6 +28,7 @@ orphans_swept = Counter("faultlight_orphans_swept_total", "Blobs without a row t
 scheduler_heartbeat = Gauge("faultlight_scheduler_heartbeat_seconds", "Unix time of the scheduler's last pass")
 queue_jobs = Gauge("faultlight_queue_jobs", "Jobs by queue and state", ["queue", "state"])
 queue_oldest = Gauge("faultlight_queue_oldest_seconds", "Age of the oldest job by queue and state", ["queue", "state"])
+webhook_deliveries = Counter("faultlight_webhook_deliveries_total", "Tries to deliver an event, by outcome", ["state"])
 
 
 def configure_logging(settings: Settings) -> None:

@@ -37,6 +37,9 @@ class Action(StrEnum):
     UPLOAD = "upload"
     ANALYSE = "analyse"
     CANCEL = "cancel"
+    MONITOR = "monitor"
+    READ_WEBHOOKS = "read-webhooks"
+    WRITE_WEBHOOKS = "write-webhooks"
     READ_ADMINISTRATION = "read-administration"
     ADMINISTER = "administer"
     READ_KEYS = "read-keys"
@@ -50,6 +53,9 @@ SCOPE_OF_ACTION: Mapping[Action, str] = {
     Action.UPLOAD: "upload",
     Action.ANALYSE: "write",
     Action.CANCEL: "write",
+    Action.MONITOR: "write",
+    Action.READ_WEBHOOKS: "read",
+    Action.WRITE_WEBHOOKS: "write",
     Action.READ_ADMINISTRATION: "read",
     Action.ADMINISTER: "write",
     Action.READ_KEYS: "read",
@@ -58,18 +64,28 @@ SCOPE_OF_ACTION: Mapping[Action, str] = {
 }
 """The scope that a key must carry for an action, whatever the role."""
 
-_ENGINEER = frozenset({Action.READ_OPERATIONS, Action.READ_RECORDS, Action.UPLOAD, Action.ANALYSE, Action.CANCEL})
+_ENGINEER = frozenset(
+    {
+        Action.READ_OPERATIONS,
+        Action.READ_RECORDS,
+        Action.UPLOAD,
+        Action.ANALYSE,
+        Action.CANCEL,
+        Action.MONITOR,
+    }
+)
 
 ROLE_ACTIONS: Mapping[str, frozenset[Action]] = {
     "viewer": frozenset({Action.READ_OPERATIONS, Action.READ_RECORDS}),
     "engineer": _ENGINEER,
     "reliability": _ENGINEER,
-    "operator": frozenset({Action.READ_OPERATIONS, Action.UPLOAD}),
-    "admin": _ENGINEER | {Action.READ_ADMINISTRATION, Action.ADMINISTER},
+    "operator": frozenset({Action.READ_OPERATIONS, Action.UPLOAD, Action.MONITOR}),
+    "admin": _ENGINEER | {Action.READ_ADMINISTRATION, Action.ADMINISTER, Action.READ_WEBHOOKS, Action.WRITE_WEBHOOKS},
 }
-"""The one table of roles: what a member may do in a program. Files, bundles, jobs and instruments are
-*operations*; waveforms, sessions, netlists, results, findings and parts are *records*; memberships, instruments'
-keys and the audit trail are *administration*. An instrument may only upload, to its own program."""
+"""The one table of roles: what a member may do in a program. Files, bundles, jobs, instruments, their control charts
+and events are *operations*; waveforms, sessions, netlists, results, findings and parts are *records*; memberships,
+instruments' keys and the audit trail are *administration*; to *monitor* is to set the limits of charts. An instrument
+may only upload, to its own program."""
 
 INSTALLATION_ACTIONS = frozenset({Action.READ_ADMINISTRATION, Action.ADMINISTER})
 """What a key with the scope ``admin`` may do in every program besides :attr:`Action.INSTALL`: administer it, never
@@ -175,10 +191,11 @@ class Caller:
 
 @dataclass(frozen=True)
 class Authenticated:
-    """A caller, and whether the time of the key's last use is due to be written."""
+    """A caller, whether the time of the key's last use is due to be written, and when the key expires."""
 
     caller: Caller
     last_use_is_stale: bool
+    expires_at: datetime | None = None
 
 
 def digest_secret(secret: str) -> str:
@@ -265,7 +282,7 @@ def authenticate(connection: Connection, key: str, request_id: str | None = None
         request_id=request_id,
     )
     stale = row.last_used_at is None or now - row.last_used_at >= LAST_USE_RESOLUTION
-    return Authenticated(caller, stale)
+    return Authenticated(caller, stale, row.expires_at)
 
 
 def record_use(connection: Connection, key_id: uuid.UUID) -> None:

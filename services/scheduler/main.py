@@ -11,6 +11,8 @@ import structlog
 from prometheus_client import start_http_server
 from sqlalchemy import Engine
 
+from services.scheduler.agents import watch_agents
+from services.scheduler.deliveries import THREADS, DeliveryThreads, open_deliverer
 from services.scheduler.reconciler import export_gauges, reconcile_once
 from services.scheduler.rereading import request_rereading
 from services.scheduler.sweep import sweep_blobs
@@ -22,6 +24,8 @@ from services.workers.doorbell import Doorbell
 log = structlog.get_logger(__name__)
 
 SWEEP_INTERVAL_S = 3600.0
+AGENTS_INTERVAL_S = 60.0
+STOP_PATIENCE_S = 2.0
 
 
 @dataclass
@@ -58,6 +62,7 @@ def make_duties(settings: Settings, engine: Engine, doorbell: Doorbell) -> list[
         Duty("reconcile", settings.reconcile_interval_s, lambda: reconcile_once(engine, doorbell, settings)),
         Duty("gauges", settings.reconcile_interval_s, lambda: export_gauges(engine)),
         Duty("reread", settings.reread_interval_s, reread),
+        Duty("watch-agents", AGENTS_INTERVAL_S, lambda: watch_agents(engine, settings)),
         Duty("sweep-blobs", SWEEP_INTERVAL_S, lambda: sweep_blobs(engine, blobs, settings.orphan_age_s)),
     ]
 
@@ -67,11 +72,13 @@ def run_scheduler(settings: Settings) -> None:
     configure_logging(settings)
     stop = threading.Event()
     _stop_on_signals(stop)
-    engine = open_engine(settings, pool_size=3)
+    engine = open_engine(settings, pool_size=3 + THREADS)
     doorbell = Doorbell(broker_url(settings))
     duties = make_duties(settings, engine, doorbell)
     if settings.scheduler_metrics_port:
         start_http_server(settings.scheduler_metrics_port)
+    sending = DeliveryThreads(engine, lambda: open_deliverer(settings))
+    sending.start()
     log.info("scheduler_started")
     while not stop.is_set():
         for duty in duties:
@@ -79,6 +86,7 @@ def run_scheduler(settings: Settings) -> None:
                 duty.attend(time.monotonic())
         give_sign_of_life(settings)
         stop.wait(max(0.05, min(duty.due for duty in duties) - time.monotonic()))
+    sending.stop(STOP_PATIENCE_S)
     engine.dispose()
     log.info("scheduler_stopped")
 

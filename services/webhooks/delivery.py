@@ -1,22 +1,31 @@
 """One try to deliver an event to a subscriber's address."""
 
-import ipaddress
 import json
-import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
 from services.uploader.backoff import parse_retry_after
+from services.webhooks.addresses import (
+    Address,
+    BadAddress,
+    Destination,
+    Networks,
+    Resolve,
+    find_destination,
+    resolve_host,
+)
 from services.webhooks.signing import sign
 
 TIMEOUT_S = 15.0
 MAX_ANSWER_BYTES = 4096
+MOST_ADDRESSES = 3
 
 
 class Verdict(StrEnum):
@@ -55,68 +64,41 @@ class Attempt:
     seconds: float
 
 
-class BadAddress(ValueError):  # noqa: N818
-    """An address to which nothing is sent."""
-
-
 def make_event(event_id: str, kind: str, at: str, data: Any) -> Event:
     """Return the event ``kind`` (for example ``instrument.out_of_control``) that happened at ``at`` (ISO 8601)."""
     document = {"id": event_id, "type": kind, "timestamp": at, "data": data}
     return Event(event_id, kind, json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True).encode())
 
 
-def check_address(url: str, *, allow_this_machine: bool = False) -> str:
-    """Return ``url`` when events may be sent there.
-
-    Addresses inside the fab's network are the rule. This machine itself and link-local ones (where clouds keep their
-    keys) are not, whatever name they go by; a name that changes its address between this check and the request is not
-    caught, so give the service no route to what it must not reach.
-
-    Raises:
-        BadAddress: it is no http or https address with a host, carries a password, or leads to such a machine.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise BadAddress(f"the address cannot be read: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadAddress("the address is no http or https address with a host")
-    if parts.username is not None or parts.fragment:
-        raise BadAddress("the address carries a user or a fragment")
-    try:
-        found = socket.getaddrinfo(parts.hostname, port or 443, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise BadAddress(f"the host {parts.hostname} is not known") from error
-    for entry in found:
-        address = ipaddress.ip_address(str(entry[4][0]).partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        if mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified:
-            raise BadAddress(f"nothing is sent to {mapped}")
-        if mapped.is_loopback and not allow_this_machine:
-            raise BadAddress("nothing is sent to this machine itself")
-    return url
-
-
 class Deliverer:
     """Sends events; to be used in a ``with`` block, by one thread at a time.
 
     Args:
-        allow_this_machine: for tests and for a receiver beside the service.
+        networks: where special addresses are allowed, :func:`services.webhooks.addresses.read_networks`.
         timeout_s: for connecting, and for each wait while sending and receiving.
         clock: seconds since the epoch.
+        resolve: finds a host's addresses, once for each try.
+        ca_file: certificates (PEM) that receivers are believed by; ``None``: the public ones.
     """
 
     def __init__(
         self,
+        networks: Networks = (),
         *,
-        allow_this_machine: bool = False,
         timeout_s: float = TIMEOUT_S,
         clock: Callable[[], float] = time.time,
+        resolve: Resolve = resolve_host,
+        ca_file: Path | None = None,
     ) -> None:
-        self._allow_this_machine = allow_this_machine
+        self._networks = networks
         self._clock = clock
-        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False)
+        self._resolve = resolve
+        trust = ssl.create_default_context(cafile=str(ca_file)) if ca_file is not None else True
+        # A connection is kept under its address: a second host there must not get one that was opened for the first.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(
+            timeout=timeout_s, follow_redirects=False, trust_env=False, verify=trust, limits=limits
+        )
         self._limit_s = 2.0 * timeout_s
 
     def __enter__(self) -> "Deliverer":
@@ -133,14 +115,41 @@ class Deliverer:
         """
         start = time.monotonic()
         headers = sign(secrets, event.id, int(self._clock()), event.body)
-        headers |= {"Content-Type": "application/json", "User-Agent": "faultlight-webhooks"}
+        headers |= {
+            "Content-Type": "application/json",
+            "User-Agent": "faultlight-webhooks",
+            "Accept-Encoding": "identity",
+        }
         try:
-            check_address(url, allow_this_machine=self._allow_this_machine)
-            with self._client.stream("POST", url, content=event.body, headers=headers) as answer:
-                text = self._read_some(answer, start)
+            destination = find_destination(url, self._networks, self._resolve)
+            return self._post(destination, headers, event.body, start)
         except (BadAddress, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             reason = f"{type(error).__name__}: {error}" if not isinstance(error, BadAddress) else str(error)
             return Attempt(Verdict.FAILED, None, reason, None, time.monotonic() - start)
+
+    def _post(self, destination: Destination, headers: dict[str, str], body: bytes, start: float) -> Attempt:
+        """Send to the first of the addresses that takes a connection."""
+        *others, last = destination.addresses[:MOST_ADDRESSES]
+        for address in others:
+            try:
+                return self._post_to(address, destination, headers, body, start)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                continue
+        return self._post_to(last, destination, headers, body, start)
+
+    def _post_to(
+        self, address: Address, destination: Destination, headers: dict[str, str], body: bytes, start: float
+    ) -> Attempt:
+        """Send to an address that was checked, for the host that the URL names: in ``Host`` and in TLS."""
+        url = destination.url
+        with self._client.stream(
+            "POST",
+            url.copy_with(host=str(address)),
+            content=body,
+            headers=headers | {"Host": url.netloc.decode("ascii")},
+            extensions={"sni_hostname": url.raw_host.decode("ascii").strip("[]")},
+        ) as answer:
+            text = self._read_some(answer, start)
         seconds = time.monotonic() - start
         if answer.is_success:
             return Attempt(Verdict.DELIVERED, answer.status_code, "", None, seconds)
@@ -152,7 +161,7 @@ class Deliverer:
     def _read_some(self, answer: httpx.Response, start: float) -> str:
         """Return the beginning of an answer's body; a receiver that sends on for ever, or drop by drop, is left."""
         data = b""
-        for piece in answer.iter_bytes():
+        for piece in answer.iter_raw():
             data += piece
             if len(data) >= MAX_ANSWER_BYTES or time.monotonic() - start > self._limit_s:
                 break
