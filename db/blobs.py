@@ -107,10 +107,13 @@ class BlobStore:
             return b""
         if self._root is not None:
             try:
-                with (self._root / key).open("rb", buffering=0) as source:
-                    return os.pread(source.fileno(), length, offset)
+                source = os.open(f"{self._root}/{key}", os.O_RDONLY)  # joining by Path costs more than the read
             except FileNotFoundError as error:
                 raise BlobMissing(key) from error
+            try:
+                return os.pread(source, length, offset)
+            finally:
+                os.close(source)
         try:
             return bytes(obstore.get_range(self._store, key, start=offset, length=length))
         except FileNotFoundError as error:

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
 
     rate_limit_per_minute: int = Field(6000, description="requests per key and minute; 0: no limit")
 
+    key_cache_s: float = Field(
+        1.0, description="a key found good may read this long before it is looked up again; 0: looked up each time"
+    )
+
     read_timeout_s: float = Field(600.0, description="wall-clock limit for reading one file")
     read_memory_bytes: int = Field(2 * GIBIBYTE, description="memory limit for reading one file")
     read_output_bytes: int = Field(64 * GIBIBYTE, description="most bytes of records read from one file")
@@ -57,10 +61,6 @@ class Settings(BaseSettings):
     scheduler_metrics_port: int = Field(0, description="port of the scheduler's Prometheus metrics; 0: none")
     worker_metrics_port: int = Field(0, description="port of a worker's Prometheus metrics; 0: none")
     orphan_age_s: float = Field(86400.0, description="a blob without a row is swept when older than this")
-
-    def staging(self) -> Path:
-        """Return the staging directory."""
-        return self.staging_dir or self.data_dir / "staging"
 
     reference_nets: str = Field(
         "",
@@ -86,6 +86,10 @@ class Settings(BaseSettings):
         for part in filter(None, map(str.strip, text.split(","))):
             ipaddress.ip_network(part)
         return text
+
+    def staging(self) -> Path:
+        """Return the staging directory."""
+        return self.staging_dir or self.data_dir / "staging"
 
     def scratch(self) -> Path:
         """Return the workers' scratch directory."""

@@ -1,10 +1,13 @@
 """Logs, metrics, and the sign of life that health checks look at."""
 
+import json
 import logging
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import orjson
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -25,10 +28,17 @@ jobs_requeued = Counter("faultlight_jobs_requeued_total", "Expired leases taken 
 jobs_buried = Counter("faultlight_jobs_buried_total", "Jobs that died because their attempts were used up")
 jobs_republished = Counter("faultlight_jobs_republished_total", "Doorbells rung again by the reconciler")
 orphans_swept = Counter("faultlight_orphans_swept_total", "Blobs without a row that were removed")
+webhook_deliveries = Counter("faultlight_webhook_deliveries_total", "Tries to deliver an event, by outcome", ["state"])
 scheduler_heartbeat = Gauge("faultlight_scheduler_heartbeat_seconds", "Unix time of the scheduler's last pass")
 queue_jobs = Gauge("faultlight_queue_jobs", "Jobs by queue and state", ["queue", "state"])
 queue_oldest = Gauge("faultlight_queue_oldest_seconds", "Age of the oldest job by queue and state", ["queue", "state"])
-webhook_deliveries = Counter("faultlight_webhook_deliveries_total", "Tries to deliver an event, by outcome", ["state"])
+
+
+def _serialize(event: Any, **options: Any) -> str:
+    try:
+        return orjson.dumps(event, default=options["default"]).decode()
+    except TypeError:  # what orjson refuses (a file name that is not UTF-8) must not cost the line
+        return json.dumps(event, **options)
 
 
 def configure_logging(settings: Settings) -> None:
@@ -41,7 +51,7 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
-    renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
+    renderer: structlog.types.Processor = structlog.processors.JSONRenderer(serializer=_serialize)
     if settings.log_format == "console":
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(

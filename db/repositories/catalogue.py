@@ -7,7 +7,7 @@ Building the JSON where the rows are costs a third of fetching, converting and e
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -63,6 +63,11 @@ class Listing:
         """Return the columns that a list or a single row shows."""
         left_out = self.hidden if detail else self.hidden | self.detail_only
         return [column for column in self.table.columns if column.name not in left_out]
+
+    @cached_property
+    def own_columns(self) -> list[Column[Any]]:
+        """The columns that the service itself works with: hidden ones too, none of those that can be large."""
+        return [column for column in self.table.columns if column.name not in self.detail_only]
 
     def allowed_programs(self, caller: Caller) -> frozenset[uuid.UUID] | None:
         """Return the programs whose rows the caller may read; ``None`` means every program."""
@@ -164,12 +169,9 @@ def read_row(connection: Connection, caller: Caller, listing: Listing, identity:
 
 
 def fetch_row(connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID) -> Mapping[str, Any]:
-    """Return a row for the service's own use: hidden columns too, what only its description shows not.
-
-    Raises :class:`RowNotFound`.
-    """
+    """Return the row's :attr:`Listing.own_columns` by name; raises :class:`RowNotFound`."""
     row = _run_row(connection, caller, listing, identity, as_json=False)
-    return dict(zip(listing.own_names, row, strict=True))
+    return dict(zip((column.name for column in listing.own_columns), row, strict=True))
 
 
 def fetch_page(connection: Connection, query: Select[Any], key: ColumnElement[Any], page: PageRequest) -> RowPage:

@@ -16,6 +16,7 @@ from services.api.contract import build_openapi, list_operations
 from services.api.errors import install_error_handlers
 from services.api.middleware import API, RequestFrame
 from services.api.ratelimit import RateLimiter
+from services.api.recent_keys import RecentKeys
 from services.api.routers import (
     administration,
     bundles,
@@ -61,6 +62,7 @@ def open_state(settings: Settings) -> ApiState:
         blobs=open_blobs(settings),
         doorbell=Doorbell(broker_url or ""),
         limiter=RateLimiter(broker_url, settings.rate_limit_per_minute),
+        recent_keys=RecentKeys(settings.key_cache_s),
         staging=Staging(settings.staging()),
         digests=RunningDigests(),
         file_threads=anyio.CapacityLimiter(FILE_THREADS),

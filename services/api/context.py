@@ -25,6 +25,8 @@ from services.problems import Problem
 
 log = structlog.get_logger(__name__)
 
+_CHANGES_ACCESS = frozenset({Action.ADMINISTER, Action.WRITE_KEYS, Action.INSTALL})
+
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="faultlight"'}
 
 
@@ -61,12 +63,35 @@ class RequestContext:
         """Authenticate, open a transaction, and commit it at the end of the block."""
         with begin(self.state.engine) as unit:
             authenticated = access.authenticate(unit.connection, self._key(), self.request_id)
-            caller = authenticated.caller
-            self.state.limiter.check(caller.key_id)
-            self._require(caller)
-            yield RequestUnit(unit, caller)
+            self._admit(authenticated.caller)
+            yield RequestUnit(unit, authenticated.caller)
+        if not _CHANGES_ACCESS.isdisjoint(self.actions):
+            self.state.recent_keys.forget_all()
         if authenticated.last_use_is_stale:
+            self._record_use(authenticated.caller.key_id)
+
+    @contextmanager
+    def read(self) -> Iterator[RequestUnit]:
+        """Authenticate and let the block read, without a transaction: it must not write.
+
+        A key that was good a moment ago is not looked up again (:class:`services.api.recent_keys.RecentKeys`).
+        """
+        key = self._key()
+        caller = self.state.recent_keys.find(key, self.request_id)
+        stale = False
+        with begin(self.state.reading_engine) as unit:
+            if caller is None:
+                authenticated = access.authenticate(unit.connection, key, self.request_id)
+                self.state.recent_keys.keep(key, authenticated)
+                caller, stale = authenticated.caller, authenticated.last_use_is_stale
+            self._admit(caller)
+            yield RequestUnit(unit, caller)
+        if stale:
             self._record_use(caller.key_id)
+
+    def _admit(self, caller: Caller) -> None:
+        self.state.limiter.check(caller.key_id)
+        self._require(caller)
 
     def _require(self, caller: Caller) -> None:
         denied: ActionDenied | None = None

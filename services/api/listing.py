@@ -144,7 +144,7 @@ def answer_rows(page: RowPage) -> JsonAnswer:
 def answer_list(context: RequestContext, listing: Listing, query: ProgramQuery) -> Response:
     """Return one page of a resource, newest first unless asked otherwise."""
     page, filters = query.page(), query.filters()
-    with context.begin() as unit:
+    with context.read() as unit:
         if query.program is not None:
             actions = [listing.action] if listing.alternative is None else [listing.action, listing.alternative]
             allowed = next((each for each in actions if unit.caller.programs(each) != frozenset()), listing.action)
@@ -155,6 +155,6 @@ def answer_list(context: RequestContext, listing: Listing, query: ProgramQuery) 
 
 def answer_row(request: Request, context: RequestContext, listing: Listing, identity: uuid.UUID) -> Response:
     """Return one row, or 304 when the client has this version of it."""
-    with context.begin() as unit:
+    with context.read() as unit:
         text = read_row(unit.connection, unit.caller, listing, identity).encode()
     return answer_cached(request, text, quote_etag(hashlib.sha256(text).hexdigest()[:32]))

@@ -3,9 +3,11 @@
 import re
 import time
 from collections.abc import Mapping
+from functools import cache
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from prometheus_client import Histogram
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,13 +24,13 @@ UPLOADS = f"{API}/uploads"
 MEBIBYTE = 1 << 20
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
-_SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "private, no-cache",
-}
+_SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"private, no-cache"),
+)
 
 
 def is_upload_path(path: str) -> bool:
@@ -47,6 +49,12 @@ def _announced_length(headers: Headers) -> int:
     """Return the body's length as the client tells it; 0 when it tells nothing that counts."""
     text = headers.get("content-length", "")
     return int(text) if re.fullmatch(r"[0-9]{1,32}", text) else 0
+
+
+@cache
+def _histogram(method: str, route: str, status: int) -> Histogram:
+    """Return the histogram of these labels; there are as many as routes, methods and statuses."""
+    return REQUEST_SECONDS.labels(method, route, str(status))
 
 
 class BodyTooLarge(HTTPException):
@@ -121,7 +129,7 @@ class _FramedRequest:
         label = self._labels.get(self._scope.get("endpoint"), "unmatched")
         method = self._scope["method"]
         method = method if method in {"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"} else "other"
-        REQUEST_SECONDS.labels(method, label, str(self._status)).observe(seconds)
+        _histogram(method, label, self._status).observe(seconds)
         tell = log.debug if self._path in _QUIET else log.info
         tell("request", method=method, path=self._path, status=self._status, duration_ms=round(seconds * 1000, 2))
 
@@ -136,10 +144,11 @@ class _FramedRequest:
     async def _framed_send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            headers = MutableHeaders(raw=message["headers"])
-            headers["X-Request-ID"] = self._request_id
-            for name, value in _SECURITY_HEADERS.items():
-                headers.setdefault(name, value)
-            if is_upload_path(self._path):
-                headers["Tus-Resumable"] = VERSION
+            headers = list(message["headers"])
+            sent = {name for name, _ in headers}
+            headers.append((b"x-request-id", self._request_id.encode()))
+            headers.extend(header for header in _SECURITY_HEADERS if header[0] not in sent)
+            if is_upload_path(self._path) and b"tus-resumable" not in sent:
+                headers.append((b"tus-resumable", VERSION.encode()))
+            message = {**message, "headers": headers}
         await self._send(message)

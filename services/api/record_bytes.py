@@ -41,7 +41,7 @@ def answer_bytes(
     describe: Callable[[Mapping[str, Any]], dict[str, str]] = _no_headers,
 ) -> Response:
     """Return the bytes of the record ``target``, or 304; ``describe`` gives further headers from its row."""
-    with context.begin() as unit:
+    with context.read() as unit:
         row = fetch_row(unit.connection, unit.caller, *target)
     etag = quote_etag(row["sha256"])
     headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": "Authorization"}

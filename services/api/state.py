@@ -1,6 +1,7 @@
 """What one API process holds: settings, the engine, the blob store, the doorbell, the rate limiter."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 from uuid import UUID
 
@@ -8,7 +9,9 @@ import anyio
 from sqlalchemy import Engine
 
 from db.blobs import BlobStore
+from db.engine import reading
 from services.api.ratelimit import RateLimiter
+from services.api.recent_keys import RecentKeys
 from services.api.uploads.digests import RunningDigests
 from services.api.uploads.staging import Staging
 from services.settings import Settings
@@ -30,10 +33,16 @@ class ApiState:
     blobs: BlobStore
     doorbell: RingsForJobs
     limiter: RateLimiter
+    recent_keys: RecentKeys
     staging: Staging
     digests: RunningDigests
     file_threads: anyio.CapacityLimiter
     head_revision: str
+
+    @cached_property
+    def reading_engine(self) -> Engine:
+        """The engine for requests that only read."""
+        return reading(self.engine)
 
     def ring(self, job_id: UUID, queue: str, priority: int) -> None:
         """Tell the workers that a job waits; nothing depends on it."""

@@ -26,6 +26,7 @@ from db.repositories.access import bootstrap_admin
 from db.schema.tables import metadata
 from services.api.app import make_app
 from services.api.ratelimit import RateLimiter
+from services.api.recent_keys import RecentKeys
 from services.api.state import ApiState
 from services.api.uploads.digests import RunningDigests
 from services.api.uploads.staging import Staging
@@ -145,6 +146,7 @@ def start_api(settings: Settings, engine: Engine, blobs: BlobStore, shared_app: 
             blobs=blobs,
             doorbell=doorbell,
             limiter=RateLimiter(None, 0),
+            recent_keys=RecentKeys(changed.key_cache_s),
             staging=Staging(changed.staging()),
             digests=RunningDigests(),
             file_threads=anyio.CapacityLimiter(4),

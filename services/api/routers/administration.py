@@ -103,7 +103,7 @@ def create_program(body: ProgramRequest, context: Installs) -> Response:
 def list_accounts(query: Annotated[PageQuery, Query()], context: Installs) -> Response:
     """Return all accounts."""
     page = query.page()
-    with context.begin() as unit:
+    with context.read() as unit:
         rows = administration.list_accounts(unit.connection, unit.caller, page)
     return answer_rows(rows)
 
@@ -182,7 +182,7 @@ def create_instrument(body: InstrumentRequest, context: Administers) -> Response
 def list_keys(query: Annotated[PageQuery, Query()], context: ReadsKeys) -> Response:
     """Return the caller's own keys, and those of instruments and accounts that it administers."""
     page = query.page()
-    with context.begin() as unit:
+    with context.read() as unit:
         rows = administration.list_keys(unit.connection, unit.caller, page)
     return answer_rows(rows)
 

@@ -77,7 +77,7 @@ def list_bundles(query: Annotated[BundleQuery, Query()], context: ReadsOperation
 @router.get("/{bundle_id}", responses={200: {"model": BundleDocument}, **describe_problems("not-found")})
 def read_bundle(bundle_id: uuid.UUID, context: FollowsUploads) -> Response:
     """Return a bundle, its members, and what is missing."""
-    with context.begin() as unit:
+    with context.read() as unit:
         bundle = bundles.find(unit.connection, unit.caller, bundle_id, *context.actions)
         document = _document(unit, bundle)
     return JsonAnswer(document)

@@ -83,7 +83,7 @@ def stream_bytes(blobs: BlobStore, key: str, first: int, last: int) -> Iterator[
 )
 def read_content(file_id: uuid.UUID, request: Request, context: ReadsOperations) -> Response:
     """Return the original bytes, or one range of them."""
-    with context.begin() as unit:
+    with context.read() as unit:
         row = fetch_row(unit.connection, unit.caller, FILES, file_id)
     size, etag = row["size_bytes"], quote_etag(row["sha256"])
     headers = {

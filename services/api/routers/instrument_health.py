@@ -28,6 +28,6 @@ def report_health(report: AgentReportDocument, context: Uploads) -> Response:
 @router.get("/{instrument_id}/health", responses={200: {"model": InstrumentHealth}, **describe_problems("not-found")})
 def read_health(instrument_id: uuid.UUID, context: ReadsOperations) -> Response:
     """Return the last upload, what the agents report, and what was quarantined, by adapter version."""
-    with context.begin() as unit:
+    with context.read() as unit:
         document = instrument_health.read(unit.connection, unit.caller, instrument_id)
     return JsonAnswer(document)

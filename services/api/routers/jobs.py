@@ -76,6 +76,7 @@ def cancel_job(job_id: uuid.UUID, context: Cancels) -> Response:
 
 
 def _look(context: RequestContext, job_id: uuid.UUID) -> dict[str, Any]:
+    # Not read(): a stream ends with the look after its key was revoked.
     with context.begin() as unit:
         row = fetch_row(unit.connection, unit.caller, JOBS, job_id)
     return {name: row[name] for name in _SHOWN}

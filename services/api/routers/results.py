@@ -24,7 +24,7 @@ def list_results(query: Annotated[ResultQuery, Query()], context: ReadsRecords) 
 @router.get("/results/{result_id}", responses=describe_row(ResultDetail))
 def read_result(result_id: uuid.UUID, request: Request, context: ReadsRecords) -> Response:
     """Return a result with its document and provenance."""
-    with context.begin() as unit:
+    with context.read() as unit:
         text = read_row(unit.connection, unit.caller, RESULTS, result_id)
     return answer_cached(request, text.encode(), quote_etag(result_id), IMMUTABLE)
 

@@ -61,7 +61,7 @@ def read_waveform(waveform_id: uuid.UUID, request: Request, context: ReadsRecord
 
 
 def _fetch(context: RequestContext, waveform_id: uuid.UUID) -> Mapping[str, Any]:
-    with context.begin() as unit:
+    with context.read() as unit:
         return fetch_row(unit.connection, unit.caller, WAVEFORMS, waveform_id)
 
 
