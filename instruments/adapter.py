@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from instruments.description import Reach, RecordDescription
 from instruments.records import Record
 
 
@@ -60,10 +61,13 @@ class Adapter(Protocol):
         name: unique, lower case, for example ``lecroy_trc``.
         version: changes whenever the records read from some file would change; files are read again then.
         formats: the names it may report as ``ReadResult.format``.
+        reach: how much of a file it needs to describe it. With ``Reach.HEADER`` it is a :class:`HeaderAdapter`; with
+            ``Reach.WALK`` it has no ``describe``, and a file is described by reading it.
     """
 
     name: str
     formats: tuple[str, ...]
+    reach: Reach
 
     @property
     def version(self) -> str:
@@ -79,5 +83,21 @@ class Adapter(Protocol):
 
         Raises:
             instruments.errors.InstrumentError: the file is not read right, and why.
+        """
+        ...
+
+
+@runtime_checkable
+class HeaderAdapter(Adapter, Protocol):
+    """An adapter of a format whose header says what the file holds; its ``reach`` is ``Reach.HEADER``."""
+
+    def describe(self, source: Source) -> tuple[str, Iterable[RecordDescription]]:
+        """Return the format's name and what ``read`` would return, without looking at the samples.
+
+        Memory and bytes read do not grow with the number of samples. A file that is refused here is refused by
+        ``read`` too; one that is described may still be refused by ``read``, whose checks look at the samples.
+
+        Raises:
+            instruments.errors.InstrumentError: the header, or the file's length, is not right.
         """
         ...

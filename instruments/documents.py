@@ -193,8 +193,15 @@ _DECODERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Record]] =
 }
 
 
+def range_of(record: Record) -> tuple[float | None, float | None]:
+    """Return the smallest and largest value of a waveform, or of a raster whose bands have one unit; else ``None``s."""
+    if isinstance(record, Waveform) or (isinstance(record, Raster) and len({band.unit for band in record.bands}) == 1):
+        return record.minimum, record.maximum
+    return None, None
+
+
 def describe(record: Record) -> dict[str, Any]:
-    """Return count, unit, ranges and ``meta`` of a record that is not a waveform; counts are of what ``unit`` names."""
+    """Return count, unit and ``meta`` of a record that is not a waveform; counts are of what ``unit`` names."""
     if isinstance(record, DigitalTrace):
         return _describe_trace(record)
     if isinstance(record, Netlist):
@@ -238,15 +245,7 @@ def _describe_raster(record: Raster) -> dict[str, Any]:
         "frequency_hz": record.frequency_hz,
         "affine_um": record.affine_um,
     }
-    units = sorted({band.unit for band in record.bands})
-    return {
-        "kind": record.kind,
-        "count": record.rows * record.columns,
-        "unit": "pixels",
-        "min": record.minimum if len(units) == 1 else None,
-        "max": record.maximum if len(units) == 1 else None,
-        "meta": meta,
-    }
+    return {"kind": record.kind, "count": record.rows * record.columns, "unit": "pixels", "meta": meta}
 
 
 def _describe_trace(record: DigitalTrace) -> dict[str, Any]:

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach, RecordDescription, describe_record
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, Truncated, UnsupportedVersion
-from instruments.records import Record, Samples, Segment, Waveform, finite_range
+from instruments.records import Record, Samples, Segment, Waveform
 
 MARK = b"#PHOTOMETER "
 DATA = b"\n#DATA\n"
@@ -39,6 +40,8 @@ class PhotometerAdapter:
     name = "photometer"
     version = "1"
     formats = ("photometer",)
+    # Step 4: the header says how much there is, so the file can be described without its samples.
+    reach = Reach.HEADER
 
     def sniff(self, source: Source) -> Sniff:
         """Look for the mark of ``source`` at its beginning."""
@@ -47,37 +50,46 @@ class PhotometerAdapter:
             return Sniff(Confidence.CERTAIN, "the file begins with #PHOTOMETER")
         return Sniff(Confidence.NO, "the file does not begin with #PHOTOMETER")
 
-    def read(self, source: Source) -> tuple[str, Iterable[Record]]:
-        """Return the waveform of ``source``.
+    def describe(self, source: Source) -> tuple[str, Iterable[RecordDescription]]:
+        """Return what ``source`` holds, by its header alone.
 
         Raises:
             NotThisFormat, UnsupportedVersion, CorruptField: the header is not right.
             Truncated, CountMismatch: the bytes after it are not the declared samples.
         """
-        fields, start = _read_header(source)
-        count = _count(source, fields)
-        # Step 4: the second count comes from somewhere else than the first: here from the file's length.
-        _check_length(source, start, count)
-        gain = _number(source, fields, "gain")
-        interval, begin = _number(source, fields, "interval_s"), _number(source, fields, "start_s")
-        if interval <= 0 or gain == 0:
-            raise CorruptField("interval_s or gain is not right", file=source.name, found=f"{interval}, {gain}")
-        # Step 3: samples stay native and are read in blocks; gain, offset and unit go with them.
-        blocks = partial(_read_blocks, source, start, count)
-        low, high = finite_range(blocks(), gain)
-        waveform = Waveform(
-            name=fields["channel"],
-            samples=Samples(np.dtype("<i2"), count, blocks),
-            unit=fields["unit"] or "unknown",
-            dt_s=interval,
-            segments=(Segment(count, begin, 0.0),),
-            minimum=low,
-            maximum=high,
-            gain=gain,
-            vendor_metadata=dict(fields),
-            warnings=() if fields["unit"] else ("the header gives no unit",),
-        )
-        return "photometer", (waveform,)
+        return "photometer", (describe_record(_open_waveform(source)),)
+
+    def read(self, source: Source) -> tuple[str, Iterable[Record]]:
+        """Return the waveform of ``source``.
+
+        Raises:
+            NotThisFormat, UnsupportedVersion, CorruptField, Truncated, CountMismatch: as ``describe``.
+        """
+        # Step 4: only here are samples looked at; checks that need them (a checksum, say) belong here too.
+        return "photometer", (_open_waveform(source).measured(),)
+
+
+def _open_waveform(source: Source) -> Waveform:
+    """Return the waveform by its header; its samples are read when someone asks for their blocks."""
+    fields, start = _read_header(source)
+    count = _count(source, fields)
+    # Step 5: the second count comes from somewhere else than the first: here from the file's length.
+    _check_length(source, start, count)
+    gain = _number(source, fields, "gain")
+    interval, begin = _number(source, fields, "interval_s"), _number(source, fields, "start_s")
+    if interval <= 0 or gain == 0:
+        raise CorruptField("interval_s or gain is not right", file=source.name, found=f"{interval}, {gain}")
+    # Step 3: samples stay native and are read in blocks; gain, offset and unit go with them.
+    return Waveform(
+        name=fields["channel"],
+        samples=Samples(np.dtype("<i2"), count, partial(_read_blocks, source, start, count)),
+        unit=fields["unit"] or "unknown",
+        dt_s=interval,
+        segments=(Segment(count, begin, 0.0),),
+        gain=gain,
+        vendor_metadata=dict(fields),
+        warnings=() if fields["unit"] else ("the header gives no unit",),
+    )
 
 
 def _read_header(source: Source) -> tuple[dict[str, str], int]:

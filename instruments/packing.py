@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from instruments.documents import describe, encode_document, kind_of, plain
+from instruments.description import describe_record
+from instruments.documents import encode_document, kind_of, plain, range_of
 from instruments.errors import CountMismatch
 from instruments.records import (
     Band,
@@ -355,29 +356,5 @@ def unpack_waveform(
 
 def summarize(record: Record) -> dict[str, Any]:
     """Return what ``faultlight read --json`` prints: kind, name, count, unit, t0_s, dt_s, min, max, segments, meta."""
-    kind = kind_of(record)
-    if isinstance(record, Waveform):
-        meta = {
-            "kind": record.kind,
-            "gain": record.gain,
-            "offset": record.offset,
-            "dtype": record.samples.dtype.str,
-            "averages": record.averages,
-            "trigger_offsets_s": [segment.trigger_offset_s for segment in record.segments][:1000],
-            "vendor": plain(record.vendor_metadata),
-        }
-        values: dict[str, Any] = {
-            "count": record.samples.count,
-            "unit": record.unit,
-            "t0_s": record.t0_s,
-            "dt_s": record.dt_s,
-            "min": record.minimum,
-            "max": record.maximum,
-            "segments": len(record.segments),
-            "meta": meta,
-        }
-    else:
-        values = {"t0_s": None, "dt_s": None, "min": None, "max": None, "segments": 1} | describe(record)
-        values["meta"] = values["meta"] | {"vendor": plain(record.vendor_metadata)}
-    summary: dict[str, Any] = {"kind": kind, "name": record.name} | plain(values)
-    return summary
+    low, high = range_of(record)
+    return describe_record(record).to_document() | {"min": plain(low), "max": plain(high)}

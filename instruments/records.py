@@ -6,7 +6,7 @@ in ``warnings``.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,8 @@ class Waveform:
 
     ``segments`` has at least one entry; their counts add up to ``samples.count``. ``kind`` is ``"waveform"``,
     ``"envelope_min"``, ``"envelope_max"`` or ``"digital_lines"`` (each sample a word of parallel lines, one
-    bit a line). ``minimum`` and ``maximum`` are of the finite values, in ``unit``, ``None`` when there are none.
+    bit a line). ``minimum`` and ``maximum`` are of the finite values, in ``unit``, ``None`` when there are none, and
+    until :meth:`measured` looks at the samples.
     """
 
     name: str
@@ -72,8 +73,8 @@ class Waveform:
     unit: str
     dt_s: float | None
     segments: tuple[Segment, ...]
-    minimum: float | None
-    maximum: float | None
+    minimum: float | None = None
+    maximum: float | None = None
     gain: float = 1.0
     offset: float = 0.0
     kind: str = "waveform"
@@ -85,6 +86,11 @@ class Waveform:
     def t0_s(self) -> float | None:
         """Time of the first sample of the first segment relative to its trigger, seconds."""
         return self.segments[0].t0_s
+
+    def measured(self, *doubts: str) -> "Waveform":
+        """Return it with ``minimum`` and ``maximum``, from one pass over the samples, and with further warnings."""
+        low, high = finite_range(self.samples.blocks(), self.gain, self.offset)
+        return replace(self, minimum=low, maximum=high, warnings=(*self.warnings, *doubts))
 
     def values(self) -> NDArray[np.float64]:
         """Return all values in ``unit`` as float64 of shape ``(samples.count,)``."""
@@ -251,7 +257,8 @@ class Raster:
         pitch_x_m, pitch_y_m: distance of neighbouring pixels on the sample in metres; ``None`` if unknown.
         frequency_hz: of the lock-in or spectrum analyser; ``None`` when there is none.
         affine_um: rows of the 2x3 matrix from (column, row, 1) to layout coordinates in micrometres, if known.
-        minimum, maximum: of the finite values over all bands, ``None`` when there are none.
+        minimum, maximum: of the finite values over all bands, ``None`` when there are none, and until
+            :meth:`measured` looks at the samples.
     """
 
     name: str
@@ -260,8 +267,8 @@ class Raster:
     columns: int
     bands: tuple[Band, ...]
     kind: str
-    minimum: float | None
-    maximum: float | None
+    minimum: float | None = None
+    maximum: float | None = None
     pitch_x_m: float | None = None
     pitch_y_m: float | None = None
     frequency_hz: float | None = None
@@ -270,6 +277,11 @@ class Raster:
     offset: float = 0.0
     vendor_metadata: VendorMetadata = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    def measured(self, *doubts: str) -> "Raster":
+        """Return it with ``minimum`` and ``maximum``, from one pass over the samples, and with further warnings."""
+        low, high = finite_range(self.samples.blocks(), self.gain, self.offset)
+        return replace(self, minimum=low, maximum=high, warnings=(*self.warnings, *doubts))
 
     def values(self) -> NDArray[np.float64]:
         """Return all values as float64 of shape ``(bands, rows, columns)``."""

@@ -5,15 +5,19 @@ plug-in that cannot be loaded is set aside with its reason and harms no other.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
+from typing import TypeVar
 
-from instruments.adapter import Adapter, Confidence, Sniff, Source
+from instruments.adapter import Adapter, Confidence, HeaderAdapter, Sniff, Source
+from instruments.description import FileDescription, Reach, RecordDescription, describe_record
 from instruments.errors import AmbiguousFormat, InstrumentError, NotThisFormat, ReaderCrashed, UnknownFormat
 from instruments.records import ReadResult
 
 GROUP = "faultlight.instruments"
+Answered = TypeVar("Answered")
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,30 @@ def read_source(source: Source, registry: Registry, adapter_name: str | None = N
         AmbiguousFormat: more than one does.
         InstrumentError: the adapter refuses the file. ``error.reasons`` has every adapter's word.
     """
+    return _answer(_read, source, registry, adapter_name)
+
+
+def describe_source(source: Source, registry: Registry, adapter_name: str | None = None) -> FileDescription:
+    """Say what ``source`` holds without its samples, chosen and refused as :func:`read_source` does.
+
+    An adapter of ``Reach.HEADER`` looks at no sample; one of ``Reach.WALK`` reads the file, and every record says so.
+
+    Raises:
+        InstrumentError: as :func:`read_source`.
+    """
+    return _answer(_describe, source, registry, adapter_name)
+
+
+def _answer(
+    action: Callable[[Adapter, Source], Answered], source: Source, registry: Registry, adapter_name: str | None
+) -> Answered:
+    """Return what the named or the surest adapter makes of ``source``; a refusal has every adapter's word."""
     if adapter_name is not None:
-        return _read(registry.named(adapter_name), source)
+        return action(registry.named(adapter_name), source)
     answers = registry.ask(source)
     reasons = {answer.adapter.name: answer.sniff.reason for answer in answers}
     try:
-        return _read_surest(source, answers, reasons)
+        return _try_surest(action, source, answers, reasons)
     except InstrumentError as error:
         versions = registry.versions()
         listing = [{"adapter": name, "version": versions[name], "reason": text} for name, text in reasons.items()]
@@ -117,25 +139,27 @@ def read_source(source: Source, registry: Registry, adapter_name: str | None = N
         raise
 
 
-def _read_surest(source: Source, answers: list[Answer], reasons: dict[str, str]) -> ReadResult:
+def _try_surest(
+    action: Callable[[Adapter, Source], Answered], source: Source, answers: list[Answer], reasons: dict[str, str]
+) -> Answered:
     certain = [answer.adapter.name for answer in answers if answer.sniff.confidence is Confidence.CERTAIN]
     if len(certain) > 1:
         raise AmbiguousFormat(f"the adapters {' and '.join(certain)} are both certain of it", file=source.name)
     for level in (Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE):
         candidates = [answer.adapter for answer in answers if answer.sniff.confidence is level]
-        results: list[ReadResult] = []
+        results: dict[str, Answered] = {}
         refusals: list[InstrumentError] = []
         for adapter in candidates:
             try:
-                results.append(_read(adapter, source))
+                results[adapter.name] = action(adapter, source)
             except InstrumentError as error:
                 reasons[adapter.name] = str(error)
                 refusals.append(error)
         if len(results) > 1:
-            names = " and ".join(result.adapter for result in results)
+            names = " and ".join(results)
             raise AmbiguousFormat(f"the adapters {names} can both read it; name the format", file=source.name)
         if results:
-            return results[0]
+            return next(iter(results.values()))
         serious = [error for error in refusals if not isinstance(error, NotThisFormat)]
         if serious:
             raise serious[0]
@@ -143,10 +167,31 @@ def _read_surest(source: Source, answers: list[Answer], reasons: dict[str, str])
 
 
 def _read(adapter: Adapter, source: Source) -> ReadResult:
-    """Read with one adapter; whatever it raises becomes an InstrumentError that names the file."""
+    """Read with one adapter."""
+    format_name, records = _guarded(adapter.read, adapter, source)
+    warnings = tuple(dict.fromkeys(text for record in records for text in record.warnings))
+    return ReadResult(source.name, format_name, adapter.name, adapter.version, records, warnings)
+
+
+def _describe(adapter: Adapter, source: Source) -> FileDescription:
+    """Describe with one adapter: by its header, or by a reading."""
+    action = adapter.describe if isinstance(adapter, HeaderAdapter) else partial(_walk, adapter)
+    format_name, records = _guarded(action, adapter, source)
+    return FileDescription(source.name, format_name, adapter.name, adapter.version, records)
+
+
+def _walk(adapter: Adapter, source: Source) -> tuple[str, Iterable[RecordDescription]]:
+    format_name, records = adapter.read(source)
+    return format_name, (describe_record(record, Reach.WALK) for record in records)
+
+
+def _guarded(
+    action: Callable[[Source], tuple[str, Iterable[Answered]]], adapter: Adapter, source: Source
+) -> tuple[str, tuple[Answered, ...]]:
+    """Return what an adapter's ``action`` gives; whatever it raises becomes an InstrumentError that names the file."""
     try:
-        format_name, records = adapter.read(source)
-        records = tuple(records)
+        format_name, items = action(source)
+        records = tuple(items)
     except InstrumentError as error:
         error.file = error.file or source.name
         raise
@@ -159,5 +204,4 @@ def _read(adapter: Adapter, source: Source) -> ReadResult:
         raise ReaderCrashed(message, file=source.name) from error
     if not records:
         raise NotThisFormat("the file holds no record", file=source.name)
-    warnings = tuple(dict.fromkeys(text for record in records for text in record.warnings))
-    return ReadResult(source.name, format_name, adapter.name, adapter.version, records, warnings)
+    return format_name, records

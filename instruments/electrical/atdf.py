@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.electrical.atdf_fields import FIELDS, Line, convert, flags_of, part_flags, with_options
 from instruments.electrical.tester_log import LogRecord, ResultBlock, TesterLog
 from instruments.electrical.tester_tables import make_tables
@@ -53,6 +54,7 @@ class AtdfAdapter:
     name = "atdf"
     version = "1"
     formats = ("atdf",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for ``FAR:A`` and a delimiter at the beginning of ``source``."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.electrical.die_steps import length_um, length_unit
 from instruments.electrical.map_xml import (
     attribute,
@@ -55,6 +56,7 @@ class E142MapAdapter:
     name = "e142_map"
     version = "1"
     formats = ("e142",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for the root element MapData at the beginning of ``source``."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.electrical.map_xml import (
     attribute,
     attributes,
@@ -52,6 +53,7 @@ class G85MapAdapter:
     name = "g85_map"
     version = "1"
     formats = ("g85",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for a Map with a Device at the beginning of ``source``."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
 from instruments.commented_table import delimiter_of, header_in
+from instruments.description import Reach
 from instruments.electrical.stress_columns import (
     PARQUET_MARK,
     StressColumns,
@@ -55,6 +56,7 @@ class LifetimesAdapter:
     name = "lifetimes"
     version = "1"
     formats = ("lifetimes",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for a status and a time in the header of ``source``."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from instruments.adapter import Confidence, Sniff, Source
 from instruments.commented_table import header_in
+from instruments.description import Reach
 from instruments.electrical.stress_columns import (
     PARQUET_MARK,
     StressColumns,
@@ -45,6 +46,7 @@ class ReadoutsAdapter:
     name = "readouts"
     version = "1"
     formats = ("readouts",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for a device, a parameter and a value in the header of ``source``."""

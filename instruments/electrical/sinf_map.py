@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.electrical.die_steps import length_um, length_unit
 from instruments.electrical.map_xml import head_text, whole_number
 from instruments.electrical.wafer_grid import MAX_BYTES, BinDefinition, CodeType, WaferGrid, make_map
@@ -26,6 +27,7 @@ class SinfMapAdapter:
     name = "sinf_map"
     version = "1"
     formats = ("sinf",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for ROWCT, COLCT and RowData in the first lines of ``source``."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.electrical.stdf_fields import Cursor, decode
 from instruments.electrical.stdf_layouts import LAYOUTS, V4_2007, Layout
 from instruments.electrical.stdf_results import read_functional, read_multiple, read_parametric
@@ -56,6 +57,7 @@ class StdfAdapter:
     name = "stdf"
     version = "1"
     formats = ("stdf-v4", "stdf-v4-2007")
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for a file attributes record at the beginning of ``source``."""

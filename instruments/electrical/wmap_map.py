@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.electrical.map_xml import head_text, whole_number
 from instruments.electrical.wafer_grid import MAX_BYTES, Axes, BinDefinition, CodeType, WaferGrid, cut_row, make_map
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit, Truncated
@@ -37,6 +38,7 @@ class WmapMapAdapter:
     name = "wmap_map"
     version = "1"
     formats = ("wmap",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for ROWCNT, COLCNT, SUMPAS and PASBIN in the first lines of ``source``."""

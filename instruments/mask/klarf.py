@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.errors import CorruptField, UnsupportedVersion
 from instruments.mask.klarf_1_8 import read_nested
 from instruments.mask.klarf_flat import VERSIONS, read_flat
@@ -56,6 +57,7 @@ class KlarfAdapter:
     name = "klarf"
     version = "1"
     formats = tuple(f"klarf-{version}" for version in (*VERSIONS, "1.8"))
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look at the first statement of ``source``."""

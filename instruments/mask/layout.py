@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch
 from instruments.mask.gdsii_walk import walk_gdsii
 from instruments.mask.layout_counts import OTHER, PATH, POLYGON, TEXT, CellCount, LayoutCount
@@ -31,6 +32,7 @@ class LayoutAdapter:
     name = "layout"
     version = "1"
     formats = ("gdsii", "oasis")
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for the magic of OASIS, or HEADER and BGNLIB of GDSII, at the beginning of ``source``."""

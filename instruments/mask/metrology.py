@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
 from instruments.commented_table import CommentedTable, header_in, read_commented_table
+from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, NotThisFormat, ReadingLimit
 from instruments.headings import Headings, Meaning
 from instruments.mask.vocabulary import METROLOGY_SITE
@@ -65,6 +66,7 @@ class MetrologyAdapter:
     name = "mask_metrology"
     version = "1"
     formats = ("mask-metrology",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for a site, its position, and a width or a registration error in the header of ``source``."""

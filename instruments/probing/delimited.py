@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, NotThisFormat, Truncated
 from instruments.probing.delimited_axis import Axis, AxisCheck, check_counter, compare_with_header, printed_step
 from instruments.probing.delimited_heading import Heading, read_heading
@@ -39,6 +40,7 @@ class DelimitedAdapter:
     name = "delimited"
     version = "1"
     formats = ("delimited",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for a header that names a time, and for rows of numbers below it."""

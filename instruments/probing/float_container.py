@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach, RecordDescription, describe_record
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, Truncated, UnsupportedVersion
-from instruments.records import Record, Samples, Segment, Waveform, finite_range
+from instruments.records import Record, Samples, Segment, Waveform
 
 BLOCK_SAMPLES = 1 << 20
 MAX_WAVEFORMS = 100_000
@@ -49,6 +50,7 @@ class FloatContainerAdapter:
     name = "float_container"
     version = "1"
     formats = ("keysight-bin", "rigol-bin")
+    reach = Reach.HEADER
 
     def sniff(self, source: Source) -> Sniff:
         """Look for the cookie of ``source`` at its beginning."""
@@ -57,6 +59,15 @@ class FloatContainerAdapter:
             return Sniff(Confidence.NO, "the first bytes are not AG01, AG03, AG10 or RG01")
         return Sniff(Confidence.CERTAIN, f"the first bytes are {source.head[:4].decode()}")
 
+    def describe(self, source: Source) -> tuple[str, Iterable[RecordDescription]]:
+        """Return what the waveforms of ``source`` are, by a walk over the headers that leaves out the samples.
+
+        Raises:
+            Truncated, CountMismatch, CorruptField, UnsupportedVersion, ReadingLimit: as ``read``.
+        """
+        name, waveforms = _open_waveforms(source)
+        return name, tuple(map(describe_record, waveforms))
+
     def read(self, source: Source) -> tuple[str, Iterable[Record]]:
         """Return the waveforms of ``source``.
 
@@ -64,12 +75,23 @@ class FloatContainerAdapter:
             Truncated, CountMismatch: the buffers are not what the headers say, or do not end where the file does.
             CorruptField, UnsupportedVersion: a header field is not right, or not supported.
         """
-        maker = MAKERS.get(source.head[:4])
-        if maker is None:
-            raise NotThisFormat("the first bytes are not AG01, AG03, AG10 or RG01", file=source.name)
-        groups = _group(_walk(source))
-        waveforms = (_waveform(source, buffers, index) for index, buffers in enumerate(groups, 1))
-        return f"{maker}-bin", tuple(waveforms)
+        name, waveforms = _open_waveforms(source)
+        return name, tuple(waveform.measured(*_unknown_values(waveform)) for waveform in waveforms)
+
+
+def _open_waveforms(source: Source) -> tuple[str, list[Waveform]]:
+    maker = MAKERS.get(source.head[:4])
+    if maker is None:
+        raise NotThisFormat("the first bytes are not AG01, AG03, AG10 or RG01", file=source.name)
+    groups = _group(_walk(source))
+    return f"{maker}-bin", [_waveform(source, buffers, index) for index, buffers in enumerate(groups, 1)]
+
+
+def _unknown_values(waveform: Waveform) -> tuple[str, ...]:
+    if waveform.samples.dtype.kind != "f":
+        return ()
+    unknown = sum(int((~np.isfinite(block)).sum()) for block in waveform.samples.blocks())
+    return (f"{unknown} values are not finite",) if unknown else ()
 
 
 def _group(buffers: list[_Buffer]) -> list[list[_Buffer]]:
@@ -204,9 +226,7 @@ def _waveform(source: Source, buffers: list[_Buffer], index: int) -> Waveform:
         raise CountMismatch(message, file=source.name, expected=1, found=len(buffers))
     dtype = np.dtype("<u1" if first.kind == "digital_lines" else "<f4")
     blocks = partial(_read_blocks, source, tuple(buffers), dtype)
-    low, high = finite_range(blocks())
-    unknown = sum(int((~np.isfinite(block)).sum()) for block in blocks()) if dtype.kind == "f" else 0
-    warnings = [f"{unknown} values are not finite"] if unknown else []
+    warnings = []
     if first.kind.startswith("envelope"):
         warnings.append("peak detect: minima and maxima are two waveforms")
     label = str(header["label"])
@@ -221,8 +241,6 @@ def _waveform(source: Source, buffers: list[_Buffer], index: int) -> Waveform:
         unit="logic level" if first.kind == "digital_lines" else str(header["unit"]),
         dt_s=float(header["x_increment"]),
         segments=segments,
-        minimum=low,
-        maximum=high,
         kind=first.kind,
         averages=int(header["averages"]) or None,
         vendor_metadata={"cookie": source.head[:4].decode(), "headers": [buffer.header for buffer in buffers[:1000]]},

@@ -16,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
-from instruments.errors import CorruptField, CountMismatch, NotThisFormat, Truncated, UnsupportedVersion
-from instruments.records import Record, Samples, Segment, Waveform, finite_range
+from instruments.description import Reach, RecordDescription, describe_record
+from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit, Truncated, UnsupportedVersion
+from instruments.records import Record, Samples, Segment, Waveform
 
 BLOCK_SAMPLES = 1 << 20
 TRAILING_BYTES = 4
 """Some instruments end the file with a line feed or padding; more than this is not explained."""
+MAX_TEXT_BYTES = 16 << 20
+MAX_SEGMENTS = 1_000_000
 _MARK = b"WAVEDESC"
 
 
@@ -115,6 +118,7 @@ class LecroyTrcAdapter:
     name = "lecroy_trc"
     version = "1"
     formats = ("lecroy-trc",)
+    reach = Reach.HEADER
 
     def sniff(self, source: Source) -> Sniff:
         """Look for WAVEDESC at the beginning of ``source``, after an optional block header."""
@@ -123,34 +127,42 @@ class LecroyTrcAdapter:
             return Sniff(Confidence.NO, "there is no WAVEDESC in the first 64 bytes")
         return Sniff(Confidence.CERTAIN, f"WAVEDESC at byte {place}")
 
+    def describe(self, source: Source) -> tuple[str, Iterable[RecordDescription]]:
+        """Return what the one waveform of ``source`` is, by WAVEDESC and the file's length.
+
+        Raises:
+            Truncated, CountMismatch, CorruptField, UnsupportedVersion, ReadingLimit: as ``read``.
+        """
+        return "lecroy-trc", (describe_record(_open_waveform(source)),)
+
     def read(self, source: Source) -> tuple[str, Iterable[Record]]:
         """Return the one waveform of ``source``, its segments apart.
 
         Raises:
             Truncated, CountMismatch, CorruptField, UnsupportedVersion: the arrays are not what WAVEDESC says.
+            ReadingLimit: the blocks of text or the segments are more than an instrument writes.
         """
-        descriptor = _read_descriptor(source)
-        warnings = _check_lengths(source, descriptor)
-        segments = _read_segments(source, descriptor)
-        dtype = np.dtype(f"<i{descriptor.width}")
-        start = descriptor.start_of("WAVE_ARRAY_1")
-        blocks = partial(_read_blocks, source.path, start, descriptor)
-        low, high = finite_range(blocks(), descriptor.gain, descriptor.offset)
-        waveform = Waveform(
-            name=_channel(source),
-            samples=Samples(dtype, descriptor.count, blocks),
-            unit=descriptor.unit,
-            dt_s=descriptor.dt_s,
-            segments=segments,
-            minimum=low,
-            maximum=high,
-            gain=descriptor.gain,
-            offset=descriptor.offset,
-            averages=descriptor.sweeps,
-            vendor_metadata=_vendor_metadata(source, descriptor),
-            warnings=warnings,
-        )
-        return "lecroy-trc", (waveform,)
+        return "lecroy-trc", (_open_waveform(source).measured(),)
+
+
+def _open_waveform(source: Source) -> Waveform:
+    descriptor = _read_descriptor(source)
+    warnings = _check_lengths(source, descriptor)
+    segments = _read_segments(source, descriptor)
+    start = descriptor.start_of("WAVE_ARRAY_1")
+    blocks = partial(_read_blocks, source.path, start, descriptor)
+    return Waveform(
+        name=_channel(source),
+        samples=Samples(np.dtype(f"<i{descriptor.width}"), descriptor.count, blocks),
+        unit=descriptor.unit,
+        dt_s=descriptor.dt_s,
+        segments=segments,
+        gain=descriptor.gain,
+        offset=descriptor.offset,
+        averages=descriptor.sweeps,
+        vendor_metadata=_vendor_metadata(source, descriptor),
+        warnings=warnings,
+    )
 
 
 def _channel(source: Source) -> str:
@@ -237,6 +249,10 @@ def _check_lengths(source: Source, descriptor: _Descriptor) -> tuple[str, ...]:
     if descriptor.arrays["WAVE_ARRAY_2"]:
         message = "the file has a second array of samples (extrema or complex values), which is not supported"
         raise UnsupportedVersion(message, file=source.name, expected=0, found=descriptor.arrays["WAVE_ARRAY_2"])
+    for name in ("WAVE_DESCRIPTOR", "USER_TEXT"):
+        if descriptor.arrays[name] > MAX_TEXT_BYTES:
+            found = descriptor.arrays[name]
+            raise ReadingLimit(f"the block {name} is too long", file=source.name, expected=MAX_TEXT_BYTES, found=found)
     samples = descriptor.arrays["WAVE_ARRAY_1"] // descriptor.width
     if samples * descriptor.width != descriptor.arrays["WAVE_ARRAY_1"] or samples != descriptor.count or samples == 0:
         message = "the bytes of WAVE_ARRAY_1 do not hold WAVE_ARRAY_COUNT samples"
@@ -257,6 +273,9 @@ def _read_segments(source: Source, descriptor: _Descriptor) -> tuple[Segment, ..
     if length != 16 * descriptor.subarrays:
         message = "the sequence has no trigger time for each segment"
         raise CountMismatch(message, file=source.name, expected=16 * descriptor.subarrays, found=length)
+    if descriptor.subarrays > MAX_SEGMENTS:
+        message = "the sequence has too many segments"
+        raise ReadingLimit(message, file=source.name, expected=MAX_SEGMENTS, found=descriptor.subarrays)
     with source.path.open("rb") as file:
         file.seek(descriptor.start_of("TRIGTIME_ARRAY"))
         times: NDArray[Any] = np.frombuffer(file.read(length), f"{descriptor.order}f8").reshape(-1, 2)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from instruments.adapter import HEAD_BYTES, Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.errors import CorruptField, InstrumentError
 from instruments.probing.session_document import FILE, read_document
 from instruments.probing.session_maps import map_files, read_session_maps
@@ -31,6 +32,7 @@ class ProbingSessionAdapter:
 
     name = "probing_session"
     formats = ("probing-session",)
+    reach = Reach.WALK
 
     @cached_property
     def _registry(self) -> Registry:

@@ -7,16 +7,17 @@ Time is in the properties ``wf_increment`` and ``wf_start_offset``; where they a
 
 import logging
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach, RecordDescription, describe_record
 from instruments.documents import plain
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, NotThisFormat
 from instruments.probing.tdms_blocks import read_texts, read_values
@@ -32,11 +33,15 @@ from instruments.probing.tdms_walk import (
     WalkedFile,
     walk_tdms,
 )
-from instruments.records import Record, Samples, Segment, Table, Waveform, finite_range
+from instruments.records import Record, Samples, Segment, Table, Waveform
 
 COMPLEX = (0x08000C, 0x10000D)
 UNKNOWN_UNIT = "unknown"
+TEXT_UNITS = {"text": ""}
+TIMESTAMP_UNITS = {"seconds_since_1904": "s", "fraction_s": "s"}
 TIME_UNITS = frozenset({"s", "sec", "second", "seconds"})
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class TdmsAdapter:
     name = "tdms"
     version = "1"
     formats = ("tdms",)
+    reach = Reach.HEADER
 
     def sniff(self, source: Source) -> Sniff:
         """Look for a segment's tag at the beginning of ``source``, or for a bundle of a file and its index."""
@@ -73,6 +79,14 @@ class TdmsAdapter:
             return Sniff(Confidence.CERTAIN, "it begins with a segment of a TDMS index")
         return Sniff(Confidence.NO, "it does not begin with TDSm")
 
+    def describe(self, source: Source) -> tuple[str, Iterable[RecordDescription]]:
+        """Return what each channel of ``source`` holds, by the lead-ins and metadata of its segments.
+
+        Raises:
+            Truncated, CountMismatch, CorruptField, UnsupportedVersion, ReadingLimit: as ``read``.
+        """
+        return _from_channels(source, _descriptions)
+
     def read(self, source: Source) -> tuple[str, Iterable[Record]]:
         """Return ``"tdms"`` and a record for each channel: a waveform, of texts and time stamps a table.
 
@@ -81,16 +95,22 @@ class TdmsAdapter:
             CountMismatch: the raw data are not whole chunks, or npTDMS and the walk disagree.
             CorruptField, UnsupportedVersion, ReadingLimit: something cannot be right, or is not known.
         """
-        path = _member(source) if source.is_bundle else source.path
-        if path is None:
-            raise NotThisFormat("the bundle is not one .tdms file with its index", file=source.name)
-        walked = walk_tdms(path, source.name)
-        try:
-            channels, empty = _describe(path, walked)
-            return "tdms", tuple(_records(channels, _file_warnings(empty)))
-        except InstrumentError as error:
-            error.file = source.name
-            raise
+        return _from_channels(source, _records)
+
+
+def _from_channels(
+    source: Source, make: Callable[[list[_Channel], tuple[str, ...]], Iterable[_Made]]
+) -> tuple[str, tuple[_Made, ...]]:
+    path = _member(source) if source.is_bundle else source.path
+    if path is None:
+        raise NotThisFormat("the bundle is not one .tdms file with its index", file=source.name)
+    walked = walk_tdms(path, source.name)
+    try:
+        channels, empty = _agree(path, walked)
+        return "tdms", tuple(make(channels, _file_warnings(empty)))
+    except InstrumentError as error:
+        error.file = source.name
+        raise
 
 
 def _member(source: Source) -> Path | None:
@@ -102,7 +122,7 @@ def _member(source: Source) -> Path | None:
     return source.members[files[0]]
 
 
-def _describe(path: Path, walked: WalkedFile) -> tuple[list[_Channel], list[str]]:
+def _agree(path: Path, walked: WalkedFile) -> tuple[list[_Channel], list[str]]:
     """Return the channels with samples, and the names of those without; npTDMS and the walk must agree.
 
     Raises:
@@ -160,11 +180,28 @@ def _records(channels: list[_Channel], warnings: tuple[str, ...]) -> Iterator[Re
             yield _texts(channel, warnings)
         elif channel.walked.type_code == TIMESTAMP:
             yield _timestamps(channel, warnings)
-        elif channel.walked.type_code in COMPLEX:
-            yield _waveform(channel, warnings, "real")
-            yield _waveform(channel, warnings, "imaginary")
         else:
-            yield _waveform(channel, warnings)
+            for waveform in _waveforms(channel, warnings):
+                yield waveform.measured()
+
+
+def _descriptions(channels: list[_Channel], warnings: tuple[str, ...]) -> Iterator[RecordDescription]:
+    for channel in channels:
+        if channel.walked.type_code in (TEXT, TIMESTAMP):
+            yield _describe_table(channel, warnings)
+        else:
+            yield from map(describe_record, _waveforms(channel, warnings))
+
+
+def _waveforms(channel: _Channel, warnings: tuple[str, ...]) -> Iterator[Waveform]:
+    for part in ("real", "imaginary") if channel.walked.type_code in COMPLEX else ("",):
+        yield _waveform(channel, warnings, part)
+
+
+def _describe_table(channel: _Channel, warnings: tuple[str, ...]) -> RecordDescription:
+    units = TEXT_UNITS if channel.walked.type_code == TEXT else TIMESTAMP_UNITS
+    meta = {"columns": units, "vendor": _vendor_metadata(channel)}
+    return RecordDescription("table", channel.name, channel.walked.count, "rows", None, None, 1, meta, warnings)
 
 
 def _vendor_metadata(channel: _Channel, scaling: Scaling | None = None) -> dict[str, Any]:
@@ -184,7 +221,7 @@ def _vendor_metadata(channel: _Channel, scaling: Scaling | None = None) -> dict[
     return found
 
 
-def _waveform(channel: _Channel, warnings: tuple[str, ...], part: str = "") -> Waveform:
+def _waveform(channel: _Channel, warnings: tuple[str, ...], part: str) -> Waveform:
     own, walked = channel.levels[0], channel.walked
     scaling = find_scaling(channel.levels, walked.scale_id, channel.name)
     if walked.type_code == DAQMX_RAW and not scaling.types:
@@ -199,15 +236,12 @@ def _waveform(channel: _Channel, warnings: tuple[str, ...], part: str = "") -> W
         native = np.dtype("<f4" if native.itemsize == 8 else "<f8")
     dtype = np.dtype("<f8") if scaling.compute else native
     blocks = partial(_blocks, channel, scaling, part)
-    low, high = finite_range(blocks(), scaling.gain, scaling.offset)
     return Waveform(
         name=f"{channel.name} ({part})" if part else channel.name,
         samples=Samples(dtype, walked.count, blocks),
         unit=unit,
         dt_s=dt_s,
         segments=(Segment(walked.count, t0_s),),
-        minimum=low,
-        maximum=high,
         gain=scaling.gain,
         offset=scaling.offset,
         kind="digital_lines" if digital else "waveform",
@@ -270,7 +304,7 @@ def _texts(channel: _Channel, warnings: tuple[str, ...]) -> Table:
         raise CorruptField(f"the texts of channel {channel.name} are damaged: {error}") from error
     values = np.array(found, np.dtypes.StringDType())
     metadata = _vendor_metadata(channel)
-    return Table(channel.name, {"text": values}, {"text": ""}, vendor_metadata=metadata, warnings=warnings)
+    return Table(channel.name, {"text": values}, TEXT_UNITS, vendor_metadata=metadata, warnings=warnings)
 
 
 def _timestamps(channel: _Channel, warnings: tuple[str, ...]) -> Table:
@@ -279,5 +313,5 @@ def _timestamps(channel: _Channel, warnings: tuple[str, ...]) -> Table:
     seconds = np.concatenate([block["seconds"].astype(np.int64) for block in blocks])
     fraction = np.concatenate([block["fraction"].astype(np.float64) * 2.0**-64 for block in blocks])
     columns = {"seconds_since_1904": seconds, "fraction_s": fraction}
-    units = dict.fromkeys(columns, "s")
-    return Table(channel.name, columns, units, vendor_metadata=_vendor_metadata(channel), warnings=warnings)
+    metadata = _vendor_metadata(channel)
+    return Table(channel.name, columns, TIMESTAMP_UNITS, vendor_metadata=metadata, warnings=warnings)

@@ -10,7 +10,7 @@ and never one with twice the points.
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach, RecordDescription, describe_record
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit, Truncated, UnsupportedVersion
-from instruments.records import Record, Samples, Segment, Waveform, finite_range
+from instruments.records import Record, Samples, Segment, Waveform
 
 BLOCK_SAMPLES = 1 << 20
 MAX_TEXT_CURVE_BYTES = 256 << 20
@@ -50,6 +51,8 @@ KEYWORDS = {
 }
 """Long keyword to the shortest spelling; every spelling in between is one too. ``ENCDG`` is also ``ENCODING``."""
 
+_Blocks = Callable[[], Iterator[NDArray[Any]]]
+
 
 @dataclass(frozen=True)
 class _Preamble:
@@ -75,6 +78,7 @@ class TektronixIsfAdapter:
     name = "tektronix_isf"
     version = "1"
     formats = ("tektronix-isf",)
+    reach = Reach.HEADER
 
     def sniff(self, source: Source) -> Sniff:
         """Look for the preamble and the curve in the head."""
@@ -84,41 +88,54 @@ class TektronixIsfAdapter:
             return Sniff(Confidence.LIKELY, "a waveform preamble without a curve")
         return Sniff(Confidence.CERTAIN, "a waveform preamble and a curve")
 
+    def describe(self, source: Source) -> tuple[str, Iterable[RecordDescription]]:
+        """Return what the waveforms of ``source`` are, by the preamble and, of a block, its length.
+
+        Raises:
+            CorruptField, UnsupportedVersion, CountMismatch, Truncated, ReadingLimit: as ``read``.
+        """
+        preamble = _read_preamble(source)
+        _check_extent(source, preamble)
+        dtype = np.dtype("<f8") if preamble.dtype is None else preamble.dtype.newbyteorder("<")
+        records = _waveforms(source, preamble, dtype, partial(_read_blocks, source, preamble))
+        return "tektronix-isf", tuple(map(describe_record, records))
+
     def read(self, source: Source) -> tuple[str, Iterable[Record]]:
         """Return the waveform of ``source``, or two for an envelope: minimum and maximum.
 
         Raises:
             CorruptField, UnsupportedVersion: a keyword is missing, or its value is not right or not supported.
             CountMismatch, Truncated: the curve does not hold NR_PT codes, or the file ends before it does.
+            ReadingLimit: a curve in text is too long.
         """
         preamble = _read_preamble(source)
+        _check_extent(source, preamble)
         if preamble.dtype is None:
             codes = _read_numbers(source, preamble)
-            blocks = partial(iter, (codes,))
+            blocks: _Blocks = partial(iter, (codes,))
             dtype: np.dtype[Any] = codes.dtype
         else:
-            _check_block(source, preamble)
             blocks = partial(_read_blocks, source, preamble)
             dtype = preamble.dtype.newbyteorder("<")
-        if not preamble.envelope:
-            samples = Samples(dtype, preamble.count, blocks)
-            return "tektronix-isf", (_waveform(source, preamble, samples, "waveform", ()),)
-        if preamble.count % 2:
-            raise CountMismatch("an envelope has an odd number of codes", file=source.name, found=preamble.count)
-        warnings = _check_pairs(preamble, blocks())
-        records = []
-        for kind, lower in (("envelope_min", preamble.gain > 0), ("envelope_max", preamble.gain < 0)):
-            samples = Samples(dtype, preamble.count // 2, partial(_extremes, blocks, lower))
-            records.append(_waveform(source, preamble, samples, kind, warnings))
-        return "tektronix-isf", tuple(records)
+        doubts = _check_pairs(preamble, blocks()) if preamble.envelope else ()
+        return "tektronix-isf", tuple(
+            record.measured(*doubts) for record in _waveforms(source, preamble, dtype, blocks)
+        )
 
 
 def _begins_with_preamble(source: Source) -> bool:
     return bool(PREAMBLE.match(source.head[:200].lstrip()) or re.match(rb"\s*:?BYT_NR? ", source.head[:200]))
 
 
-def _waveform(source: Source, preamble: _Preamble, samples: Samples, kind: str, warnings: tuple[str, ...]) -> Waveform:
-    low, high = finite_range(samples.blocks(), preamble.gain, preamble.offset)
+def _waveforms(source: Source, preamble: _Preamble, dtype: np.dtype[Any], blocks: _Blocks) -> Iterator[Waveform]:
+    if not preamble.envelope:
+        yield _waveform(source, preamble, Samples(dtype, preamble.count, blocks), "waveform")
+        return
+    for kind, lower in (("envelope_min", preamble.gain > 0), ("envelope_max", preamble.gain < 0)):
+        yield _waveform(source, preamble, Samples(dtype, preamble.count // 2, partial(_extremes, blocks, lower)), kind)
+
+
+def _waveform(source: Source, preamble: _Preamble, samples: Samples, kind: str) -> Waveform:
     identity = preamble.fields.get("WFID", "")
     name = identity.split(",")[0].strip() or PurePosixPath(source.name).stem or "waveform"
     return Waveform(
@@ -127,13 +144,11 @@ def _waveform(source: Source, preamble: _Preamble, samples: Samples, kind: str, 
         unit=preamble.unit,
         dt_s=preamble.dt_s * (2 if preamble.envelope else 1),
         segments=(Segment(samples.count, preamble.t0_s, 0.0),),
-        minimum=low,
-        maximum=high,
         gain=preamble.gain,
         offset=preamble.offset,
         kind=kind,
         vendor_metadata={"preamble": preamble.text, "fields": dict(preamble.fields)},
-        warnings=warnings,
+        warnings=("an envelope: pairs of extremes over two sampling intervals each",) if preamble.envelope else (),
     )
 
 
@@ -249,8 +264,19 @@ def _block_header(source: Source, place: int) -> tuple[int, int]:
     return place + 2 + int(digits), int(length)
 
 
-def _check_block(source: Source, preamble: _Preamble) -> None:
-    width = preamble.dtype.itemsize if preamble.dtype is not None else 1
+def _check_extent(source: Source, preamble: _Preamble) -> None:
+    """Compare NR_PT with the block's length, and that with the file's; of a curve in text, see that it is not long."""
+    if preamble.dtype is None:
+        if preamble.bytes_ > MAX_TEXT_CURVE_BYTES:
+            limit, found = MAX_TEXT_CURVE_BYTES, preamble.bytes_
+            raise ReadingLimit("the curve in text is too long", file=source.name, expected=limit, found=found)
+    else:
+        _check_block(source, preamble, preamble.dtype.itemsize)
+    if preamble.envelope and preamble.count % 2:
+        raise CountMismatch("an envelope has an odd number of codes", file=source.name, found=preamble.count)
+
+
+def _check_block(source: Source, preamble: _Preamble, width: int) -> None:
     end = preamble.start + preamble.bytes_
     if preamble.bytes_ != preamble.count * width:
         message = "the curve's length is not NR_PT codes of BYT_NR bytes"
@@ -284,9 +310,6 @@ def _read_blocks(source: Source, preamble: _Preamble) -> Iterator[NDArray[Any]]:
 
 def _read_numbers(source: Source, preamble: _Preamble) -> NDArray[np.float64]:
     """Return the codes of a curve in text."""
-    if preamble.bytes_ > MAX_TEXT_CURVE_BYTES:
-        limit, found = MAX_TEXT_CURVE_BYTES, preamble.bytes_
-        raise ReadingLimit("the curve in text is too long", file=source.name, expected=limit, found=found)
     with source.path.open("rb") as file:
         file.seek(preamble.start)
         data = file.read()
@@ -303,7 +326,7 @@ def _read_numbers(source: Source, preamble: _Preamble) -> NDArray[np.float64]:
         raise CorruptField(f"the curve holds something else than numbers: {error}", file=source.name) from error
 
 
-def _extremes(blocks: "partial[Iterator[NDArray[Any]]]", lower: bool) -> Iterator[NDArray[Any]]:
+def _extremes(blocks: _Blocks, lower: bool) -> Iterator[NDArray[Any]]:
     choose = np.minimum if lower else np.maximum
     for block in blocks():
         yield choose(block[::2], block[1::2])
@@ -315,7 +338,6 @@ def _check_pairs(preamble: _Preamble, blocks: Iterator[NDArray[Any]]) -> tuple[s
     for block in blocks:
         rising += int((block[::2] < block[1::2]).sum())
         falling += int((block[::2] > block[1::2]).sum())
-    warnings = ["an envelope: pairs of extremes over two sampling intervals each"]
     if rising and falling:
-        warnings.append(f"{min(rising, falling)} of {preamble.count // 2} pairs were in the other order")
-    return tuple(warnings)
+        return (f"{min(rising, falling)} of {preamble.count // 2} pairs were in the other order",)
+    return ()

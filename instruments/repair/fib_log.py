@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from instruments.adapter import Sniff, Source
+from instruments.description import Reach
 from instruments.records import Record
 from instruments.repair.log_rows import read_rows
 from instruments.repair.step_log import make_step_table, sniff_log
@@ -15,6 +16,7 @@ class FibLogAdapter:
     name = "fib_log"
     version = "1"
     formats = ("fib-log",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for steps with beam voltage, beam current, gas, … in the first lines of ``source``."""

@@ -6,6 +6,7 @@ A log that names quantities of a laser and of an ion beam, as hybrid tools write
 from collections.abc import Iterable
 
 from instruments.adapter import Sniff, Source
+from instruments.description import Reach
 from instruments.records import Record
 from instruments.repair.log_rows import read_rows
 from instruments.repair.step_log import make_step_table, sniff_log
@@ -18,6 +19,7 @@ class LaserLogAdapter:
     name = "laser_log"
     version = "1"
     formats = ("laser-log",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for steps with wavelength, pulse, fluence, … in the first lines of ``source``."""

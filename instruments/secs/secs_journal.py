@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.errors import InstrumentError
 from instruments.records import Record
 from instruments.secs.equipment_map import read_map
@@ -22,6 +23,7 @@ class SecsJournalAdapter:
     name = "secs_journal"
     version = "1"
     formats = ("secs-journal",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look at the first line of ``source``."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch, UnsupportedVersion
 from instruments.records import Gate, Netlist, Record
 from instruments.simulation.netlist_checks import PlacedGate, check_netlist
@@ -40,6 +41,7 @@ class BenchNetlistAdapter:
     name = "bench_netlist"
     version = "1"
     formats = ("bench",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Match the statements in the head against the language."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from instruments.adapter import Sniff, Source
+from instruments.description import Reach
 from instruments.errors import CorruptField
 from instruments.records import Placement, Record
 from instruments.simulation.tables import header_of, read_table, sniff_header
@@ -19,6 +20,7 @@ class PlacementTableAdapter:
     name = "placement_table"
     version = "1"
     formats = ("placement",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Say whether the header of ``source`` is ``instance,net,x_um,y_um``."""

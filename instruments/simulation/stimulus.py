@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from instruments.adapter import Sniff, Source
+from instruments.description import Reach
 from instruments.errors import CorruptField
 from instruments.records import FailLog, PatternSet, Record
 from instruments.simulation.tables import header_of, integer, read_table, sniff_header
@@ -20,6 +21,7 @@ class PatternTableAdapter:
     name = "pattern_table"
     version = "1"
     formats = ("patterns",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Say whether the header of ``source`` starts with ``cycle`` and goes on with nets."""
@@ -54,6 +56,7 @@ class FailTableAdapter:
     name = "fail_table"
     version = "1"
     formats = ("fails",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Say whether the header of ``source`` is ``cycle,output``."""

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch, ReaderCrashed
 from instruments.records import DigitalTrace, Record
 from instruments.simulation.fast_signal_trace import HEADER_LENGTH, TraceHeader, read_trace_header
@@ -47,6 +48,7 @@ class ValueChangeDumpAdapter:
     name = "value_change_dump"
     version = "2"
     formats = ("vcd", "fst")
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for an FST header block, or for a dump's first command."""

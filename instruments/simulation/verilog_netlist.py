@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.errors import CorruptField, UnsupportedVersion
 from instruments.records import Netlist, Record
 from instruments.simulation.cell_library import Cell, find_cell
@@ -34,6 +35,7 @@ class VerilogNetlistAdapter:
     name = "verilog_netlist"
     version = "1"
     formats = ("verilog",)
+    reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for a module, and for gates in it."""
