@@ -1,7 +1,8 @@
 """Reading in a process of its own, with limits: a hostile or broken file harms its own reading and nothing else.
 
-A warm server process (``python -m instruments.sandbox``) has every adapter loaded and forks one child per file. It
-has a single thread, so forking is safe. The child sets its limits, reads, packs, and ends; its answer is JSON.
+A warm server process (``python -m instruments.sandbox``) has every adapter loaded, and the libraries that readings
+before have needed, and forks one child per file. It has a single thread, so forking is safe. The child sets its limits,
+reads, packs, and ends; its answer is JSON.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ from typing import IO, Any
 from instruments import errors
 from instruments.errors import InstrumentError, ReaderCrashed, ReadingLimit
 from instruments.packing import PackedReading
+from instruments.preloading import ENVIRONMENT, NeededLibraries, freeze
 
 REFUSAL = "refusal.json"
 _PR_SET_PDEATHSIG = 1
@@ -127,12 +129,11 @@ class Sandbox:
 
     def _running_server(self) -> subprocess.Popen[bytes]:
         if self._server is None or self._server.poll() is not None:
-            single = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "instruments.sandbox"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=os.environ | single | {"MPLBACKEND": "agg"},
+                env=os.environ | ENVIRONMENT,
                 start_new_session=True,
             )
         return self._server
@@ -194,30 +195,26 @@ def serve() -> None:
     from instruments.registry import Registry  # noqa: PLC0415
 
     registry = Registry.load()
+    libraries = NeededLibraries()
+    freeze()
     while line := sys.stdin.buffer.readline():
         request = json.loads(line)
         child = os.fork()
         if child == 0:
-            _run_child(request, registry)
+            _run_child(request, registry, libraries)
         answer = _await_child(child, float(request["limits"]["wall_s"]))
         sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
         sys.stdout.buffer.flush()
+        libraries.load()
 
 
 def _await_child(child: int, wall_s: float) -> dict[str, Any]:
     """Wait for the child; kill its group when time is up, or when the caller is gone."""
-    deadline = time.monotonic() + wall_s
-    pause_s = 0.0005
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            break
-        if time.monotonic() > deadline or _caller_is_gone():
-            _kill_group(child)
-            os.waitpid(child, 0)
-            return {"status": "timeout"}
-        time.sleep(pause_s)
-        pause_s = min(0.02, pause_s * 1.5)
+    if not _ends(child, wall_s):
+        _kill_group(child)
+        os.waitpid(child, 0)
+        return {"status": "timeout"}
+    _, status = os.waitpid(child, 0)
     _kill_group(child)
     code = os.waitstatus_to_exitcode(status)
     if code in (0, 3):
@@ -226,10 +223,27 @@ def _await_child(child: int, wall_s: float) -> dict[str, Any]:
     return {"status": "crashed", "detail": detail}
 
 
-def _caller_is_gone() -> bool:
+def _ends(child: int, wall_s: float) -> bool:
+    """Wait until the child has ended; ``False`` when time is up or the caller is gone."""
     poll = select.poll()
     poll.register(sys.stdin.fileno(), 0)
-    return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))
+    if sys.platform != "linux":
+        return _ends_by_looking(child, wall_s, poll)
+    descriptor = os.pidfd_open(child)
+    try:
+        poll.register(descriptor, select.POLLIN)
+        return descriptor in dict(poll.poll(wall_s * 1000))
+    finally:
+        os.close(descriptor)
+
+
+def _ends_by_looking(child: int, wall_s: float, caller: select.poll) -> bool:
+    """Do the same where the system cannot wait for two things at once."""
+    deadline = time.monotonic() + wall_s
+    while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() > deadline or caller.poll(5):
+            return False
+    return True
 
 
 def _kill_group(child: int) -> None:
@@ -237,7 +251,7 @@ def _kill_group(child: int) -> None:
         os.killpg(child, signal.SIGKILL)
 
 
-def _run_child(request: dict[str, Any], registry: Any) -> None:
+def _run_child(request: dict[str, Any], registry: Any, libraries: NeededLibraries) -> None:
     """Read one file under limits; exit status 0 when packed, 3 when refused. Never returns."""
     status = 70
     workdir = Path(request["workdir"])
@@ -254,6 +268,7 @@ def _run_child(request: dict[str, Any], registry: Any) -> None:
         message = f"the reader failed: {type(error).__name__}: {error}"
         status = _refuse(ReaderCrashed(message, file=request["name"]), workdir)
     finally:
+        libraries.note()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
