@@ -8,6 +8,7 @@ import logging
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach, RecordDescription, describe_record
 from instruments.errors import (
     CorruptField,
     CountMismatch,
@@ -24,12 +26,13 @@ from instruments.errors import (
     Truncated,
     UnsupportedVersion,
 )
-from instruments.records import Band, Raster, Record, Samples, finite_range
+from instruments.records import Band, Raster, Record, Samples
 from instruments.repair.fibsem_tags import PARSERS, VENDOR_TAGS, ImageFacts
 
 _MAGICS = {b"II*\x00": "<", b"MM\x00*": ">"}
 _MAX_ENTRIES = 4096
 MAX_EXPANDED_BYTES = 1 << 30
+MAX_TAG_BYTES = 64 << 20
 _PALETTE = 3
 _MOST_COMPLAINTS = 5
 _STRIP_TAGS = ({273, 279}, {324, 325})
@@ -85,6 +88,7 @@ class FibsemImageAdapter:
     name = "fibsem_image"
     version = "1"
     formats = ("fei-tiff", "zeiss-tiff", "tescan-tiff")
+    reach = Reach.HEADER
 
     def sniff(self, source: Source) -> Sniff:
         """Look for a maker's tag in the first directory of ``source``, if the beginning of the file holds it."""
@@ -99,6 +103,15 @@ class FibsemImageAdapter:
             return Sniff(Confidence.CERTAIN, f"a TIFF file with the tag {known[0]}")
         return Sniff(Confidence.NO, "a TIFF file without a tag of FEI, Zeiss or TESCAN")
 
+    def describe(self, source: Source) -> tuple[str, Iterable[RecordDescription]]:
+        """Return what each image of ``source`` is, by its directories and tags; nothing is expanded.
+
+        Raises:
+            NotThisFormat, Truncated, CountMismatch, CorruptField, UnsupportedVersion, ReadingLimit: as ``read``.
+        """
+        name, rasters = _open_rasters(source, expand=False)
+        return name, tuple(map(describe_record, rasters))
+
     def read(self, source: Source) -> tuple[str, Iterable[Record]]:
         """Return each image of ``source``.
 
@@ -106,35 +119,44 @@ class FibsemImageAdapter:
             NotThisFormat: it is no TIFF file, or none of these makers'.
             Truncated, CountMismatch, CorruptField: the strips or tags are not right.
             UnsupportedVersion: samples or compression that are not read.
-            ReadingLimit: a compressed image expands to more than is read.
+            ReadingLimit: a tag is too long, or a compressed image expands to more than is read.
         """
-        import tifffile  # noqa: PLC0415 - only images need it
+        name, rasters = _open_rasters(source, expand=True)
+        return name, [raster.measured() for raster in rasters]
 
-        if source.head[:4] not in _MAGICS:
-            raise NotThisFormat("it is no TIFF file", file=source.name)
-        complaints = _Complaints()
-        try:
-            with complaints, tifffile.TiffFile(source.path) as file:
-                pages = list(file.pages)
-                records = [_read_page(source, file, page, number) for number, page in enumerate(pages)]
-                after = _bytes_after(source, file, pages)
-        except InstrumentError as error:
-            error.file = source.name
-            raise
-        except (MemoryError, KeyboardInterrupt):
-            raise
-        except Exception as error:
-            message = f"the TIFF file is damaged: {type(error).__name__}: {str(error)[:120]}"
-            raise CorruptField(message.replace(str(source.path), source.name), file=source.name) from error
-        made = [record for record in records if record is not None]
-        if not made:
-            raise NotThisFormat("the TIFF file has no tag of FEI, Zeiss or TESCAN", file=source.name)
-        doubts = [f"{len(records) - len(made)} images have no maker's tag and were not read"]
-        doubts = doubts if len(records) > len(made) else []
-        doubts += complaints.texts()
-        doubts += [f"{after} bytes after the last part of the file were ignored"] if after > 0 else []
-        first = replace(made[0][0], warnings=(*made[0][0].warnings, *doubts))
-        return f"{made[0][1].maker}-tiff", [first, *(raster for raster, _ in made[1:])]
+
+def _open_rasters(source: Source, *, expand: bool) -> tuple[str, list[Raster]]:
+    """Return the images without their range; without ``expand`` those that are not plain have no samples."""
+    import tifffile  # noqa: PLC0415 - only images need it
+
+    if source.head[:4] not in _MAGICS:
+        raise NotThisFormat("it is no TIFF file", file=source.name)
+    complaints = _Complaints()
+    try:
+        with complaints, tifffile.TiffFile(source.path) as file:
+            pages = list(file.pages)
+            records = [
+                _read_page(source, page, f" {number + 1}" if number else "", expand=expand)
+                for number, page in enumerate(pages)
+            ]
+            after = _bytes_after(source, file, pages)
+    except InstrumentError as error:
+        error.file = source.name
+        raise
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        message = f"the TIFF file is damaged: {type(error).__name__}: {str(error)[:120]}"
+        raise CorruptField(message.replace(str(source.path), source.name), file=source.name) from error
+    made = [record for record in records if record is not None]
+    if not made:
+        raise NotThisFormat("the TIFF file has no tag of FEI, Zeiss or TESCAN", file=source.name)
+    doubts = [f"{len(records) - len(made)} images have no maker's tag and were not read"]
+    doubts = doubts if len(records) > len(made) else []
+    doubts += complaints.texts()
+    doubts += [f"{after} bytes after the last part of the file were ignored"] if after > 0 else []
+    first = replace(made[0][0], warnings=(*made[0][0].warnings, *doubts))
+    return f"{made[0][1].maker}-tiff", [first, *(raster for raster, _ in made[1:])]
 
 
 def _tags_in_head(head: bytes, order: str) -> set[int] | None:
@@ -165,7 +187,7 @@ def _bytes_after(source: Source, file: Any, pages: list[Any]) -> int:
     return source.size_bytes - end - end % 2
 
 
-def _read_page(source: Source, file: Any, page: Any, number: int) -> tuple[Raster, ImageFacts] | None:
+def _read_page(source: Source, page: Any, ending: str, *, expand: bool) -> tuple[Raster, ImageFacts] | None:
     tag = next((page.tags[code] for code in VENDOR_TAGS if code in page.tags), None)
     if tag is None:
         return None
@@ -175,21 +197,22 @@ def _read_page(source: Source, file: Any, page: Any, number: int) -> tuple[Raste
         message = "the file ends inside the maker's tag"
         end = tag.valueoffset + tag.valuebytecount
         raise Truncated(message, file=source.name, offset=tag.valueoffset, expected=end, found=source.size_bytes)
-    file.filehandle.seek(tag.valueoffset)
-    data = file.filehandle.read(tag.valuebytecount)
+    if tag.valuebytecount > MAX_TAG_BYTES:
+        message = "the maker's tag is too long"
+        raise ReadingLimit(message, file=source.name, expected=MAX_TAG_BYTES, found=tag.valuebytecount)
+    with source.path.open("rb") as file:
+        file.seek(tag.valueoffset)
+        data = file.read(tag.valuebytecount)
     facts = PARSERS[tag.code](data, (page.imagelength, page.imagewidth))
-    samples, bands = _samples(source, page, facts)
-    low, high = finite_range(samples.blocks())
+    samples, bands = _samples(source, page, facts, expand=expand)
     name = Path(source.name).stem or source.name
     raster = Raster(
-        name=f"{name} {number + 1}" if number else name,
+        name=f"{name}{ending}",
         samples=samples,
         rows=page.imagelength,
         columns=page.imagewidth,
         bands=tuple(Band(band, "") for band in bands),
         kind="image",
-        minimum=low,
-        maximum=high,
         pitch_x_m=facts.pitch_x_m,
         pitch_y_m=facts.pitch_y_m,
         vendor_metadata={
@@ -203,7 +226,7 @@ def _read_page(source: Source, file: Any, page: Any, number: int) -> tuple[Raste
     return raster, facts
 
 
-def _samples(source: Source, page: Any, facts: ImageFacts) -> tuple[Samples, tuple[str, ...]]:
+def _samples(source: Source, page: Any, facts: ImageFacts, *, expand: bool) -> tuple[Samples, tuple[str, ...]]:
     """Return the samples and the names of the bands, after the bytes were counted."""
     dtype = page.dtype
     if dtype is None or dtype.kind not in "uif" or page.bitspersample not in (8, 16, 32, 64):
@@ -234,7 +257,12 @@ def _samples(source: Source, page: Any, facts: ImageFacts) -> tuple[Samples, tup
             strips = _Strips(source.path, places, native)
             count = page.imagelength * page.imagewidth
             return Samples(native.newbyteorder("<"), count, strips.blocks), bands
-    return Samples.of(_expand(source, page, expected)), bands
+    if expected > MAX_EXPANDED_BYTES:
+        message = "the image expands to more than is read"
+        raise ReadingLimit(message, file=source.name, expected=MAX_EXPANDED_BYTES, found=expected)
+    if expand:
+        return Samples.of(_expand(source, page, expected)), bands
+    return Samples(np.dtype(dtype).newbyteorder("<"), expected // dtype.itemsize, partial(iter, ())), bands
 
 
 def _is_grey(page: Any) -> bool:
@@ -248,9 +276,6 @@ def _is_grey(page: Any) -> bool:
 
 def _expand(source: Source, page: Any, expected: int) -> NDArray[Any]:
     """Return the samples of an image that is compressed, tiled or of several bands, band after band."""
-    if expected > MAX_EXPANDED_BYTES:
-        message = "the image expands to more than is read"
-        raise ReadingLimit(message, file=source.name, expected=MAX_EXPANDED_BYTES, found=expected)
     try:
         array = page.asarray(maxworkers=1)
     except (ValueError, KeyError, ImportError) as error:
