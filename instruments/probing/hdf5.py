@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach, RecordDescription, describe_record
 from instruments.errors import (
     CorruptField,
     CountMismatch,
@@ -36,8 +37,8 @@ from instruments.probing.hdf5_datasets import (
 )
 from instruments.probing.hdf5_mapping import FILE, Quantity, Selection, WaveformMapping, read_mapping
 from instruments.probing.signal_map_document import BandSource, MapDescription
-from instruments.probing.signal_map_raster import make_raster
-from instruments.records import Raster, Record, Samples, Segment, Waveform, finite_range
+from instruments.probing.signal_map_raster import hollow_plane, make_raster, outline_raster
+from instruments.records import Raster, Record, Samples, Segment, Waveform
 
 REGULARITY = 0.01
 """How far a sample time may lie from a regular grid, in distances of samples."""
@@ -52,6 +53,7 @@ class Hdf5Adapter:
     name = "hdf5"
     version = "1"
     formats = ("hdf5",)
+    reach = Reach.HEADER
 
     def sniff(self, source: Source) -> Sniff:
         """Look for ``mapping.json`` in a bundle; a lone HDF5 file is known by its signature, to be refused."""
@@ -63,6 +65,16 @@ class Hdf5Adapter:
             return Sniff(Confidence.LIKELY, f"an HDF5 file; to be read it needs {FILE} beside it")
         return Sniff(Confidence.NO, "no HDF5 signature")
 
+    def describe(self, source: Source) -> tuple[str, Iterable[RecordDescription]]:
+        """Return what the records of the mapping are, by the shapes and storage of the datasets.
+
+        Of a dataset of times the first and the last are read.
+
+        Raises:
+            UnsupportedVersion, CorruptField, CountMismatch, Truncated, ReadingLimit: as ``read``.
+        """
+        return "hdf5", tuple(map(describe_record, _records(source, outline=True)))
+
     def read(self, source: Source) -> tuple[str, Iterable[Record]]:
         """Return ``"hdf5"`` and the records of the mapping.
 
@@ -72,24 +84,32 @@ class Hdf5Adapter:
             CountMismatch: a dataset's storage is not that of its shape.
             Truncated, ReadingLimit: the file is cut, or expands too far.
         """
-        try:
-            if not source.is_bundle:
-                _refuse_lone_file(source)
-            if FILE not in source.members:
-                raise NotThisFormat(f"the bundle has no {FILE}")
-            mapping = read_mapping(dict(source.members), source.name)
-            path = source.members[mapping.member]
-            with open_hdf5(path, source.name) as opened, refusals_of_h5py():
-                metadata = {"mapping": mapping.document, "file": mapping.member, "attributes": _attributes(opened)}
-                records = [record for item in mapping.waveforms for record in _waveforms(opened, path, item, metadata)]
-                rasters = [_raster(opened, item, metadata) for item in mapping.maps]
-            others = sorted(set(source.members) - {FILE, mapping.member})
-        except InstrumentError as error:
-            error.file = source.name
-            raise
-        if others:
-            raise CorruptField(f"{FILE} does not name {others[0][:100]}", file=source.name, found=len(others))
-        return "hdf5", (*records, *rasters)
+        return "hdf5", _records(source, outline=False)
+
+
+def _records(source: Source, *, outline: bool) -> tuple[Waveform | Raster, ...]:
+    """Return the records of the mapping; in ``outline`` their samples are left alone."""
+    try:
+        if not source.is_bundle:
+            _refuse_lone_file(source)
+        if FILE not in source.members:
+            raise NotThisFormat(f"the bundle has no {FILE}")
+        mapping = read_mapping(dict(source.members), source.name)
+        path = source.members[mapping.member]
+        with open_hdf5(path, source.name, outline=outline) as opened, refusals_of_h5py():
+            metadata = {"mapping": mapping.document, "file": mapping.member, "attributes": _attributes(opened)}
+            records: list[Waveform | Raster] = []
+            for item in mapping.waveforms:
+                found = _waveforms(opened, path, item, metadata, outline=outline)
+                records += found if outline else (waveform.measured() for waveform in found)
+            records += [_raster(opened, item, metadata, outline=outline) for item in mapping.maps]
+        others = sorted(set(source.members) - {FILE, mapping.member})
+    except InstrumentError as error:
+        error.file = source.name
+        raise
+    if others:
+        raise CorruptField(f"{FILE} does not name {others[0][:100]}", file=source.name, found=len(others))
+    return tuple(records)
 
 
 def _refuse_lone_file(source: Source) -> None:
@@ -146,7 +166,9 @@ def _select(opened: Any, selection: Selection) -> tuple[Any, tuple[int, ...]]:
     return dataset, tuple(dataset.shape[len(selection.index) :])
 
 
-def _waveforms(opened: Any, path: Path, item: WaveformMapping, metadata: dict[str, Any]) -> Iterator[Waveform]:
+def _waveforms(
+    opened: Any, path: Path, item: WaveformMapping, metadata: dict[str, Any], *, outline: bool
+) -> Iterator[Waveform]:
     dataset, shape = _select(opened, item.values)
     if len(shape) != (1 if item.segments_axis is None else 2):
         message = f"{item.name}: {item.values.path} has {len(shape)} axes after its index"
@@ -160,7 +182,7 @@ def _waveforms(opened: Any, path: Path, item: WaveformMapping, metadata: dict[st
     gain, offset = _number(opened, item.gain, "gain"), _number(opened, item.offset, "offset")
     if not gain:
         raise CorruptField(f"{item.name}: the gain is 0")
-    dt_s, t0_s = _time(opened, item, each)
+    dt_s, t0_s = _time(opened, item, each, outline=outline)
     triggers = _trigger_offsets(opened, item, segments)
     warnings = (
         () if dt_s is not None else ("the mapping gives neither dt_s nor time: the distance of samples is unknown",)
@@ -170,7 +192,6 @@ def _waveforms(opened: Any, path: Path, item: WaveformMapping, metadata: dict[st
         parts = ((" (real)", lambda block: block.real), (" (imaginary)", lambda block: block.imag))
     for ending, part in parts:
         blocks = partial(_blocks, path, item, part)
-        low, high = finite_range(blocks(), gain, offset or 0.0)
         dtype = np.dtype("u1") if dataset.dtype.kind == "b" else dataset.dtype.newbyteorder("<")
         if ending:
             dtype = np.dtype(f"<f{dtype.itemsize // 2}")
@@ -180,8 +201,6 @@ def _waveforms(opened: Any, path: Path, item: WaveformMapping, metadata: dict[st
             unit=item.unit,
             dt_s=dt_s,
             segments=tuple(Segment(each, t0_s, trigger) for trigger in triggers),
-            minimum=low,
-            maximum=high,
             gain=gain,
             offset=offset or 0.0,
             averages=item.averages,
@@ -206,8 +225,8 @@ def _blocks(path: Path, item: WaveformMapping, part: Callable[[NDArray[Any]], ND
             yield np.ascontiguousarray(part(block)).ravel()
 
 
-def _time(opened: Any, item: WaveformMapping, each: int) -> tuple[float | None, float | None]:
-    """Return the distance of samples and the time of the first one, in seconds."""
+def _time(opened: Any, item: WaveformMapping, each: int, *, outline: bool) -> tuple[float | None, float | None]:
+    """Return the distance of samples and the time of the first one, in seconds; in ``outline`` from two times only."""
     t0_s = _number(opened, item.t0_s, "t0_s")
     if item.time is None:
         dt_s = _number(opened, item.dt_s, "dt_s")
@@ -226,7 +245,7 @@ def _time(opened: Any, item: WaveformMapping, each: int) -> tuple[float | None, 
     if not (math.isfinite(step) and step > 0):
         raise CorruptField(f"{item.name}: the times do not rise", found=f"{first} to {last}")
     done = 0
-    for block in row_blocks(dataset, (), item.time.path):
+    for block in () if outline else row_blocks(dataset, (), item.time.path):
         expected = first + np.arange(done, done + block.size) * step
         wrong = ~(np.abs(block.astype(np.float64) - expected) <= REGULARITY * step)
         if wrong.any():
@@ -253,12 +272,13 @@ def _trigger_offsets(opened: Any, item: WaveformMapping, segments: int) -> list[
     return [float(value) for value in values]
 
 
-def _raster(opened: Any, item: MapDescription, metadata: dict[str, Any]) -> Raster:
-    arrays = [_plane(opened, band, item.name) for band in item.bands]
-    return make_raster(item, arrays, metadata | {"technique": item.technique}, ())
+def _raster(opened: Any, item: MapDescription, metadata: dict[str, Any], *, outline: bool) -> Raster:
+    arrays = [_plane(opened, band, item.name, outline=outline) for band in item.bands]
+    make = outline_raster if outline else make_raster
+    return make(item, arrays, metadata | {"technique": item.technique}, ())
 
 
-def _plane(opened: Any, band: BandSource, name: str) -> NDArray[Any]:
+def _plane(opened: Any, band: BandSource, name: str, *, outline: bool) -> NDArray[Any]:
     dataset, shape = _select(opened, band.place)
     if len(shape) != 2:
         message = f"{name}: {band.place.path} is no image after its index"
@@ -266,4 +286,7 @@ def _plane(opened: Any, band: BandSource, name: str) -> NDArray[Any]:
     size = math.prod(shape) * dataset.dtype.itemsize
     if size > MAXIMUM_MAP_BYTES:
         raise ReadingLimit(f"{name}: {band.place.path} is too large a map", expected=MAXIMUM_MAP_BYTES, found=size)
+    if outline:
+        dtype = np.dtype(np.uint8) if dataset.dtype.kind == "b" else dataset.dtype.newbyteorder("<")
+        return hollow_plane(*shape, dtype)
     return np.concatenate(list(row_blocks(dataset, band.place.index, band.place.path)))

@@ -7,7 +7,7 @@ the bytes of a contiguous one, the number of written chunks of a chunked one.
 
 import math
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,21 +23,37 @@ BLOCK_BYTES = 2 << 20
 MAXIMUM_CHUNK_BYTES = 64 << 20
 EXPANSION_FLOOR_BYTES = 16 << 20
 MAXIMUM_EXPANSION = 1100  # deflate reaches 1032:1
+LEFT_OUT_BYTES = 1 << 16
+"""Storage of fewer bytes is looked at like the rest of a file; it would take longer to find out where it lies."""
 MAXIMUM_LINKS = 16
 LISTED = 40
 MAXIMUM_ATTRIBUTE_POINTS = 1000
 
 
-def open_hdf5(path: Path, file: str) -> Any:
+def open_hdf5(path: Path, file: str, *, outline: bool = False) -> Any:
     """Return the open h5py file ``path``; ``file`` is its name for messages.
+
+    In ``outline`` the storage of its datasets is not looked at.
 
     Raises:
         Truncated: it is shorter than it says.
         CorruptField: h5py refuses it, or a heap of texts is damaged.
     """
+    if outline:
+        opened = _open(path, file)
+        try:
+            check_heaps(path, file, _storage(opened))
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+    check_heaps(path, file)
+    return _open(path, file)
+
+
+def _open(path: Path, file: str) -> Any:
     import h5py  # noqa: PLC0415 - loaded only where an HDF5 file is read
 
-    check_heaps(path, file)
     try:
         return h5py.File(path, "r", locking=False)
     except Exception as error:
@@ -47,11 +63,32 @@ def open_hdf5(path: Path, file: str) -> Any:
         raise CorruptField(f"h5py refuses the file: {text[:200]}", file=file) from error
 
 
-def check_heaps(path: Path, file: str) -> None:
+def _storage(opened: Any) -> list[tuple[int, int]]:
+    """Return where the raw data of the larger datasets lie, ``(start, end)`` in bytes of the file, in order."""
+    import h5py  # noqa: PLC0415
+
+    found: list[tuple[int, int]] = []
+
+    def note(_: str, item: Any) -> None:
+        if not isinstance(item, h5py.Dataset) or item.id.get_storage_size() < LEFT_OUT_BYTES:
+            return
+        if item.chunks is None:
+            start = item.id.get_offset()
+            if start is not None:
+                found.append((start, start + item.id.get_storage_size()))
+        else:
+            item.id.chunk_iter(lambda chunk: found.append((chunk.byte_offset, chunk.byte_offset + chunk.size)))
+
+    with refusals_of_h5py():
+        opened.visititems(note)
+    return sorted(found)
+
+
+def check_heaps(path: Path, file: str, left_out: Iterable[tuple[int, int]] = ()) -> None:
     """Walk the global heaps, where texts of any length lie: the library loops for ever over a damaged one.
 
     Source: HDF5 File Format Specification 3.0, III.E. A collection holds objects, each with 16 bytes of header, filled
-    up to 8 bytes; object 0 is what is left.
+    up to 8 bytes; object 0 is what is left. No heap is looked for in ``left_out``, ranges of bytes in order.
 
     Raises:
         CorruptField: the objects of a collection are not its size.
@@ -60,24 +97,32 @@ def check_heaps(path: Path, file: str) -> None:
     if not size:
         return
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        place = data.find(HEAP)
-        while place >= 0:
-            end = place + int.from_bytes(data[place + 8 : place + 16], "little")
-            at = place + 16
-            while at + 16 <= min(end, size):
-                index, length = (
-                    int.from_bytes(data[at : at + 2], "little"),
-                    int.from_bytes(data[at + 8 : at + 16], "little"),
-                )
-                if index == 0:
-                    if length != end - at:
-                        break
-                    at = end
-                else:
-                    at += 16 + (length + 7) // 8 * 8
-            if end > size or not end - 16 < at <= end:
-                raise CorruptField("a heap of texts in the HDF5 file is damaged", file=file, offset=place)
-            place = data.find(HEAP, place + len(HEAP))
+        begin = 0
+        for start, end in (*left_out, (size, size)):
+            if start > begin:
+                _walk_heaps(data, (begin, min(start + len(HEAP) - 1, size)), size, file)
+            begin = max(begin, end)
+
+
+def _walk_heaps(data: mmap.mmap, span: tuple[int, int], size: int, file: str) -> None:
+    place = data.find(HEAP, *span)
+    while place >= 0:
+        end = place + int.from_bytes(data[place + 8 : place + 16], "little")
+        at = place + 16
+        while at + 16 <= min(end, size):
+            index, length = (
+                int.from_bytes(data[at : at + 2], "little"),
+                int.from_bytes(data[at + 8 : at + 16], "little"),
+            )
+            if index == 0:
+                if length != end - at:
+                    break
+                at = end
+            else:
+                at += 16 + (length + 7) // 8 * 8
+        if end > size or not end - 16 < at <= end:
+            raise CorruptField("a heap of texts in the HDF5 file is damaged", file=file, offset=place)
+        place = data.find(HEAP, place + len(HEAP), span[1])
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from instruments.adapter import Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit, UnsupportedVersion
 from instruments.probing.oscilloscope_counts import (
     DS1000E,
@@ -36,6 +37,8 @@ class OscilloscopeAdapter:
     name = "oscilloscope"
     version = "1"
     formats = ("rigol-wfm",)
+    reach = Reach.WALK
+    """RigolWFM gives the scales only with all samples, in memory."""
 
     def sniff(self, source: Source) -> Sniff:
         """Look for the first bytes of a known family."""

@@ -30,13 +30,13 @@ class TiffPages:
         self.directories = walk_directories(path, file)
         self.used: set[int] = set()
 
-    def read(self, page: int) -> NDArray[Any]:
-        """Return page ``page`` (from 0) as an array of shape ``(rows, columns)``.
+    def outline(self, page: int) -> tuple[int, int, np.dtype[Any]]:
+        """Return rows, columns and type of page ``page`` (from 0), by its directory.
 
         Raises:
-            CorruptField: there is no such page, or tifffile cannot read it.
+            CorruptField: there is no such page.
             UnsupportedVersion: it has several samples a pixel, or samples of a kind that is not read.
-            CountMismatch: its bytes, or what tifffile makes of them, are not those of its size.
+            CountMismatch: its bytes are not those of its size.
             ReadingLimit: it is too large.
         """
         if page >= len(self.directories):
@@ -60,10 +60,21 @@ class TiffPages:
         if plain and (short or (directory.stored_bytes != expected and not directory.tiled)):
             message = f"the bytes of page {page} of {self.file} are not those of its size"
             raise CountMismatch(message, expected=expected, found=directory.stored_bytes)
-        values = self._through_tifffile(page, directory)
-        if values.shape != (directory.rows, directory.columns) or values.dtype != np.dtype(kind):
+        return directory.rows, directory.columns, np.dtype(kind)
+
+    def read(self, page: int) -> NDArray[Any]:
+        """Return page ``page`` (from 0) as an array of shape ``(rows, columns)``.
+
+        Raises:
+            CorruptField: there is no such page, or tifffile cannot read it.
+            UnsupportedVersion, ReadingLimit: as ``outline``.
+            CountMismatch: its bytes, or what tifffile makes of them, are not those of its size.
+        """
+        rows, columns, dtype = self.outline(page)
+        values = self._through_tifffile(page, self.directories[page])
+        if values.shape != (rows, columns) or values.dtype != dtype:
             message = f"tifffile makes another image of page {page} of {self.file} than its directory says"
-            expected_text = f"{directory.rows} x {directory.columns} {np.dtype(kind)}"
+            expected_text = f"{rows} x {columns} {dtype}"
             raise CountMismatch(message, expected=expected_text, found=f"{values.shape} {values.dtype}")
         return values
 

@@ -1,6 +1,8 @@
 """Arrays of a signal map's bands, with what its sidecar says, as one raster in the layout's view."""
 
 import math
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,42 @@ from instruments.records import Band, Raster, Samples, finite_range
 
 TURN = {"rad": 2 * math.pi, "deg": 360.0}
 AGREEMENT = 1e-3
+
+
+def hollow_plane(rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return an array of shape ``(rows, columns)`` that takes no memory, for :func:`outline_raster`."""
+    return np.broadcast_to(np.zeros((), dtype), (rows, columns))
+
+
+def outline_raster(
+    description: MapDescription, arrays: list[NDArray[Any]], vendor_metadata: dict[str, Any], warnings: tuple[str, ...]
+) -> Raster:
+    """Return the raster of a map without samples, by shapes and types alone; arguments as for :func:`make_raster`.
+
+    Raises:
+        CountMismatch, CorruptField, UnsupportedVersion: as :func:`make_raster`, but for what the samples contradict.
+    """
+    _check_shapes(description, arrays)
+    bands, planes = _split(description.bands, arrays)
+    rows, columns = _orient(planes[0], description).shape
+    dtype, gain, offset = _scale(bands, planes)
+    pitch_x, pitch_y, affine = _place(description, arrays[0].shape)
+    return Raster(
+        name=description.name,
+        samples=Samples(dtype, len(bands) * rows * columns, partial(iter, ())),
+        rows=rows,
+        columns=columns,
+        bands=tuple(Band(band.name, band.unit) for band in bands),
+        kind="signal_map",
+        pitch_x_m=pitch_x,
+        pitch_y_m=pitch_y,
+        frequency_hz=description.frequency_hz,
+        affine_um=affine,
+        gain=gain,
+        offset=offset,
+        vendor_metadata=vendor_metadata,
+        warnings=(*warnings, *(("the pixel pitch is unknown",) if pitch_x is None else ())),
+    )
 
 
 def make_raster(
@@ -31,36 +69,13 @@ def make_raster(
             a turn, or pitch and affine do not agree.
         UnsupportedVersion: samples that are no numbers.
     """
-    _check_shapes(description, arrays)
+    outline = outline_raster(description, arrays, vendor_metadata, warnings)
     bands, planes = _split(description.bands, arrays)
-    notes = [*warnings, *_count_missing(bands, planes)]
+    doubts = [*_count_missing(bands, planes)]
     _check_parts(bands, planes)
-    notes += _check_phase(description, bands, planes)
-    planes = [_orient(plane, description) for plane in planes]
-    rows, columns = planes[0].shape
-    stack, gain, offset = _join(bands, planes)
-    low, high = finite_range((stack,), gain, offset)
-    pitch_x, pitch_y, affine = _place(description, arrays[0].shape)
-    if pitch_x is None:
-        notes.append("the pixel pitch is unknown")
-    return Raster(
-        name=description.name,
-        samples=Samples.of(stack),
-        rows=rows,
-        columns=columns,
-        bands=tuple(Band(band.name, band.unit) for band in bands),
-        kind="signal_map",
-        minimum=low,
-        maximum=high,
-        pitch_x_m=pitch_x,
-        pitch_y_m=pitch_y,
-        frequency_hz=description.frequency_hz,
-        affine_um=affine,
-        gain=gain,
-        offset=offset,
-        vendor_metadata=vendor_metadata,
-        warnings=tuple(notes),
-    )
+    doubts += _check_phase(description, bands, planes)
+    stack = _join(bands, [_orient(plane, description) for plane in planes])
+    return replace(outline, samples=Samples.of(stack)).measured(*doubts)
 
 
 def _check_shapes(description: MapDescription, arrays: list[NDArray[Any]]) -> None:
@@ -93,7 +108,7 @@ def _split(sources: tuple[BandSource, ...], arrays: list[NDArray[Any]]) -> tuple
         if band.offset:
             raise CorruptField("the band complex has an offset", expected=0, found=band.offset)
         bands += [BandSource(name, band.unit, band.gain, 0.0, band.place) for name in ("real", "imaginary")]
-        planes += [np.ascontiguousarray(array.real), np.ascontiguousarray(array.imag)]
+        planes += [array.real, array.imag]
     return bands, planes
 
 
@@ -155,13 +170,19 @@ def _orient(plane: NDArray[Any], description: MapDescription) -> NDArray[Any]:
     return np.rot90(seen, description.rotated_deg // 90)
 
 
-def _join(bands: list[BandSource], planes: list[NDArray[Any]]) -> tuple[NDArray[Any], float, float]:
-    """Return all samples in one array, native with one gain and offset where the bands share them."""
+def _scale(bands: list[BandSource], planes: list[NDArray[Any]]) -> tuple[np.dtype[Any], float, float]:
+    """Return type, gain and offset of the samples: native where the bands share them, else values as float64."""
     scales = {(band.gain, band.offset) for band in bands}
     if len(scales) == 1 and len({plane.dtype for plane in planes}) == 1:
-        gain, offset = next(iter(scales))
-        return np.concatenate([plane.ravel() for plane in planes]), gain, offset
-    return np.concatenate([_values(*pair).ravel() for pair in zip(bands, planes, strict=True)]), 1.0, 0.0
+        return planes[0].dtype.newbyteorder("<"), *next(iter(scales))
+    return np.dtype("<f8"), 1.0, 0.0
+
+
+def _join(bands: list[BandSource], planes: list[NDArray[Any]]) -> NDArray[Any]:
+    """Return all samples in one array, of the type and scale of :func:`_scale`."""
+    if len({(band.gain, band.offset) for band in bands}) == 1 and len({plane.dtype for plane in planes}) == 1:
+        return np.concatenate([plane.ravel() for plane in planes])
+    return np.concatenate([_values(*pair).ravel() for pair in zip(bands, planes, strict=True)])
 
 
 def _place(description: MapDescription, stored: tuple[int, ...]) -> tuple[float | None, float | None, Affine | None]:
