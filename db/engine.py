@@ -1,10 +1,13 @@
 """The SQLAlchemy engine of one process."""
 
 import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -65,6 +68,7 @@ def _answers(engine: Engine, connection: Any) -> bool:
         return False
 
 
+@lru_cache(maxsize=8)
 def reading(engine: Engine) -> Engine:
     """Return ``engine``, on the same pool, without a transaction around its statements.
 
@@ -72,3 +76,10 @@ def reading(engine: Engine) -> Engine:
     the data anyway, and two round trips are saved.
     """
     return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextmanager
+def single_statement(engine: Engine) -> Iterator[Connection]:
+    """Open a connection for one statement that is a transaction by itself: neither BEGIN nor COMMIT is sent for it."""
+    with reading(engine).connect() as connection:
+        yield connection

@@ -6,16 +6,17 @@ back or loses its lease. ``attempts`` is counted at the claim, so a job that kil
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Connection, Engine, Row, Text, and_, case, cast, func, or_, select, text, true, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy import Connection, Engine, Executable, Row, case, func, or_, select, text, update
 
+from db.engine import single_statement
 from db.identifiers import uuid7
 from db.repositories import events
 from db.repositories.events import NewEvent
+from db.repositories.job_statements import CLAIM_FIRST, CLAIM_ONE, INSERT, after, claimable
 from db.schema.work import job
 
 BACK_OFF_S = (1.0, 5.0, 30.0, 120.0, 600.0)
@@ -96,99 +97,31 @@ class ReconcileReport:
 def insert(connection: Connection, new: NewJob) -> tuple[uuid.UUID, bool]:
     """Insert a job; return its id and ``True``, or the id of the job with the same key and ``False``."""
     identity = uuid7()
-    statement = (
-        postgresql_insert(job)
-        .values(
-            id=identity,
-            job_key=new.job_key,
-            program_id=new.program_id,
-            kind=new.kind,
-            queue=new.queue,
-            payload=new.payload,
-            requested_by=new.requested_by,
-            priority=new.priority,
-            max_attempts=new.max_attempts,
-            request_id=new.request_id,
-            not_before=new.not_before,
-            published_at=func.now(),
-        )
-        .on_conflict_do_nothing(index_elements=[job.c.job_key])
-        .returning(job.c.id)
-    )
-    if connection.execute(statement).scalar() is not None:
+    values = {"id": identity} | {field.name: getattr(new, field.name) for field in fields(new)}
+    if connection.execute(INSERT, values).scalar() is not None:
         return identity, True
     existing = connection.execute(select(job.c.id).where(job.c.job_key == new.job_key)).scalar_one()
     return existing, False
 
 
-def _claimable() -> Any:
-    return and_(job.c.state == "queued", or_(job.c.not_before.is_(None), job.c.not_before <= func.now()))
-
-
 def claim(engine: Engine, job_id: uuid.UUID, worker: str, lease_s: float) -> ClaimedJob | None:
     """Claim one job; ``None`` when somebody has it, it is finished, or it is not due yet."""
-    with engine.begin() as connection:
-        return _claim_where(connection, and_(job.c.id == job_id, _claimable()), worker, lease_s)
+    return _take(engine, CLAIM_ONE, worker, lease_s, {"wanted_id": job_id})
 
 
 def claim_next(engine: Engine, queues: Sequence[str], worker: str, lease_s: float) -> ClaimedJob | None:
     """Claim the waiting job of ``queues`` that is first by priority, then by age; ``None`` when none is due."""
-    # The first of each queue, then the first of those: each look is one step down the index of waiting jobs.
-    queue = func.unnest(cast(list(queues), ARRAY(Text))).table_valued("name").render_derived("queue")
-    first = (
-        select(job.c.id, job.c.priority)
-        .where(job.c.queue == queue.c.name, _claimable())
-        .order_by(job.c.priority, job.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .lateral("first")
-    )
-    candidate = (
-        select(first.c.id)
-        .select_from(queue.join(first, true()))
-        .order_by(first.c.priority, first.c.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    with engine.begin() as connection:
-        return _claim_where(connection, job.c.id == candidate, worker, lease_s)
+    return _take(engine, CLAIM_FIRST, worker, lease_s, {"queues": list(queues)})
 
 
-def _claim_where(connection: Connection, condition: Any, worker: str, lease_s: float) -> ClaimedJob | None:
+def _take(
+    engine: Engine, statement: Executable, worker: str, lease_s: float, wanted: dict[str, Any]
+) -> ClaimedJob | None:
     token = uuid.uuid4()
-    statement = (
-        update(job)
-        .where(condition, job.c.state == "queued")
-        .values(
-            state="running",
-            attempts=job.c.attempts + 1,
-            lease_token=token,
-            lease_expires_at=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, lease_s),
-            worker=worker,
-            started_at=func.now(),
-            finished_at=None,
-            progress=0,
-            progress_message="",
-            estimated_finish_at=func.now() + _usual_duration(job.c.kind),
-        )
-        .returning(job)
-    )
-    row = connection.execute(statement).one_or_none()
+    values = {"new_token": token, "lease_s": lease_s, "claimed_by": worker} | wanted
+    with single_statement(engine) as connection:
+        row = connection.execute(statement, values).one_or_none()
     return None if row is None else _claimed(row, token)
-
-
-def _usual_duration(kind: Any) -> Any:
-    """The median duration of the last 50 jobs of the kind that succeeded, as a scalar subquery."""
-    past = job.alias("past")
-    recent = (
-        select((past.c.finished_at - past.c.started_at).label("duration"))
-        .where(past.c.kind == kind, past.c.state == "succeeded")
-        .order_by(past.c.finished_at.desc())
-        .limit(50)
-        .correlate(job)
-        .subquery("recent")
-    )
-    return select(func.percentile_cont(0.5).within_group(recent.c.duration)).correlate(job).scalar_subquery()
 
 
 def _claimed(row: Row[Any], token: uuid.UUID) -> ClaimedJob:
@@ -211,13 +144,13 @@ def renew(
     engine: Engine, claimed: ClaimedJob, lease_s: float, progress: float | None = None, message: str | None = None
 ) -> LeaseState:
     """Extend the lease by ``lease_s`` seconds and write the progress (0..1) and its message."""
-    values: dict[str, Any] = {"lease_expires_at": func.now() + func.make_interval(0, 0, 0, 0, 0, 0, lease_s)}
+    values: dict[str, Any] = {"lease_expires_at": after(lease_s)}
     if progress is not None:
         values["progress"] = min(1.0, max(0.0, progress))
     if message is not None:
         values["progress_message"] = message
     statement = update(job).where(*_held(claimed)).values(**values).returning(job.c.cancel_requested)
-    with engine.begin() as connection:
+    with single_statement(engine) as connection:
         row = connection.execute(statement).one_or_none()
     return LeaseState(held=row is not None, cancel_requested=bool(row and row.cancel_requested))
 
@@ -279,7 +212,7 @@ def retry_or_bury(connection: Connection, claimed: ClaimedJob, error: dict[str, 
         _tell_of_death(connection, claimed, error)
         return "dead"
     pause_s = BACK_OFF_S[min(claimed.attempts, len(BACK_OFF_S)) - 1]
-    not_before = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, pause_s)
+    not_before = after(pause_s)
     values = _given_back() | {"error": error, "not_before": not_before}
     state = connection.execute(update(job).where(*_held(claimed)).values(**values).returning(job.c.state)).scalar()
     if state is None:
@@ -323,7 +256,7 @@ def reconcile(
     unheard = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, republish_after_s)
     waiting = (
         select(job.c.id)
-        .where(_claimable(), or_(job.c.published_at.is_(None), job.c.published_at < unheard))
+        .where(claimable(), or_(job.c.published_at.is_(None), job.c.published_at < unheard))
         .order_by(job.c.priority, job.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -4,7 +4,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -54,7 +55,7 @@ class RowPoll:
     def _run(self) -> None:
         while not self._stop.wait(POLL_INTERVAL_S):
             self._sweep()
-            run_waiting_jobs(self._runner)
+            run_patiently(self._runner.run_waiting)
 
     def _sweep(self) -> None:
         if time.monotonic() < self._sweep_due:
@@ -66,10 +67,10 @@ class RowPoll:
             log.warning("scratch_not_swept", reason=str(error))
 
 
-def run_waiting_jobs(runner: JobRunner) -> None:
+def run_patiently(run: Callable[[], int]) -> None:
     """Run what waits; a database that is down is tried again at the next call, and nothing ends the calling thread."""
     try:
-        runner.run_waiting()
+        run()
     except SQLAlchemyError as error:
         log.warning("database_unavailable", reason=type(error).__name__)
     except Exception:  # the job's lease runs out and the reconciler takes it back
@@ -121,9 +122,9 @@ def _serve_metrics(settings: Settings) -> None:
 
 
 def _register_task(app: Celery, runner: JobRunner) -> None:
-    def run_job(_job_id: str) -> None:
+    def run_job(job_id: str) -> None:
         """Run what waits: the job whose bell rang, or a more urgent one; the rows decide."""
-        run_waiting_jobs(runner)
+        run_patiently(lambda: runner.answer(uuid.UUID(job_id)))
 
     app.task(name=RUN_JOB)(run_job)
 

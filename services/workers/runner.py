@@ -3,6 +3,8 @@
 import threading
 import time
 import traceback
+import uuid
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -30,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 DATABASE_PATIENCE_S = 120.0
 _PAUSE_S = 0.5
+_BELLS_REMEMBERED = 1000
 
 T = TypeVar("T")
 
@@ -55,7 +58,27 @@ class JobRunner:
         self._keeper = LeaseKeeper(engine, settings)
         self._busy = threading.Lock()
         self._current: JobContext | None = None
+        self._not_rung: deque[uuid.UUID] = deque(maxlen=_BELLS_REMEMBERED)
         self.stopping = threading.Event()
+
+    def answer(self, job_id: uuid.UUID) -> int:
+        """Run what waits because the bell of ``job_id`` rang; return how many jobs that were.
+
+        A job that was run before its bell was heard needs no look at the rows: whatever waited with it ran, too.
+        """
+        if self._forget(job_id):
+            return 0
+        done = self.run_waiting()
+        self._forget(job_id)
+        return done
+
+    def _forget(self, job_id: uuid.UUID) -> bool:
+        """Return whether the job was run and its bell not heard since."""
+        try:
+            self._not_rung.remove(job_id)
+        except ValueError:
+            return False
+        return True
 
     def run_waiting(self) -> int:
         """Run jobs until none waits; return how many. Returns at once while another thread of this process does so."""
@@ -67,6 +90,7 @@ class JobRunner:
                 claimed = jobs.claim_next(self._engine, self._queues, self._worker, self._settings.lease_s)
                 if claimed is None:
                     break
+                self._not_rung.append(claimed.id)
                 self.run(claimed)
                 done += 1
             return done
@@ -132,10 +156,11 @@ class JobRunner:
         """Write rows and final state in one fenced transaction; a repeated try after a lost answer writes nothing."""
 
         def write(unit: UnitOfWork) -> str:
-            jobs.fence(unit.connection, context.claimed)
+            jobs.finish(
+                unit.connection, context.claimed, state, error
+            )  # the fence: nothing is written without the lease
             if completion is not None:
                 completion(unit)
-            jobs.finish(unit.connection, context.claimed, state, error)
             return state
 
         try:
