@@ -25,10 +25,13 @@ SUMMARIES: dict[str, FormatSummary] = {
         "a second array (extrema, complex), an axis that is not time",
     ),
     "tektronix_wfm": FormatSummary(
-        "WFM#001 to WFM#003, both byte orders; one analog record, or parallel logic lines",
-        "codes with gain and offset, unit, dt, t0, the named values after the curve",
-        "the offsets in the curve object, the length in the header and the checksum",
-        "FastFrame, minima and maxima, interleaved I and Q, damaged notes",
+        "WFM#001 to WFM#003, both byte orders; analog records, parallel logic lines, FastFrame sets as segments with "
+        "their average, interleaved I and Q as two waveforms",
+        "codes with gain and offset, unit, dt, t0 with the trigger's part of a sample, trigger time of each frame, the "
+        "named values after the curve",
+        "the frames in both headers, the offsets in the curve objects, the length in the header and the checksum; of I "
+        "and Q the sample rate in the notes against the horizontal scale",
+        "minima and maxima, frames with an envelope, I and Q without a sample rate, damaged notes",
     ),
     "tektronix_isf": FormatSummary(
         "short and long keywords, binary and ASCII curves, 8 and 16 bits, Y and ENV",
@@ -49,10 +52,12 @@ SUMMARIES: dict[str, FormatSummary] = {
         "families that are not counted here: DS1000B, DS1000C, DS2000, DS4000, DS6000, DHO",
     ),
     "rohde_schwarz_pair": FormatSummary(
-        "RTO and RTP: settings (XML) and samples as a bundle, normal and averaged traces",
-        "values, unit, dt, t0, settings verbatim",
-        "8 bytes and SignalHardwareRecordLength rows are the payload; HardwareXStart leads to XStart in steps",
-        "history captures, a file of the pair alone",
+        "RTO, RTE and RTP: settings (XML) and samples as a bundle; histories as segments, several channels, envelopes, "
+        "raw 8- and 16-bit codes, interleaved x/y",
+        "float32 values or codes with gain and offset, unit, dt, t0, time stamp of each acquisition, settings verbatim",
+        "8 bytes, and for each acquisition its stamp and SignalHardwareRecordLength rows, are the payload; "
+        "HardwareXStart leads to XStart in steps; with x/y every printed time; minima are below maxima",
+        "logic lines and buses, spectra, 16-bit codes with the most significant byte first, a file of the pair alone",
     ),
     "delimited": FormatSummary(
         "time and value columns, headers of Tektronix, LeCroy, Keysight, PicoScope, Rigol and Rohde & Schwarz, none",

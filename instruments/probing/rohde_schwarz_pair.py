@@ -1,38 +1,34 @@
-"""Rohde & Schwarz RTO and RTP exports: ``x.bin`` (settings as XML) and ``x.Wfm.bin`` (samples), as a bundle.
+"""Rohde & Schwarz RTO, RTE and RTP exports: ``x.bin`` (settings as XML) and ``x.Wfm.bin`` (samples), as a bundle.
 
-Values come through RigolWFM (BSD-3-Clause). The count does not: 8 bytes of header, then ``SignalHardwareRecordLength``
-rows of every channel, must be the payload's length; and ``HardwareXStart`` plus the settling samples must lead to
-``XStart`` in steps of ``Resolution``.
+Source: the user manuals (RTO6 1801.6687.02, chapter 12.2.1 "Waveform export files") and, for the 8 bytes of header,
+the maker's own MATLAB reader. The samples of all channels alternate; the acquisitions of a history follow one another,
+the newest last, each behind its time stamp if stamps are exported.
+
+Two counts must agree: 8 bytes, and ``SignalHardwareRecordLength`` rows of all channels for each acquisition, are the
+samples' file; and ``HardwareXStart`` plus the settling samples must lead to ``XStart`` in steps of the resolution. With
+interleaved x/y every sample's own time is compared too.
 """
 
-import re
 import struct
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
-from instruments.errors import (
-    CorruptField,
-    CountMismatch,
-    NotThisFormat,
-    ReadingLimit,
-    Truncated,
-    UnsupportedVersion,
-)
-from instruments.guarded_xml import parse_xml
-from instruments.records import Record, Samples, Segment, Waveform, finite_range
+from instruments.description import Reach, RecordDescription, describe_record
+from instruments.errors import CorruptField, CountMismatch, NotThisFormat, Truncated
+from instruments.probing.rohde_schwarz_settings import Capture, Settings, Trace, read_capture
+from instruments.records import Record, Samples, Segment, Waveform
 
 PAYLOAD = ".wfm.bin"
-MAX_SETTINGS_BYTES = 16 << 20
-MAX_PAYLOAD_BYTES = 512 << 20
-FORMATS = {"INT8BIT": (0, 1, 0), "INT16BIT": (1, 2, 0), "FLOAT": (4, 4, 0), "XYDOUBLEFLOAT": (6, 4, 8)}
-"""Signal format: its code in the payload's header, bytes of a sample, bytes of a time before each row."""
-UNITS = {"eRS_UNIT_LEVEL_V": "V", "eRS_UNIT_V": "V", "eRS_UNIT_A": "A", "eRS_UNIT_LEVEL_A": "A"}
+BLOCK_BYTES = 1 << 22
+_HEADER_BYTES = 8
+_STRAY = 1e-2
 
 
 @dataclass(frozen=True)
@@ -41,16 +37,16 @@ class _Pair:
 
     settings: Path
     payload: Path
-    stem: str
     rest: tuple[str, ...]
 
 
 class RohdeSchwarzPairAdapter:
-    """Reads single captures; histories are refused."""
+    """Reads single captures and histories, block by block; the acquisitions of a history are segments."""
 
     name = "rohde_schwarz_pair"
-    version = "1"
+    version = "2"
     formats = ("rohde-schwarz",)
+    reach = Reach.HEADER
 
     def sniff(self, source: Source) -> Sniff:
         """Look for the pair in a bundle, or for one half of it in a single file."""
@@ -65,38 +61,27 @@ class RohdeSchwarzPairAdapter:
             return Sniff(Confidence.LIKELY, "named as the samples of a Rohde & Schwarz oscilloscope")
         return Sniff(Confidence.NO, "neither settings nor samples of a Rohde & Schwarz oscilloscope")
 
+    def describe(self, source: Source) -> tuple[str, Iterable[RecordDescription]]:
+        """Return what the waveforms of the capture are, by its settings and the stamps of its acquisitions.
+
+        Raises:
+            CorruptField, CountMismatch, Truncated, UnsupportedVersion, ReadingLimit: as ``read``.
+        """
+        return "rohde-schwarz", tuple(map(describe_record, _open(source)[2]))
+
     def read(self, source: Source) -> tuple[str, Iterable[Record]]:
-        """Return a waveform for each channel of the capture.
+        """Return a waveform for each channel of the capture, two for an envelope: minimum and maximum.
 
         Raises:
             CorruptField: one of the two files is missing, or a setting is not right.
-            CountMismatch, Truncated: the payload is not as long as the settings say.
-            UnsupportedVersion: a history, or a trace that is no normal or averaged waveform.
+            CountMismatch, Truncated: the payload is not as long as the settings say, or its own times are others.
+            UnsupportedVersion: logic lines, spectra, a signal format that is not known.
         """
-        if not source.is_bundle:
-            raise _half(source)
-        pair = _find_pair(source)
-        settings = _read_settings(pair.settings, source.name)
-        count, width = _check_payload(pair, settings, source.name)
-        warnings = (f"{len(pair.rest)} other files were not read: {', '.join(pair.rest[:5])}",) if pair.rest else ()
-        dt_s, t0_s = _time_axis(settings, count, source.name)
-        header = _parse(pair, source.name)
-        channels = [
-            (channel.name, data)
-            for channel, data in zip(header.ch, header.channel_data, strict=True)
-            if data is not None
-        ]
-        if len(channels) != width or any(len(data) != count for _, data in channels):
-            found = ", ".join(str(len(data)) for _, data in channels)
-            message = "the reader and the settings disagree about the samples"
-            raise CountMismatch(message, file=source.name, expected=f"{width} x {count}", found=found)
-        if abs(header.x_increment - dt_s) > 1e-6 * dt_s or abs(header.x_origin - t0_s) > 1e-3 * dt_s:
-            message = "the reader and the settings disagree about the time axis"
-            found = f"{header.x_origin}, {header.x_increment}"
-            raise CountMismatch(message, file=source.name, expected=f"{t0_s}, {dt_s}", found=found)
-        return "rohde-schwarz", tuple(
-            _waveform(name, data, (dt_s, t0_s), settings, warnings) for name, data in channels
-        )
+        pair, capture, waveforms = _open(source)
+        if capture.has_times:
+            _check_times(pair, capture, source.name)
+        _check_envelopes(pair, capture, source.name)
+        return "rohde-schwarz", tuple(waveform.measured() for waveform in waveforms)
 
 
 def _stems(members: Mapping[str, Path]) -> list[str]:
@@ -125,127 +110,134 @@ def _find_pair(source: Source) -> _Pair:
     lower = {member.lower(): member for member in source.members}
     settings, payload = lower[stems[0].lower() + ".bin"], lower[stems[0].lower() + PAYLOAD]
     rest = tuple(sorted(set(source.members) - {settings, payload}))
-    return _Pair(source.members[settings], source.members[payload], stems[0], rest)
+    return _Pair(source.members[settings], source.members[payload], rest)
 
 
-def _read_settings(path: Path, name: str) -> dict[str, dict[str, str]]:
-    """Return the attributes of every named property."""
-    size = path.stat().st_size
-    if size > MAX_SETTINGS_BYTES:
-        raise ReadingLimit("the settings are too long", file=name, expected=MAX_SETTINGS_BYTES, found=size)
-    data = path.read_bytes()
-    if re.search(rb"<!(DOCTYPE|ENTITY)", data, re.IGNORECASE):
-        raise CorruptField("the settings declare entities, which such files never do", file=name)
-    root = parse_xml(name, data)
-    settings: dict[str, dict[str, str]] = {}
-    for element in root.iter():
-        settings.setdefault(element.get("Name", ""), dict(element.attrib))
-    return settings
-
-
-def _value(settings: Mapping[str, Mapping[str, str]], key: str, name: str) -> str:
-    value = settings.get(key, {}).get("Value")
-    if value is None:
-        raise CorruptField(f"the settings have no {key}", file=name)
-    return value
-
-
-def _number(settings: Mapping[str, Mapping[str, str]], key: str, name: str) -> float:
-    text = _value(settings, key, name)
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not np.isfinite(number):
-        raise CorruptField(f"{key} is no number", file=name, found=text[:40])
-    return number
-
-
-def _check_payload(pair: _Pair, settings: Mapping[str, Mapping[str, str]], name: str) -> tuple[int, int]:
-    """Return samples of a channel and channels, after the payload's length was found to be right."""
-    if int(_number(settings, "NumberOfAcquisitions", name)) != 1:
-        found = _value(settings, "NumberOfAcquisitions", name)
-        raise UnsupportedVersion("histories are not read", file=name, expected=1, found=found)
-    trace = _value(settings, "TraceType", name).removeprefix("eRS_TRACE_TYPE_")
-    if trace not in ("NORMAL", "AVERAGE"):
-        message = "the trace is no normal or averaged waveform"
-        raise UnsupportedVersion(message, file=name, expected="NORMAL or AVERAGE", found=trace[:40])
-    signal = _value(settings, "SignalFormat", name).removeprefix("eRS_SIGNAL_FORMAT_")
-    if signal not in FORMATS:
-        raise UnsupportedVersion("the signal format is not supported", file=name, found=signal[:40])
-    code, width, time_width = FORMATS[signal]
-    channels = 1
-    if _value(settings, "MultiChannelExport", name).endswith("_ON"):
-        state = settings.get("MultiChannelExportState", {})
-        channels = sum(1 for key, value in state.items() if key.startswith("I_") and value.endswith("_ON"))
-    stored, kept = (
-        int(_number(settings, "SignalHardwareRecordLength", name)),
-        int(_number(settings, "RecordLength", name)),
+def _open(source: Source) -> tuple[_Pair, Capture, list[Waveform]]:
+    """Return the waveforms, whose samples nobody has looked at yet."""
+    if not source.is_bundle:
+        raise _half(source)
+    pair = _find_pair(source)
+    settings = Settings(pair.settings, source.name)
+    capture = read_capture(settings)
+    _check_payload(pair, capture, source.name)
+    segments, warnings = _segments(pair, capture)
+    if pair.rest:
+        warnings.insert(0, f"{len(pair.rest)} other files were not read: {', '.join(pair.rest[:5])}")
+    kept = settings.values()
+    return (
+        pair,
+        capture,
+        [
+            Waveform(
+                name=trace.name,
+                samples=Samples(
+                    capture.row["values"].base,
+                    capture.kept * capture.acquisitions,
+                    partial(_read_blocks, pair.payload, capture, trace),
+                ),
+                unit=trace.unit,
+                dt_s=capture.dt_s,
+                segments=segments,
+                gain=trace.gain,
+                offset=trace.offset,
+                kind=trace.kind,
+                vendor_metadata={"settings": kept},
+                warnings=tuple(warnings),
+            )
+            for trace in capture.traces
+        ],
     )
-    leading = int(_number(settings, "LeadingSettlingSamples", name))
-    if not (kept > 0 and leading >= 0 and leading + kept <= stored and channels > 0):
-        raise CorruptField("the record lengths are not right", file=name, expected=stored, found=leading + kept)
-    size = pair.payload.stat().st_size
-    if size > MAX_PAYLOAD_BYTES:
-        raise ReadingLimit("the samples are too many", file=name, expected=MAX_PAYLOAD_BYTES, found=size)
-    expected = 8 + stored * (time_width + channels * width)
+
+
+def _check_payload(pair: _Pair, capture: Capture, name: str) -> None:
+    """Compare the samples' file with the settings: its length and its header."""
+    size, expected = pair.payload.stat().st_size, _HEADER_BYTES + capture.acquisitions * capture.block_bytes
     if size != expected:
         kind = Truncated if size < expected else CountMismatch
         raise kind("the samples' file is not as long as the settings say", file=name, expected=expected, found=size)
     with pair.payload.open("rb") as file:
-        header = struct.unpack("<II", file.read(8))
-    if header != (code, stored):
-        message = "the samples' header is not what the settings say"
-        raise CountMismatch(message, file=name, expected=str((code, stored)), found=str(header))
-    return kept, channels
+        header = struct.unpack("<II", file.read(_HEADER_BYTES))
+    if header != (capture.code, capture.stored):
+        message, wanted = "the samples' header is not what the settings say", str((capture.code, capture.stored))
+        raise CountMismatch(message, file=name, expected=wanted, found=str(header))
 
 
-def _time_axis(settings: Mapping[str, Mapping[str, str]], count: int, name: str) -> tuple[float, float]:
-    """Return interval and first time, after two ways to them were compared."""
-    dt_s, t0_s = _number(settings, "SignalResolution", name), _number(settings, "XStart", name)
-    span = _number(settings, "XStop", name) - t0_s
-    hardware = _number(settings, "HardwareXStart", name) + _number(settings, "LeadingSettlingSamples", name) * dt_s
-    if not dt_s > 0 or abs(span - count * dt_s) > 1e-6 * span or abs(hardware - t0_s) > 1e-2 * dt_s:
-        message = "the settings contradict one another about the time axis"
-        raise CorruptField(
-            message, file=name, expected=f"{count} x {dt_s} s from {hardware}", found=f"{span} s from {t0_s}"
-        )
-    return dt_s, t0_s
+def _segments(pair: _Pair, capture: Capture) -> tuple[tuple[Segment, ...], list[str]]:
+    """Return a segment for each acquisition, with what is doubtful of their times."""
+    count, warnings = capture.acquisitions, []
+    starts, stamps = np.full(count, capture.t0_s), np.zeros(count)
+    if capture.stamped or capture.has_times:
+        first = _HEADER_BYTES + capture.lead_bytes + capture.leading * capture.row.itemsize
+        with pair.payload.open("rb") as file:
+            for index in range(count):
+                place = index * capture.block_bytes
+                if capture.stamped:
+                    file.seek(_HEADER_BYTES + place)
+                    (stamps[index],) = struct.unpack("<d", file.read(8))
+                if capture.has_times:
+                    file.seek(first + place)
+                    (starts[index],) = struct.unpack("<d", file.read(8))
+    offsets: list[float | None] = [0.0] if count == 1 else [None] * count
+    if count > 1 and not (capture.stamped and np.isfinite(stamps).all()):
+        warnings.append("the acquisitions have no time stamps; when they were triggered is not known")
+    elif count > 1 and (np.diff(stamps) <= 0).any():
+        warnings.append("the acquisitions' time stamps do not increase; when they were triggered is not known")
+    elif count > 1:
+        offsets = (stamps - stamps[0]).tolist()
+    rows = zip(starts.tolist(), offsets, strict=True)
+    return tuple(Segment(capture.kept, start, offset) for start, offset in rows), warnings
 
 
-def _parse(pair: _Pair, name: str) -> Any:
-    # Imported here: it brings a plotting library along, which no other reading needs.
-    from RigolWFM import rohde_schwarz  # noqa: PLC0415
+def _rows(path: Path, capture: Capture) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield the rows kept, of shape ``(acquisitions, rows)``, with the number of the first row of each block."""
+    keep = slice(capture.leading, capture.leading + capture.kept)
+    with path.open("rb") as file:
+        if capture.block_bytes <= BLOCK_BYTES:
+            whole = np.dtype([("before", np.uint8, (capture.lead_bytes,)), ("rows", capture.row, (capture.stored,))])
+            most = BLOCK_BYTES // capture.block_bytes
+            file.seek(_HEADER_BYTES)
+            for done in range(0, capture.acquisitions, most):
+                yield 0, np.fromfile(file, whole, min(capture.acquisitions - done, most))["rows"][:, keep]
+            return
+        most = max(1, BLOCK_BYTES // capture.row.itemsize)
+        first = _HEADER_BYTES + capture.lead_bytes + capture.leading * capture.row.itemsize
+        for acquisition in range(capture.acquisitions):
+            file.seek(first + acquisition * capture.block_bytes)
+            for done in range(0, capture.kept, most):
+                yield done, np.fromfile(file, capture.row, min(capture.kept - done, most))[None]
 
-    with tempfile.TemporaryDirectory(prefix="faultlight-pair-") as folder:
-        settings = Path(folder) / "pair.bin"
-        settings.symlink_to(pair.settings.absolute())
-        (Path(folder) / "pair.Wfm.bin").symlink_to(pair.payload.absolute())
-        try:
-            return rohde_schwarz.from_file(str(settings)).header
-        except Exception as error:
-            text = f"{type(error).__name__}: {error}".replace(folder, "")
-            raise CorruptField(f"the reader RigolWFM refuses the pair: {text[:300]}", file=name) from error
+
+def _read_blocks(path: Path, capture: Capture, trace: Trace) -> Iterator[NDArray[Any]]:
+    for _, rows in _rows(path, capture):
+        yield np.ascontiguousarray(rows["values"][..., trace.column]).ravel()
 
 
-def _waveform(
-    channel: str,
-    data: Any,
-    axis: tuple[float, float],
-    settings: Mapping[str, Mapping[str, str]],
-    warnings: tuple[str, ...],
-) -> Waveform:
-    samples = Samples.of(np.asarray(data, "<f4"))
-    low, high = finite_range(samples.blocks())
-    kept = {key: value["Value"] for key, value in settings.items() if "Value" in value}
-    return Waveform(
-        name=channel,
-        samples=samples,
-        unit=UNITS.get(settings.get("BaseUnit", {}).get("Value", ""), "unknown"),
-        dt_s=axis[0],
-        segments=(Segment(samples.count, axis[1], 0.0),),
-        minimum=low,
-        maximum=high,
-        vendor_metadata={"reader": "RigolWFM", "settings": kept},
-        warnings=warnings,
-    )
+def _check_times(pair: _Pair, capture: Capture, name: str) -> None:
+    """Compare the time of every sample with that of the first of its acquisition and the interval."""
+    start = np.zeros(0)
+    for done, rows in _rows(pair.payload, capture):
+        times = rows["time"]
+        if done == 0:
+            start = times[:, :1]
+        expected = start + capture.dt_s * np.arange(done, done + times.shape[1])
+        limit = _STRAY * capture.dt_s + 4 * np.finfo(np.float64).eps * np.abs(expected)
+        wrong = ~(np.abs(times - expected) <= limit)
+        late = ~(np.abs(start - capture.t0_s) <= capture.dt_s)
+        if wrong.any() or late.any():
+            which = np.unravel_index(int(wrong.argmax()), wrong.shape) if wrong.any() else (int(late.argmax()), 0)
+            message = f"the time of sample {done + int(which[1])} is not that of the settings"
+            wanted = float(expected[which]) if wrong.any() else capture.t0_s
+            raise CountMismatch(message, file=name, expected=wanted, found=float(times[which]))
+
+
+def _check_envelopes(pair: _Pair, capture: Capture, name: str) -> None:
+    """Refuse an envelope whose minimum is above its maximum: then the values are not what they are said to be."""
+    columns = [trace.column for trace in capture.traces if trace.kind == "envelope_min"]
+    for done, rows in _rows(pair.payload, capture) if columns else ():
+        for column in columns:
+            wrong = rows["values"][..., column] > rows["values"][..., column + 1]
+            if wrong.any():
+                message = "the minimum of an envelope is above its maximum"
+                found = done + int(np.unravel_index(int(wrong.argmax()), wrong.shape)[1])
+                raise CountMismatch(message, file=name, expected="minimum, maximum", found=f"sample {found}")

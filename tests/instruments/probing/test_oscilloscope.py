@@ -1,4 +1,4 @@
-"""Rigol .wfm through RigolWFM, and Rohde & Schwarz pairs: never on the reader's word alone."""
+"""Rigol .wfm through RigolWFM, never on its word alone."""
 
 import struct
 from pathlib import Path
@@ -7,25 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from instruments.adapter import Confidence, Source
+from instruments.adapter import Confidence
 from instruments.errors import (
     CorruptField,
     CountMismatch,
     InstrumentError,
-    NotThisFormat,
     Truncated,
     UnsupportedVersion,
 )
 from instruments.probing import oscilloscope
 from instruments.probing.oscilloscope import OscilloscopeAdapter
-from instruments.probing.rohde_schwarz_pair import RohdeSchwarzPairAdapter
 from tests.instruments.probing.sources import place, waveforms
-from tests.instruments.probing.writers import ds1000e, ds1000z, rohde_schwarz
+from tests.instruments.probing.writers import ds1000e, ds1000z
 
 ADAPTER = OscilloscopeAdapter()
-PAIRS = RohdeSchwarzPairAdapter()
 CODES = (np.arange(4 * 100) % 190 + 30).reshape(4, 100).astype(np.uint8)
-VALUES = np.linspace(-1, 1, 64).astype(np.float32)
 
 
 @pytest.mark.parametrize("channels", [(1,), (2,), (1, 2), (1, 4), (1, 2, 3, 4)])
@@ -126,74 +122,3 @@ def test_families_without_a_second_count_are_refused(tmp_path: Path, magic: byte
     assert ADAPTER.sniff(source).confidence is Confidence.LIKELY
     with pytest.raises(UnsupportedVersion, match="are not read: there is no second count for them yet"):
         ADAPTER.read(source)
-
-
-def pair(folder: Path, settings: bytes, payload: bytes, **more: bytes) -> Source:
-    files = {"cap/a.bin": settings, "cap/a.Wfm.bin": payload} | more
-    members = {}
-    for index, (path, data) in enumerate(files.items()):
-        members[path] = folder / f"staged-{index}"
-        members[path].write_bytes(data)
-    return Source(folder, "cap", sum(map(len, files.values())), b"", members)
-
-
-def test_a_pair_is_read_whatever_its_files_are_called_on_disk(tmp_path: Path) -> None:
-    source = pair(tmp_path, *rohde_schwarz(VALUES), notes=b"x")
-    assert PAIRS.sniff(source).confidence is Confidence.CERTAIN
-    (waveform,) = waveforms(PAIRS, source)
-    assert (waveform.name, waveform.unit, waveform.dt_s, waveform.t0_s) == ("CH2", "V", 1e-9, -1e-6)
-    np.testing.assert_array_equal(waveform.samples.array(), VALUES)
-    assert waveform.warnings == ("1 other files were not read: notes",)
-    session = pair(tmp_path, *rohde_schwarz(VALUES), **{"session.json": b"{}"})
-    assert PAIRS.sniff(session).confidence is Confidence.NO
-
-
-@pytest.mark.parametrize(
-    ("changes", "kind", "message"),
-    [
-        ({"RecordLength": "60"}, CorruptField, "the settings contradict one another about the time axis"),
-        ({"SignalHardwareRecordLength": "67"}, Truncated, "the samples' file is not as long as the settings say"),
-        (
-            {"SignalHardwareRecordLength": "60"},
-            CorruptField,
-            "the record lengths are not right (expected 60, found 66)",
-        ),
-        ({"NumberOfAcquisitions": "4"}, UnsupportedVersion, "histories are not read (expected 1, found 4)"),
-        ({"TraceType": "eRS_TRACE_TYPE_ENVELOPE"}, UnsupportedVersion, "the trace is no normal or averaged waveform"),
-        ({"SignalFormat": "eRS_SIGNAL_FORMAT_RAW"}, UnsupportedVersion, "the signal format is not supported"),
-        ({"HardwareXStart": "0"}, CorruptField, "the settings contradict one another about the time axis"),
-        ({"XStart": "nan"}, CorruptField, "XStart is no number (expected None, found nan)"),
-    ],
-)
-def test_a_wrong_pair_is_refused(
-    tmp_path: Path, changes: dict[str, str], kind: type[InstrumentError], message: str
-) -> None:
-    with pytest.raises(kind) as caught:
-        PAIRS.read(pair(tmp_path, *rohde_schwarz(VALUES, **changes)))
-    assert str(caught.value).startswith(f"cap: {message}")
-
-
-def test_half_a_pair_says_what_is_missing(tmp_path: Path) -> None:
-    settings, payload = rohde_schwarz(VALUES)
-    with pytest.raises(CorruptField) as caught:
-        PAIRS.read(place(tmp_path, "a.bin", settings.replace(b"<?xml", b"<?xml", 1)))
-    message = "these are settings without samples; upload them in one bundle (expected a.Wfm.bin, found one file)"
-    assert str(caught.value) == f"a.bin: {message}"
-    with pytest.raises(CorruptField) as other:
-        PAIRS.read(place(tmp_path, "a.Wfm.bin", payload))
-    message = "these are samples without their settings; upload them in one bundle (expected a.bin, found one file)"
-    assert str(other.value) == f"a.Wfm.bin: {message}"
-    with pytest.raises(NotThisFormat):
-        PAIRS.read(place(tmp_path, "a.dat", payload))
-
-
-def test_entities_in_the_settings_are_refused(tmp_path: Path) -> None:
-    settings, payload = rohde_schwarz(VALUES)
-    bomb = settings.replace(b"<Database", b'<!DOCTYPE a [<!ENTITY b "bbbb">]><Database', 1)
-    with pytest.raises(CorruptField, match="the settings declare entities"):
-        PAIRS.read(pair(tmp_path, bomb, payload))
-    with pytest.raises(CorruptField, match="the XML is damaged"):
-        PAIRS.read(pair(tmp_path, settings[:-5], payload))
-    hidden = '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY b "bbbb">]><Database>&b;</Database>'
-    with pytest.raises(CorruptField, match="the XML has a document type or entities"):
-        PAIRS.read(pair(tmp_path, hidden.encode("utf-16"), payload))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, Truncated, UnsupportedVersion
+from instruments.probing import tektronix_wfm as tektronix_wfm_module
 from instruments.probing.tektronix_wfm import TektronixWfmAdapter
 from tests.instruments.probing.sources import place, source_of, waveforms
 from tests.instruments.probing.writers import tektronix_wfm
@@ -21,10 +22,13 @@ def test_versions_and_byte_orders_give_the_same(tmp_path: Path, version: int, or
     data = tektronix_wfm(CODES, order=order, version=version)
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.wfm", data))
     assert (waveform.name, waveform.unit, waveform.samples.dtype.str) == ("Ref1", "V", "<i2")
-    assert (waveform.dt_s, waveform.t0_s, waveform.gain, waveform.offset) == (1e-9, -5e-8, 0.5, 2.0)
+    assert (waveform.dt_s, waveform.gain, waveform.offset) == (1e-9, 0.5, 2.0)
+    assert waveform.t0_s == pytest.approx(-5e-8 + 0.25e-9, rel=1e-12)
     np.testing.assert_array_equal(waveform.samples.array(), CODES)
     assert waveform.vendor_metadata["notes"] == {"yOffset": 0.25, "label": "Ch 1", "clipped": 1}
-    assert waveform.warnings == ("the trigger is given to a part of a sample (0.25), which the first time leaves out",)
+    assert waveform.vendor_metadata["horizontal_offset_s"] == -5e-8
+    assert waveform.vendor_metadata["frames"] == [{"utc_s": 0, "fraction_s": 0.0, "trigger_part_samples": 0.25}]
+    assert waveform.warnings == ()
 
 
 @pytest.mark.parametrize(("code", "dtype"), [(1, "i4"), (4, "f4"), (5, "f8"), (6, "u1"), (7, "i1")])
@@ -43,32 +47,248 @@ def test_parallel_lines_are_words(tmp_path: Path) -> None:
     np.testing.assert_array_equal(waveform.samples.array(), codes)
 
 
-FAST_FRAME = ((72, "I", 4),)
+FRAMES = np.arange(-60, 60, dtype=np.int16).reshape(4, 30)
+STAMPS = (
+    (0.25, 0.999999, 1_700_000_000),
+    (0.5, 0.000001, 1_700_000_001),
+    (0.0, 0.25, 1_700_000_001),
+    (0.75, 0.5, 1_700_000_003),
+)
+
+
+def fast_frame(**changes: Any) -> bytes:
+    return tektronix_wfm(changes.pop("codes", FRAMES), stamps=changes.pop("stamps", STAMPS), **changes)
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_frames_are_segments_with_their_own_triggers(tmp_path: Path, version: int, order: str) -> None:
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.wfm", fast_frame(version=version, order=order)))
+    assert [segment.count for segment in waveform.segments] == [30] * 4
+    starts = [segment.t0_s for segment in waveform.segments]
+    assert starts == pytest.approx([-5e-8 + part * 1e-9 for part in (0.25, 0.5, 0.0, 0.75)], rel=1e-12)
+    triggers = [segment.trigger_offset_s for segment in waveform.segments]
+    assert triggers == pytest.approx([0.0, 2e-6, 0.250001, 2.500001], abs=1e-12)
+    np.testing.assert_array_equal(waveform.samples.array(), FRAMES.ravel())
+    assert waveform.vendor_metadata["frames"][3] == {
+        "utc_s": 1_700_000_003,
+        "fraction_s": 0.5,
+        "trigger_part_samples": 0.75,
+    }
+    assert (waveform.minimum, waveform.maximum, waveform.warnings) == (-28.0, 31.5, ())
+
+
+@pytest.mark.parametrize("block_bytes", [64, 200, 1 << 22])
+def test_frames_are_the_same_in_blocks_of_any_length(
+    tmp_path: Path, block_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tektronix_wfm_module, "BLOCK_BYTES", block_bytes)
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.wfm", fast_frame()))
+    blocks = list(waveform.samples.blocks())
+    assert all(block.nbytes <= block_bytes for block in blocks)
+    np.testing.assert_array_equal(np.concatenate(blocks), FRAMES.ravel())
+
+
+def test_a_set_of_one_frame_and_counts_by_another_program(tmp_path: Path) -> None:
+    one = tektronix_wfm(CODES, patches=((78, "i", 1), (150, "I", 1)))
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.wfm", one))
+    assert [segment.trigger_offset_s for segment in waveform.segments] == [0.0]
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "b.wfm", fast_frame(patches=((142, "I", 4), (150, "I", 0)))))
+    assert len(waveform.segments) == 4
+
+
+def test_frames_of_lines(tmp_path: Path) -> None:
+    codes = np.arange(120, dtype=np.uint8).reshape(4, 30)
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.wfm", fast_frame(codes=codes, code=6, data_type=6)))
+    assert (waveform.kind, len(waveform.segments)) == ("digital_lines", 4)
+    np.testing.assert_array_equal(waveform.samples.array(), codes.ravel())
+
+
+def test_the_average_of_the_frames_is_a_record_of_its_own(tmp_path: Path) -> None:
+    for acquired in (3, 4):
+        data = fast_frame(patches=((154, "H", 1), (150, "I", acquired)))
+        frames, average = waveforms(ADAPTER, place(tmp_path, "a.wfm", data))
+        assert (frames.name, average.name) == ("Ref1", "Ref1 average")
+        assert (len(frames.segments), frames.averages, len(average.segments), average.averages) == (3, None, 1, 3)
+        np.testing.assert_array_equal(frames.samples.array(), FRAMES[:3].ravel())
+        np.testing.assert_array_equal(average.samples.array(), FRAMES[3])
+        assert (frames.maximum, average.minimum) == (16.5, 17.0)
+
+
+def test_what_is_doubtful_of_trigger_times_is_said(tmp_path: Path) -> None:
+    stamps = [(0.0, 0.0, 0), (0.0, 0.0, 0), (2.5, 0.0, 0), (0.5, 0.0, 0)]
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.wfm", fast_frame(stamps=stamps)))
+    assert [segment.trigger_offset_s for segment in waveform.segments] == [None] * 4
+    assert [segment.t0_s for segment in waveform.segments][:3] == [-5e-8] * 3
+    assert waveform.warnings == (
+        "the trigger's place between two samples is not right in 1 of 4 frames (2.5 of an interval); there the first "
+        "time leaves it out",
+        "the frames have no trigger times; when they were triggered is not known",
+    )
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "b.wfm", fast_frame(stamps=STAMPS[::-1])))
+    assert waveform.warnings == ("the frames' trigger times do not increase",)
+
+
+IQ = {
+    "IQ_centerFrequency": 1e9,
+    "IQ_span": 0.8e9,
+    "IQ_rbw": 1.9e6,
+    "IQ_fftLength": 1000.0,
+    "IQ_windowType": "BlackHarris",
+}
 
 
 @pytest.mark.parametrize(
-    ("changes", "kind", "message"),
+    ("changes", "dt_s"),
     [
-        ({"patches": FAST_FRAME}, UnsupportedVersion, "FastFrame captures are not read (expected 0, found 4)"),
-        ({"patches": ((78, "i", 1),)}, UnsupportedVersion, "FastFrame captures are not read (expected 0, found 0)"),
-        ({"patches": ((142, "I", 2),)}, UnsupportedVersion, "the file does not hold one curve (expected 1, found 2)"),
-        ({"unit": b"Hz"}, UnsupportedVersion, "the horizontal unit is not the second; this is no waveform over time"),
-        ({"data_type": 3}, UnsupportedVersion, "the data are no vector (expected 2, found 3)"),
-        ({"patches": ((244, "i", 1),)}, UnsupportedVersion, "the samples are no plain record but minima and maxima"),
-        ({"code": 5}, CorruptField, "the sample format is not right at byte 240 (expected None, found 5, 2 bytes)"),
-        ({"notes": (("IQ_span", 1e6),)}, UnsupportedVersion, "interleaved I and Q are not read"),
-        ({"patches": ((11, "i", 7),)}, CountMismatch, "the length in the file header is not that of header, curve"),
-        ({"patches": ((488, "d", 0.0),)}, CorruptField, "a scale is not right"),
-        ({"patches": ((168, "d", float("nan")),)}, CorruptField, "a scale is not right"),
-        ({"patches": ((822, "I", 3),)}, CorruptField, "the curve's offsets are not right"),
+        ({}, 1e-9),
+        ({"IQ_rbw": 0.95e6}, 2e-9),
+        ({"IQ_sampleRate": 1e9, "IQ_rbw": 7.0}, 1e-9),
+        ({"IQ_sampleRate": 0.5e9}, 2e-9),
     ],
 )
-def test_what_is_no_plain_record_is_refused(
-    tmp_path: Path, changes: dict[str, Any], kind: type[InstrumentError], message: str
+@pytest.mark.parametrize("storage", [0, 1])
+def test_pairs_are_two_waveforms_at_the_rate_of_the_notes(
+    tmp_path: Path, changes: dict[str, Any], dt_s: float, storage: int
 ) -> None:
-    with pytest.raises(kind) as caught:
-        ADAPTER.read(place(tmp_path, "a.wfm", tektronix_wfm(CODES, **changes)))
-    assert str(caught.value).startswith(f"a.wfm: {message}")
+    notes = tuple((IQ | changes).items())
+    data = tektronix_wfm(CODES, notes=notes, patches=((244, "i", storage),))
+    first, second = waveforms(ADAPTER, place(tmp_path, "a.wfm", data))
+    assert (first.name, second.name, first.unit) == ("Ref1 I", "Ref1 Q", "V")
+    assert first.dt_s == second.dt_s == dt_s
+    assert first.t0_s == pytest.approx(-5e-8 + 0.25 * dt_s, rel=1e-12)
+    assert [segment.count for segment in second.segments] == [50]
+    np.testing.assert_array_equal(first.samples.array(), CODES[::2])
+    np.testing.assert_array_equal(second.samples.array(), CODES[1::2])
+    assert first.vendor_metadata["notes"] == IQ | changes
+
+
+def test_frames_of_pairs(tmp_path: Path) -> None:
+    first, second = waveforms(ADAPTER, place(tmp_path, "a.wfm", fast_frame(notes=tuple(IQ.items()))))
+    assert [segment.count for segment in first.segments] == [15] * 4
+    assert first.segments[1].trigger_offset_s == pytest.approx(2e-6, abs=1e-12)
+    np.testing.assert_array_equal(second.samples.array(), FRAMES.ravel()[1::2])
+
+
+NEITHER = "the samples are no plain record but minima and maxima, or a histogram (expected 0, found 1)"
+NO_RATE = (
+    "interleaved I and Q are not read without their sample rate: the interval of a pair is not known "
+    "(expected IQ_sampleRate, or IQ_fftLength and IQ_rbw, found None)"
+)
+OTHER_RATE = (
+    "the sample rate of I and Q is neither that of the horizontal scale nor half of it "
+    "(expected 1e+09 or 5e+08 Hz, found 2e+09)"
+)
+ODD = "interleaved I and Q are an odd number of values, logic lines or averaged frames (expected pairs, found 99)"
+ENVELOPE = (
+    "the last frame is an envelope of the others; how its minima and maxima are stored is not published at byte 154 "
+    "(expected 0 or 1, found 2)"
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "message"),
+    [
+        (
+            tektronix_wfm(CODES, patches=((72, "I", 4),)),
+            CountMismatch,
+            "the file has frames, but says that it is a single waveform at byte 72 (expected 1, found 5)",
+        ),
+        (
+            tektronix_wfm(CODES, patches=((78, "i", 2),)),
+            UnsupportedVersion,
+            "the file is neither a single waveform nor a FastFrame set at byte 78 (expected 0 or 1, found 2)",
+        ),
+        (
+            tektronix_wfm(CODES, patches=((142, "I", 2),)),
+            UnsupportedVersion,
+            "the file does not hold one curve for each frame at byte 142 (expected 1, found 2)",
+        ),
+        (
+            fast_frame(patches=((150, "I", 5),)),
+            CountMismatch,
+            "the frames acquired are not the frames stored at byte 150 (expected 4, found 5)",
+        ),
+        (fast_frame(patches=((154, "H", 2),)), UnsupportedVersion, ENVELOPE),
+        (
+            fast_frame(patches=((72, "I", 4), (150, "I", 5))),
+            CountMismatch,
+            "the curve does not begin where the header and the frames' own headers end at byte 16 "
+            "(expected 1054, found 1000)",
+        ),
+        (
+            fast_frame(patches=((838 + 72 + 30 + 14, "I", 12),)),
+            CountMismatch,
+            "frame 3 does not lie in its curve as the first one does at byte 940 "
+            "(expected [0, 8, 68, 76, 76], found [0, 12, 68, 76, 76])",
+        ),
+        (
+            fast_frame(patches=((830, "I", 72),)),
+            CountMismatch,
+            "the curve of a frame does not end with its last extra point at byte 834 (expected 72, found 76)",
+        ),
+        (
+            tektronix_wfm(CODES, unit=b"Hz"),
+            UnsupportedVersion,
+            "the horizontal unit is not the second; this is no waveform over time (expected s, found Hz)",
+        ),
+        (
+            tektronix_wfm(CODES, data_type=3),
+            UnsupportedVersion,
+            "the data are no vector at byte 122 (expected 2, found 3)",
+        ),
+        (tektronix_wfm(CODES, patches=((244, "i", 1),)), UnsupportedVersion, NEITHER),
+        (
+            tektronix_wfm(CODES, code=5),
+            CorruptField,
+            "the sample format is not right at byte 240 (expected None, found 5, 2 bytes)",
+        ),
+        (tektronix_wfm(CODES, notes=(("IQ_span", 1e6),)), UnsupportedVersion, NO_RATE),
+        (tektronix_wfm(CODES, notes=(("IQ_sampleRate", 2e9),)), CountMismatch, OTHER_RATE),
+        (tektronix_wfm(CODES[:99], notes=(("IQ_sampleRate", 1e9),)), CountMismatch, ODD),
+        (
+            tektronix_wfm(CODES, patches=((11, "i", 7),)),
+            CountMismatch,
+            "the length in the file header is not that of header, curve and checksum at byte 11 "
+            "(expected 1062, found 22)",
+        ),
+        (
+            tektronix_wfm(CODES, patches=((488, "d", 0.0),)),
+            CorruptField,
+            "a scale is not right at byte 168 (expected None, found 0.5, 0.0)",
+        ),
+        (
+            tektronix_wfm(CODES, patches=((168, "d", float("nan")),)),
+            CorruptField,
+            "a scale is not right at byte 168 (expected None, found nan, 1e-09)",
+        ),
+        (
+            tektronix_wfm(CODES, patches=((822, "I", 3),)),
+            CorruptField,
+            "the curve's offsets are not right at byte 808 (expected None, found 0, 3, 208, 216)",
+        ),
+        (
+            tektronix_wfm(CODES, data_type=6),
+            CorruptField,
+            "logic lines are not one byte a sample (expected 1, found 2)",
+        ),
+        (
+            fast_frame()[:930],
+            Truncated,
+            "the file ends inside the headers of its frames at byte 838 (expected 1000, found 930)",
+        ),
+        (
+            fast_frame()[:1100],
+            Truncated,
+            "the file ends inside its curve at byte 1100 (expected 1312, found 1100)",
+        ),
+    ],
+)
+def test_every_word_of_a_refusal(tmp_path: Path, data: bytes, kind: type[InstrumentError], message: str) -> None:
+    for ask in (ADAPTER.read, ADAPTER.describe):
+        with pytest.raises(kind) as caught:
+            ask(place(tmp_path, "a.wfm", data))
+        assert str(caught.value) == f"a.wfm: {message}"
 
 
 def test_a_changed_byte_is_found_by_the_checksum(tmp_path: Path) -> None:
@@ -115,4 +335,15 @@ def test_the_reader_of_another_hand_agrees(shared_data: Path) -> None:
         (waveform,) = waveforms(ADAPTER, source_of(path))
         (channel,) = Wfm.from_file(str(path)).channels
         np.testing.assert_allclose(waveform.values(), channel.volts, atol=1e-7)
-        assert waveform.t0_s == channel.times[0]
+        assert waveform.vendor_metadata["horizontal_offset_s"] == channel.times[0]
+
+
+@pytest.mark.shared_data
+def test_the_first_time_is_that_of_the_instruments_own_csv(shared_data: Path) -> None:
+    """The same capture, saved by the same oscilloscope in both formats: its CSV has the time of every sample."""
+    (waveform,) = waveforms(ADAPTER, source_of(shared_data / "formats" / "tek_wfm" / "digital_waveform.wfm"))
+    lines = (shared_data / "formats" / "tek_csv" / "digital_waveform.csv").read_text().splitlines()
+    times = [float(line.split(",")[0]) for line in lines[lines.index("Labels,,,,,,,,") + 2 :]]
+    assert waveform.t0_s is not None
+    assert waveform.dt_s is not None
+    np.testing.assert_allclose(waveform.t0_s + waveform.dt_s * np.arange(2500), times, rtol=0, atol=1e-15)

@@ -1,7 +1,7 @@
 """Writers of oscilloscope files for the tests; every field can be replaced."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,39 +50,49 @@ def tektronix_wfm(
     data_type: int = 2,
     notes: Sequence[tuple[str, Any]] = (("yOffset", 0.25), ("label", "Ch 1"), ("clipped", 1)),
     unit: bytes = b"s",
+    stamps: Sequence[tuple[float, float, int]] = ((0.25, 0.0, 0),),
     patches: Sequence[tuple[int, str, Any]] = (),
 ) -> bytes:
-    """A Tektronix .wfm file; ``patches`` are (byte offset, struct format, value) before the checksum is made."""
+    """A Tektronix .wfm file; ``patches`` are (byte offset, struct format, value) before the checksum is made.
+
+    ``codes`` of shape ``(frames, count)`` are a FastFrame set; ``stamps`` are (part of a sample, fraction of the
+    second, second) of each frame.
+    """
+    frames = codes.reshape(-1, codes.shape[-1])
     base = 166 if version == 1 else 168
     view = 60 if version == 3 else 56
     explicit, implicit = base, base + 2 * (100 + view)
     update = implicit + 2 * (76 + view) + 24
-    curve = update + 24
-    precharge, data = b"\x55" * 4 * codes.itemsize, codes.astype(codes.dtype.newbyteorder(order)).tobytes()
-    block = bytearray(curve + 30)
+    curve, end = update + 24, update + 54
+    extra = 4 * codes.itemsize
+    data = [b"\x55" * extra + frame.astype(codes.dtype.newbyteorder(order)).tobytes() + b"\xaa" * 8 for frame in frames]
+    start = end + 54 * (len(data) - 1)
+    block = bytearray(start)
 
     def put(offset: int, layout: str, *values: Any) -> None:
         struct.pack_into(order + layout, block, offset, *values)
 
     block[:2] = b"\x0f\x0f" if order == "<" else b"\xf0\xf0"
     block[2:10] = f":WFM#00{version}".encode()
-    whole = len(precharge) + len(data) + 8
-    put(10, "BiBi", 6, curve + 30 + whole + 8 - 15, codes.itemsize, curve + 30)
+    put(10, "BiBi", 6, start + sum(map(len, data)) + 8 - 15, codes.itemsize, start)
     block[40:44] = b"Ref1"
-    put(76, "H", curve + 30 - 78)
+    put(72, "IHi", len(data) - 1, end - 78, len(data) > 1)
     put(122, "i", data_type)
-    put(142, "I", 1)
+    put(142, "III", 1, *(2 * (len(data) if len(data) > 1 else 0,)))
     put(explicit, "ddI", 0.5, 2.0, 0)
     block[explicit + 20 : explicit + 21] = b"V"
     put(explicit + 72, "ii", code, 0)
-    put(implicit, "ddI", 1e-9, -5e-8, codes.size)
+    put(implicit, "ddI", 1e-9, -5e-8, frames.shape[1])
     block[implicit + 20 : implicit + 20 + len(unit)] = unit
-    put(update, "Iddi", 0, 0.25, 0.0, 0)
-    end = len(precharge) + len(data)
-    put(curve, "IihIIIII", 0, 0, 0, 0, len(precharge), end, end + 8, end + 8)
+    for number, (part, fraction, second) in enumerate(stamps):
+        put(end + 24 * (number - 1) if number else update, "Iddi", 0, part, fraction, second)
+    for number in range(len(data)):
+        place = end + 24 * (len(data) - 1) + 30 * (number - 1) if number else curve
+        last = len(data[0])
+        put(place, "IihIIIII", 0, 0, 0, 0, extra, last - 8, last, last)
     for offset, layout, value in patches:
         put(offset, layout, value)
-    body = bytes(block) + precharge + data + b"\xaa" * 8
+    body = bytes(block) + b"".join(data)
     return body + struct.pack(order + "Q", sum(body)) + _tekmeta(order, notes)
 
 
@@ -184,25 +194,62 @@ def ds1000e(codes: NDArray[np.uint8], probe: float = 1.0) -> bytes:
     return bytes(block) + codes.tobytes()
 
 
-def rohde_schwarz(values: NDArray[np.float32], leading: int = 2, **changes: str) -> tuple[bytes, bytes]:
-    """Settings and samples of a capture of ``values`` (float32), after ``leading`` settling samples."""
+def rohde_schwarz(
+    values: NDArray[Any],
+    leading: int = 2,
+    *,
+    stamps: Sequence[float] | None = None,
+    times: bool = False,
+    channels: Mapping[int, Mapping[str, str]] | None = None,
+    **changes: str,
+) -> tuple[bytes, bytes]:
+    """Settings and samples of a capture, after ``leading`` settling samples.
+
+    ``values`` (float32, int16 or int8) have the shape ``(samples,)``, ``(acquisitions, samples)`` or
+    ``(acquisitions, samples, values of a sample)``. ``stamps`` are of the acquisitions; with ``times`` each sample has
+    its own; ``channels`` are the properties (``Scale``, ``Offset``, …) of each channel exported, by its place.
+    """
+    rows = values.reshape(values.shape if values.ndim == 3 else (*((1,) * (2 - values.ndim)), *values.shape, 1))
+    count = rows.shape[1]
     fields = {
         "SignalResolution": "1e-9",
-        "RecordLength": str(values.size),
-        "SignalHardwareRecordLength": str(values.size + leading),
+        "RecordLength": str(count),
+        "SignalHardwareRecordLength": str(count + leading),
         "LeadingSettlingSamples": str(leading),
         "XStart": "-1e-6",
-        "XStop": repr(-1e-6 + values.size * 1e-9),
+        "XStop": repr(-1e-6 + count * 1e-9),
         "HardwareXStart": repr(-1e-6 - leading * 1e-9),
         "TraceType": "eRS_TRACE_TYPE_NORMAL",
         "BaseUnit": "eRS_UNIT_LEVEL_V",
         "Source": "eRS_SIGNAL_SOURCE_CH2_TR1",
-        "MultiChannelExport": "eRS_ONOFF_OFF",
-        "SignalFormat": "eRS_SIGNAL_FORMAT_FLOAT",
-        "NumberOfAcquisitions": "1",
+        "MultiChannelExport": "eRS_ONOFF_ON" if channels else "eRS_ONOFF_OFF",
+        "SignalFormat": "eRS_SIGNAL_FORMAT_" + ("XYDOUBLEFLOAT" if times else _SIGNAL_FORMATS[values.dtype.str[1:]]),
+        "ByteOrder": "eRS_BYTE_ORDER_LSB_FIRST",
+        "NumberOfAcquisitions": str(len(rows)),
+        "TimestampState": "eRS_ONOFF_ON" if stamps else "eRS_ONOFF_OFF",
         "VerticalScale": "0.4",
     } | changes
     props = "".join(f'<Prop Name="{key}" Value="{value}"/>' for key, value in fields.items())
+    names = {name for channel in (channels or {}).values() for name in channel}
+    for name in sorted(names | {"ExportState"} if channels else ()):
+        off = "eRS_ONOFF_OFF" if name == "ExportState" else "0"
+        own = [(channels or {}).get(k, {}).get(name, off) for k in range(4)]
+        if name == "ExportState":
+            own = ["eRS_ONOFF_ON" if k in (channels or {}) else off for k in range(4)]
+        items = " ".join(f'I_{k}="{value}"' for k, value in enumerate(own))
+        props += f'<Prop Name="MultiChannel{name}" Size="4" {items}/>'
     xml = f'<?xml version="1.0"?>\n<Database FWVersion="4" SaveItemType="Data"><Group>{props}</Group></Database>'
-    data = np.concatenate([np.zeros(leading, np.float32), values]).astype("<f4").tobytes()
-    return xml.encode(), struct.pack("<2I", 4, values.size + leading) + data
+    code = {"FLOAT": 4, "INT8BIT": 0, "INT16BIT": 1}["FLOAT" if times else _SIGNAL_FORMATS[values.dtype.str[1:]]]
+    parts = [struct.pack("<2I", 6 if times else code, count + leading)]
+    layout = [("time", "<f8")] * times + [("values", values.dtype.newbyteorder("<"), (rows.shape[2],))]
+    for number, acquisition in enumerate(rows):
+        block = np.zeros(count + leading, np.dtype(layout))
+        block["values"][leading:] = acquisition
+        if times:
+            block["time"] = -1e-6 + 1e-9 * (np.arange(count + leading) - leading)
+        parts += [struct.pack("<d", stamps[number])] if stamps else []
+        parts.append(block.tobytes())
+    return xml.encode(), b"".join(parts)
+
+
+_SIGNAL_FORMATS = {"f4": "FLOAT", "i2": "INT16BIT", "i1": "INT8BIT"}
