@@ -60,3 +60,14 @@ def find_session(connection: Connection, session_id: uuid.UUID) -> StoredSession
         adapter=reading.adapter if reading else None,
         adapter_version=reading.adapter_version if reading else None,
     )
+
+
+def find_waveforms(connection: Connection, subject: Subject) -> Sequence[Row[Any]]:
+    """Return the waveforms that were read from a file or bundle, one row per segment, in file order."""
+    source = (
+        waveform.c.bundle_id == subject.bundle_id
+        if subject.bundle_id is not None
+        else (waveform.c.raw_file_id == subject.raw_file_id) & waveform.c.bundle_id.is_(None)
+    )
+    rows = select(waveform).where(source).order_by(waveform.c.record_index, waveform.c.segment_index)
+    return connection.execute(rows).all()

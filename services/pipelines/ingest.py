@@ -8,11 +8,10 @@ import uuid
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 from db.blobs import BlobStore, record_key
 from db.identifiers import uuid7
-from db.repositories import audit, ingest, jobs
+from db.repositories import audit, ingest
 from db.repositories.ingest import PackedBlob, Reading, Subject
 from db.unit_of_work import UnitOfWork
 from instruments.errors import InstrumentError
@@ -20,13 +19,10 @@ from instruments.packing import PackedReading, PackedRecord
 from instruments.sandbox import Sandbox, SandboxLimits
 from services import telemetry
 from services.pipelines.context import Completion, JobContext, JobRefused
-from services.pipelines.job_keys import localize_key
+from services.pipelines.follow_up import request_localization, request_reference
 from services.pipelines.record_rows import SESSION, WAVEFORM, count_rows, find_homeless, make_rows, storable
-from services.pipelines.versions import LOCALIZATION_VERSION
 from services.settings import Settings
 
-LOCALIZE_QUEUE = "cpu"
-LOCALIZE_PRIORITY = 4
 ACTOR = "service:ingest"
 _BLOCK_BYTES = 1 << 20
 
@@ -159,9 +155,10 @@ def _write(unit: UnitOfWork, context: JobContext, subject: Subject, reading: Pac
             warnings=storable(reading.warnings),
         ),
     )
+    parameters = {"reader": reading.adapter_version} if repeated else {}
     if session is not None and session_id is not None and _is_complete(session, reading):
-        parameters = {"reader": reading.adapter_version} if repeated else {}
-        _request_localization(unit, context, subject, session_id, parameters)
+        request_localization(unit, context, subject, session_id, parameters)
+    request_reference(unit, context, subject, reading, session_id, parameters)
 
 
 def _write_session(unit: UnitOfWork, subject: Subject, session: PackedRecord) -> uuid.UUID:
@@ -185,25 +182,6 @@ def _is_complete(session: PackedRecord, reading: PackedReading) -> bool:
     kinds = {record.kind for record in reading.records}
     reference = "digital_trace" in kinds or {"netlist", "pattern_set"} <= kinds
     return session.fields["role"] == "suspect" and WAVEFORM in kinds and reference
-
-
-def _request_localization(
-    unit: UnitOfWork, context: JobContext, subject: Subject, session_id: uuid.UUID, parameters: dict[str, Any]
-) -> None:
-    new = jobs.NewJob(
-        job_key=localize_key(session_id, subject.content_sha256, LOCALIZATION_VERSION, parameters),
-        program_id=subject.program_id,
-        kind="localize",
-        queue=LOCALIZE_QUEUE,
-        payload={"probing_session_id": str(session_id)},
-        requested_by=context.claimed.requested_by,
-        priority=LOCALIZE_PRIORITY,
-        max_attempts=context.settings.job_max_attempts,
-        request_id=context.claimed.request_id,
-    )
-    job_id, created = jobs.insert(unit.connection, new)
-    if created:
-        unit.after_commit(lambda: context.announce(jobs.DueJob(job_id, LOCALIZE_QUEUE, LOCALIZE_PRIORITY)))
 
 
 def _close(unit: UnitOfWork, context: JobContext, subject: Subject, reading: Reading) -> None:

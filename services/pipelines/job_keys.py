@@ -22,3 +22,15 @@ def localize_key(
 ) -> str:
     """Return the key of localizing the fault of a probing session whose content has this hash."""
     return make_key("localize", algorithm_version, [str(probing_session_id), content_sha256], parameters)
+
+
+def reference_key(
+    subject_id: object, content_sha256: str, algorithm_version: str, parameters: Mapping[str, Any]
+) -> str:
+    """Return the key of measuring the reference nodes of a probing session or file whose content has this hash."""
+    return make_key("reference", algorithm_version, [str(subject_id), content_sha256], parameters)
+
+
+def monitor_key(cause: object, algorithm_version: str) -> str:
+    """Return the key of evaluating an instrument's charts after ``cause``: a job that made readings, or new limits."""
+    return make_key("monitor", algorithm_version, [str(cause)], {})

@@ -14,6 +14,8 @@ Handler = Callable[[JobContext], Completion]
 HANDLERS = {
     "ingest": "services.pipelines.ingest:run",
     "localize": "services.pipelines.localization_job:run",
+    "monitor": "services.pipelines.monitor_job:run",
+    "reference": "services.pipelines.reference_job:run",
     "noop": "services.pipelines.kinds:run_nothing",
 }
 """Job kind to ``module:function``; a new analysis adds one line."""

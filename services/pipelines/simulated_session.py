@@ -1,6 +1,6 @@
 """Sessions with a dump of the good die in place of a netlist: each waveform is compared with its net's trace."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,22 @@ def compare_with_simulation(
     verdicts = [_compare(item, values, cycle_s, prior) for item in observed]
     wrong = max((verdict.p_faulty for verdict in verdicts), default=0.0)
     return Localization("no-fault" if wrong < DOUBTFUL_ABOVE else "ambiguous", (), 0.0, wrong, tuple(verdicts), ())
+
+
+def trace_values(session: ProbingSession, cycle_s: float, nets: Collection[str]) -> dict[str, NDArray[np.float64]]:
+    """Return what each of ``nets`` does in the dump, 0 or 1 by cycle; a net without one two-valued trace is left out.
+
+    Raises:
+        WaveformError: the dump does not say how long a tick is.
+    """
+    cycles = _cycles(session, cycle_s)
+    values: dict[str, list[NDArray[np.float64]]] = {}
+    for trace in session.simulation:
+        net = next((net for net in nets if trace.name == net or trace.name.endswith(f".{net}")), None)
+        bits = None if net is None else _bits(trace, cycle_s, cycles)
+        if net is not None and bits is not None:
+            values.setdefault(net, []).append(bits)
+    return {net: found[0] for net, found in values.items() if len(found) == 1}
 
 
 def _cycles(session: ProbingSession, cycle_s: float) -> int:

@@ -10,7 +10,8 @@ from sqlalchemy import Row
 from db.blobs import BlobStore
 from db.repositories.probing import StoredSession
 from instruments.documents import decode_document
-from instruments.packing import PackedPart, unpack_waveform
+from instruments.packed_parts import PackedPart
+from instruments.packing import unpack_waveform
 from instruments.records import (
     DigitalTrace,
     FailLog,
@@ -47,7 +48,7 @@ def rebuild_session(stored: StoredSession, blobs: BlobStore) -> ProbingSession:
         simulation=tuple(
             _decode(row, "digital_trace", DigitalTrace, blobs) for row in stored.documents["digital_trace"]
         ),
-        waveforms=_waveforms(stored.waveforms, blobs),
+        waveforms=rebuild_waveforms(stored.waveforms, blobs),
     )
 
 
@@ -72,8 +73,11 @@ def _checked(blobs: BlobStore, row: Row[Any]) -> bytes:
     return data
 
 
-def _waveforms(rows: Sequence[Row[Any]], blobs: BlobStore) -> dict[str, tuple[Waveform, ...]]:
-    """Return the waveforms by the file that the session names, in file order."""
+def rebuild_waveforms(rows: Sequence[Row[Any]], blobs: BlobStore) -> dict[str, tuple[Waveform, ...]]:
+    """Return the waveforms in the order of their files, by the member that each was read from.
+
+    Samples are read from the store when they are asked for, and checked against their hash.
+    """
     waveforms: dict[str, tuple[Waveform, ...]] = {}
     for _, group in groupby(rows, key=lambda row: row.record_index):
         segments = list(group)

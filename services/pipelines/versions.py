@@ -2,3 +2,6 @@
 
 LOCALIZATION_VERSION = "2"
 """Of :mod:`services.pipelines.localization`; raised whenever the same input may give another answer."""
+
+MONITORING_VERSION = "1"
+"""Of :mod:`services.pipelines.reference_readings` and :mod:`services.pipelines.chart_evaluation`, in the same sense."""

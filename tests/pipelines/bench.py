@@ -40,6 +40,9 @@ class Bench:
     def claim(self, job_id: uuid.UUID) -> JobContext:
         claimed = jobs.claim(self.engine, job_id, "test", 60)
         assert claimed is not None
+        return self.context(claimed)
+
+    def context(self, claimed: jobs.ClaimedJob) -> JobContext:
         return JobContext(claimed, self.settings, self.engine, self.blobs, self.announced.append)
 
     def ingest(self, job_id: uuid.UUID, read: Reader) -> None:
