@@ -4,6 +4,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select, text
@@ -86,6 +87,27 @@ def test_a_job_runs_and_its_rows_and_state_are_committed_together(
     row = job_row(engine, identity)
     assert (row.state, row.progress, row.worker) == ("succeeded", 1.0, "worker")
     assert count_results(engine) == 1
+
+
+def test_bells_of_jobs_that_ran_already_cost_no_look_at_the_rows(
+    engine: Engine, program_id: uuid.UUID, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bell runs what waits; the bells of the others are heard once each, then count again."""
+    looks: list[int] = []
+    claim_next = jobs.claim_next
+
+    def count_looks(*arguments: Any) -> Any:
+        looks.append(1)
+        return claim_next(*arguments)
+
+    monkeypatch.setattr(jobs, "claim_next", count_looks)
+    first, second, third = (add_job(engine, program_id) for _ in range(3))
+    assert runner.answer(second) == 3
+    assert len(looks) == 4
+    assert [runner.answer(first), runner.answer(third)] == [0, 0]
+    assert len(looks) == 4
+    assert [runner.answer(identity) for identity in (first, second, third)] == [0, 0, 0]
+    assert len(looks) == 7
 
 
 def test_an_unknown_kind_fails_with_a_reason(engine: Engine, program_id: uuid.UUID, runner: JobRunner) -> None:
