@@ -1,21 +1,25 @@
-"""Single-gate faults: the list of them, and their simulation, many faulty machines at once.
+"""Single-gate faults: the list of them, what they do at their gate, and their simulation.
 
 Kinds: ``SA0``/``SA1`` stuck-at at a net (stem), ``SA0:<net>``/``SA1:<net>`` stuck-at at one input pin of a gate,
-``SWAP:<function>`` the gate computes another function. A site is the net that the faulty gate drives. An intermittent
-fault is one of these, active in a fraction of the loops; it needs no simulation of its own.
+``SWAP:<function>`` the gate computes another function; and delay faults: ``STR``/``STF`` the net is slow to rise or to
+fall, ``SLOW`` both, ``SLOW:<net>`` at one branch of a net that feeds several pins (a resistive open). A site is the net
+that the faulty gate drives. An intermittent fault is a static one, active in a fraction of the loops; it needs no
+simulation of its own. While a delay fault is late, its net has the value of the pattern before (transition fault model,
+Waicukauski et al., IEEE Design & Test 4(2), 1987).
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.circuits.logic_simulation import Words, constant_of, evaluate, simulate
+from analysis.circuits.logic_simulation import Words, evaluate, pack_patterns, simulate, unpack_patterns
 from analysis.circuits.netlist import TABLE_PREFIX, Circuit
+from analysis.circuits.propagation import propagate_flips
 
 CHUNK_BYTES = 64 << 20
+STATIC_KINDS = ("stem", "pin", "swap")
 _SWAPS = {
     "AND": ("NAND", "OR", "NOR", "XOR"),
     "NAND": ("AND", "NOR", "OR", "XOR"),
@@ -34,9 +38,9 @@ class Fault:
 
     Attributes:
         net: number of the site: the net that the faulty gate drives (or the input net itself).
-        kind: ``stem``, ``pin`` or ``swap``.
-        value: the stuck value 0 or 1; -1 for a swap.
-        pin: place among the gate's inputs for a pin fault; -1 else.
+        kind: ``stem``, ``pin``, ``swap``, ``slow`` or ``slow-pin``.
+        value: the stuck value 0 or 1; for ``slow`` 1 or 0 where only the edges to that value are late; -1 else.
+        pin: place among the gate's inputs for a fault at a pin; -1 else.
         function: what the gate computes instead, for a swap; empty else.
     """
 
@@ -50,13 +54,31 @@ class Fault:
         """Return the fault in words of ``circuit``: ``SA0``, ``SA1:G3`` (pin fed by net G3) or ``SWAP:NOR``."""
         if self.kind == "swap":
             return f"SWAP:{self.function}"
+        if self.kind == "slow":
+            return {1: "STR", 0: "STF"}.get(self.value, "SLOW")
+        if self.kind == "slow-pin":
+            return f"SLOW:{circuit.nets[circuit.fan_in[circuit.driver[self.net]][self.pin]]}"
         if self.kind == "pin":
             return f"SA{self.value}:{circuit.nets[circuit.fan_in[circuit.driver[self.net]][self.pin]]}"
         return f"SA{self.value}"
 
+    @property
+    def is_delay(self) -> bool:
+        """Whether the fault makes edges late instead of values wrong."""
+        return self.kind not in STATIC_KINDS
+
+
+def list_delay_faults(circuit: Circuit) -> list[Fault]:
+    """Return the delay faults of ``circuit``: every net slow to rise, fall or both; branches."""
+    faults = [Fault(net, "slow", value) for net in range(len(circuit.nets)) for value in (0, 1, -1)]
+    for pins, net in zip(circuit.fan_in, circuit.drives, strict=True):
+        branches = [place for place, pin in enumerate(pins) if circuit.fan_out[pin] > 1]
+        faults += [Fault(net, "slow-pin", pin=place) for place in branches]
+    return faults
+
 
 def list_faults(circuit: Circuit) -> list[Fault]:
-    """Return every single fault of ``circuit``: stems of all nets, pins of gates with several inputs, swaps.
+    """Return every static single fault of ``circuit``: stems of all nets, pins of gates with several inputs, swaps.
 
     A pin fault of a one-input gate equals a stem fault of its output and is left out.
     """
@@ -94,58 +116,56 @@ class FaultChunk:
     values: Words
 
 
+def previous_values(values: Words, patterns: int) -> Words:
+    """Return packed ``values`` (uint64, shape ``(..., words)``) one pattern earlier in the loop of ``patterns``."""
+    bits = unpack_patterns(values, patterns).reshape(-1, patterns)
+    return np.asarray(pack_patterns(np.roll(bits, 1, axis=1).T).reshape(values.shape), np.uint64)
+
+
+def local_errors(circuit: Circuit, good: Words, faults: Sequence[Fault], patterns: int) -> Words:
+    """Return the patterns in which the gate of each of ``faults`` is wrong, packed: uint64 of ``(faults, words)``.
+
+    ``good`` is uint64 of shape ``(nets, words)``, the values of ``circuit`` in a loop of ``patterns``.
+    """
+    before = previous_values(good, patterns) if any(fault.is_delay for fault in faults) else good
+    errors = np.empty((len(faults), good.shape[1]), np.uint64)
+    for place, fault in enumerate(faults):
+        errors[place] = _faulty_value(circuit, good, before, fault) ^ good[fault.net]
+    return errors
+
+
+def _faulty_value(circuit: Circuit, good: Words, before: Words, fault: Fault) -> Words:
+    stuck = np.full(good.shape[1], 0xFFFFFFFFFFFFFFFF if fault.value == 1 else 0, np.uint64)
+    if fault.kind == "stem":
+        return stuck
+    if fault.kind == "slow":
+        now, then = good[fault.net], before[fault.net]
+        return {1: now & then, 0: now | then}.get(fault.value, then)
+    gate = circuit.driver[fault.net]
+    operands = [good[pin] for pin in circuit.fan_in[gate]]
+    if fault.kind == "swap":
+        return evaluate(fault.function, operands)
+    operands[fault.pin] = stuck if fault.kind == "pin" else before[circuit.fan_in[gate][fault.pin]]
+    return evaluate(circuit.gates[gate].function, operands)
+
+
 def simulate_faults(
     circuit: Circuit, stimulus: Words, faults: Sequence[Fault], watched: Sequence[int]
 ) -> Iterator[FaultChunk]:
     """Simulate each of ``faults`` of ``circuit`` on ``stimulus``; yield the values of ``watched`` nets, chunk by chunk.
 
-    ``stimulus`` is uint64 of shape ``(inputs, words)``; ``watched`` are net numbers. A chunk holds as many faulty
-    machines as fit into :data:`CHUNK_BYTES`, sorted by site, so that only gates behind the first site are evaluated.
+    ``stimulus`` is uint64 of shape ``(inputs, words)``; ``watched`` are net numbers. A fault is a flip of its net in
+    the patterns in which its gate is wrong, so that only nets are simulated, not faults. The loop of a delay fault is
+    all patterns of the words. A chunk fits into :data:`CHUNK_BYTES`.
     """
     good = simulate(circuit, stimulus)
     words = stimulus.shape[1]
-    machines = int(max(8, min(1024, CHUNK_BYTES // max(1, len(circuit.nets) * words * 8))))
+    errors = local_errors(circuit, good, faults, words * 64)
+    size = int(max(8, min(1024, CHUNK_BYTES // max(1, len(watched) * words * 8))))
     order = sorted(range(len(faults)), key=lambda place: faults[place].net)
-    for start in range(0, len(order), machines):
-        places = order[start : start + machines]
-        values = _simulate_chunk(circuit, good, [faults[place] for place in places])
-        yield FaultChunk(np.asarray(places, np.int64), np.stack([values[net] for net in watched], axis=1))
-
-
-def _simulate_chunk(circuit: Circuit, good: Words, faults: list[Fault]) -> dict[int, Words]:
-    """Return each net's values under the faults, shape ``(machines, words)``; nets no fault reaches stay good."""
-    machines, words = len(faults), good.shape[1]
-    by_net: dict[int, list[int]] = defaultdict(list)
-    for row, fault in enumerate(faults):
-        by_net[fault.net].append(row)
-    values: dict[int, Words] = {}
-    changed: set[int] = set()
-    for net in range(len(circuit.nets)):
-        gate = circuit.driver.get(net)
-        pins = () if gate is None else circuit.fan_in[gate]
-        local = by_net.get(net, ())
-        if not local and not any(pin in changed for pin in pins):
-            values[net] = np.broadcast_to(good[net], (machines, words))
-            continue
-        function = "" if gate is None else circuit.gates[gate].function
-        constant = constant_of(function, (machines, words))
-        if gate is None:
-            computed = np.repeat(good[net][None], machines, axis=0)
-        elif constant is not None:
-            computed = constant
-        else:
-            computed = np.array(evaluate(function, [values[pin] for pin in pins]))
-        for row in local:
-            computed[row] = _faulty_value(faults[row], function, [values[pin][row] for pin in pins], words)
-        values[net] = computed
-        changed.add(net)
-    return values
-
-
-def _faulty_value(fault: Fault, function: str, operands: list[Words], words: int) -> Words:
-    stuck = np.full(words, 0xFFFFFFFFFFFFFFFF if fault.value == 1 else 0, np.uint64)
-    if fault.kind == "stem":
-        return stuck
-    if fault.kind == "pin":
-        return evaluate(function, [stuck if place == fault.pin else value for place, value in enumerate(operands)])
-    return evaluate(fault.function, operands)
+    for start in range(0, len(order), size):
+        places = np.asarray(order[start : start + size], np.int64)
+        nets = [faults[place].net for place in places]
+        sites, rows = np.unique(nets, return_inverse=True)
+        flips = propagate_flips(circuit, good, sites.tolist(), watched)
+        yield FaultChunk(places, good[list(watched)] ^ (flips[rows] & errors[places, None]))

@@ -72,3 +72,21 @@ def random_circuit(seed: int, gates: int = 25, inputs: int = 5) -> Circuit:
     outputs = numbers.sample(names[inputs:], 4)
     numbers.shuffle(drawn)
     return build_circuit(drawn, names[:inputs], outputs)
+
+
+def simulate_forced(circuit: Circuit, pattern: Mapping[str, int], forced: Mapping[str, int]) -> dict[str, int]:
+    """Each net's bit in one pattern when some nets have a value whatever drives them."""
+    drivers = {gate.output: gate for gate in circuit.gates}
+    values: dict[str, int] = {}
+
+    def value_of(net: str) -> int:
+        if net not in values:
+            if net in forced:
+                values[net] = forced[net]
+            elif net in drivers:
+                values[net] = gate_bit(drivers[net].function, [value_of(pin) for pin in drivers[net].inputs])
+            else:
+                values[net] = pattern[net]
+        return values[net]
+
+    return {net: value_of(net) for net in circuit.nets}

@@ -6,8 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.circuits import faults as faults_module
-from analysis.circuits.faults import Fault, list_faults, simulate_faults, swapped_functions
-from analysis.circuits.logic_simulation import pack_patterns, unpack_patterns
+from analysis.circuits.faults import (
+    Fault,
+    list_delay_faults,
+    list_faults,
+    local_errors,
+    previous_values,
+    simulate_faults,
+    swapped_functions,
+)
+from analysis.circuits.logic_simulation import pack_patterns, simulate, unpack_patterns
 from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
 from tests.naive.logic import random_circuit, simulate_one
 
@@ -70,3 +78,27 @@ def test_swapped_tables_are_inverted_or_wrong_in_one_row() -> None:
 def test_no_faults_give_no_chunks() -> None:
     circuit = random_circuit(1)
     assert list(simulate_faults(circuit, np.zeros((len(circuit.inputs), 1), np.uint64), [], [0])) == []
+
+
+def test_a_late_edge_has_the_value_of_the_pattern_before() -> None:
+    circuit = build_circuit([LogicGate("y", "AND", ("a", "b")), LogicGate("z", "NOT", ("a",))], ["a", "b"], ["y", "z"])
+    bits = np.array([[0, 1], [1, 1], [1, 0], [1, 1]], np.uint8)
+    good = simulate(circuit, pack_patterns(bits))
+    faults = {
+        fault.describe(circuit) + fault.kind: fault
+        for fault in list_delay_faults(circuit)
+        if fault.net == circuit.number["y"]
+    }
+    found = unpack_patterns(local_errors(circuit, good, list(faults.values()), 4), 4)
+    by_name = dict(zip(faults, found.tolist(), strict=True))
+    assert by_name == {
+        "STRslow": [0, 1, 0, 1],
+        "STFslow": [1, 0, 1, 0],
+        "SLOWslow": [1, 1, 1, 1],
+        "SLOW:aslow-pin": [1, 1, 0, 0],
+    }
+
+
+def test_previous_values_go_round_the_loop() -> None:
+    bits = np.random.default_rng(1).integers(0, 2, (77, 3), dtype=np.uint8)
+    assert (unpack_patterns(previous_values(pack_patterns(bits), 77), 77) == np.roll(bits.T, 1, axis=1)).all()
