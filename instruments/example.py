@@ -40,7 +40,7 @@ class PhotometerAdapter:
     name = "photometer"
     version = "1"
     formats = ("photometer",)
-    # Step 4: the header says how much there is, so the file can be described without its samples.
+    # Step 3: the header says how much there is, so the file can be described without its samples.
     reach = Reach.HEADER
 
     def sniff(self, source: Source) -> Sniff:
@@ -65,7 +65,7 @@ class PhotometerAdapter:
         Raises:
             NotThisFormat, UnsupportedVersion, CorruptField, Truncated, CountMismatch: as ``describe``.
         """
-        # Step 4: only here are samples looked at; checks that need them (a checksum, say) belong here too.
+        # Step 3: only here are samples looked at; checks that need them (a checksum, say) belong here too.
         return "photometer", (_open_waveform(source).measured(),)
 
 
@@ -73,7 +73,7 @@ def _open_waveform(source: Source) -> Waveform:
     """Return the waveform by its header; its samples are read when someone asks for their blocks."""
     fields, start = _read_header(source)
     count = _count(source, fields)
-    # Step 5: the second count comes from somewhere else than the first: here from the file's length.
+    # Step 4: the second count comes from somewhere else than the first: here from the file's length.
     _check_length(source, start, count)
     gain = _number(source, fields, "gain")
     interval, begin = _number(source, fields, "interval_s"), _number(source, fields, "start_s")

@@ -29,6 +29,7 @@ from instruments.packing import PackedReading
 from instruments.preloading import ENVIRONMENT, NeededLibraries, freeze
 
 REFUSAL = "refusal.json"
+DESCRIPTION = "description.json"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _REPLY_GRACE_S = 15.0
@@ -69,8 +70,30 @@ class Sandbox:
             ReadingLimit: it took too long, or too much memory or space.
             ReaderCrashed: the reading process died.
         """
+        self._perform("read", (path, name, workdir), adapter_name, watch)
+        return PackedReading.load(workdir)
+
+    def describe(self, path: Path, name: str, workdir: Path, adapter_name: str | None = None) -> dict[str, Any]:
+        """Return what ``path`` holds without its samples: :meth:`instruments.description.FileDescription.to_document`.
+
+        Raises:
+            InstrumentError, ReadingLimit, ReaderCrashed: as ``read``.
+        """
+        self._perform("describe", (path, name, workdir), adapter_name, None)
+        document: dict[str, Any] = json.loads((workdir / DESCRIPTION).read_text(encoding="utf-8"))
+        return document
+
+    def _perform(
+        self,
+        task: str,
+        what: tuple[Path, str, Path],
+        adapter_name: str | None,
+        watch: Callable[[], None] | None,
+    ) -> None:
+        path, name, workdir = what
         workdir.mkdir(parents=True, exist_ok=True)
         request = {
+            "task": task,
             "path": str(path.absolute()),
             "name": name,
             "workdir": str(workdir.absolute()),
@@ -79,7 +102,7 @@ class Sandbox:
         }
         with self._lock:
             answer = self._ask(request, watch)
-        return _interpret(answer, name, workdir, self._limits)
+        _raise_unless_read(answer, name, workdir, self._limits)
 
     def close(self) -> None:
         """End the server."""
@@ -151,10 +174,10 @@ class Sandbox:
         self._server = None
 
 
-def _interpret(answer: dict[str, Any], name: str, workdir: Path, limits: SandboxLimits) -> PackedReading:
+def _raise_unless_read(answer: dict[str, Any], name: str, workdir: Path, limits: SandboxLimits) -> None:
     status = answer["status"]
     if status == "read":
-        return PackedReading.load(workdir)
+        return
     if status == "refused":
         raise rebuild_error(json.loads((workdir / REFUSAL).read_text(encoding="utf-8")))
     if status == "timeout":
@@ -257,7 +280,7 @@ def _run_child(request: dict[str, Any], registry: Any, libraries: NeededLibrarie
     workdir = Path(request["workdir"])
     try:
         _confine(SandboxLimits(**request["limits"]))
-        status = _read_and_pack(request, registry, workdir)
+        status = _perform_request(request, registry, workdir)
     except InstrumentError as error:
         status = _refuse(error, workdir)
     except MemoryError:
@@ -294,15 +317,20 @@ def _confine(limits: SandboxLimits) -> None:
         resource.setrlimit(kind, (limit, limit))
 
 
-def _read_and_pack(request: dict[str, Any], registry: Any, workdir: Path) -> int:
+def _perform_request(request: dict[str, Any], registry: Any, workdir: Path) -> int:
     from instruments.bundle import open_source  # noqa: PLC0415
     from instruments.packing import pack  # noqa: PLC0415
-    from instruments.registry import read_source  # noqa: PLC0415
+    from instruments.registry import describe_source, read_source  # noqa: PLC0415
 
     scratch = workdir / "members"
     try:
         source = open_source(Path(request["path"]), request["name"], scratch=scratch)
-        pack(read_source(source, registry, request["adapter"]), workdir)
+        if request["task"] == "describe":
+            document = describe_source(source, registry, request["adapter"]).to_document()
+            text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+            (workdir / DESCRIPTION).write_text(text, encoding="utf-8")
+        else:
+            pack(read_source(source, registry, request["adapter"]), workdir)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return 0

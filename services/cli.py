@@ -132,6 +132,9 @@ def worker_health() -> None:
 def read(
     files: Annotated[list[Path], typer.Argument(help="Files, folders of a bundle, or .zip archives.")],
     format_name: Annotated[str | None, typer.Option("--format", help="Adapter to use; bypasses sniffing.")] = None,
+    header: Annotated[
+        bool, typer.Option("--header", help="Look at no sample where the format allows it: no ranges, any size.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Read files offline and show what they hold, or why they are refused (exit 2)."""
@@ -142,7 +145,7 @@ def read(
     with open_sandbox() as sandbox:
         for path in files:
             try:
-                document = read_document(path, format_name, sandbox)
+                document = read_document(path, format_name, sandbox, header=header)
             except (InstrumentError, FileNotFoundError, PermissionError) as error:
                 refused = True
                 _print_refusal(_refusal_of(error), as_json=as_json)

@@ -27,8 +27,12 @@ def describe_reading(reading: PackedReading) -> dict[str, Any]:
     }
 
 
-def read_document(path: Path, adapter_name: str | None = None, sandbox: Sandbox | None = None) -> dict[str, Any]:
+def read_document(
+    path: Path, adapter_name: str | None = None, sandbox: Sandbox | None = None, *, header: bool = False
+) -> dict[str, Any]:
     """Read a file, folder or archive and return what it holds; in ``sandbox``, or in one of its own.
+
+    With ``header`` no sample is looked at where the format allows that, and there are no ranges; ``reach`` says it.
 
     Raises:
         instruments.errors.InstrumentError: it is refused, and why.
@@ -38,6 +42,8 @@ def read_document(path: Path, adapter_name: str | None = None, sandbox: Sandbox 
         raise FileNotFoundError(f"there is no file {path}")
     if sandbox is None:
         with open_sandbox() as own:
-            return read_document(path, adapter_name, own)
+            return read_document(path, adapter_name, own, header=header)
     with tempfile.TemporaryDirectory(prefix="faultlight-read-") as folder:
+        if header:
+            return sandbox.describe(path, path.name, Path(folder), adapter_name)
         return describe_reading(sandbox.read(path, path.name, Path(folder), adapter_name))

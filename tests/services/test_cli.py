@@ -20,6 +20,7 @@ from db.engine import make_engine
 from db.migration import current_revision, head_revision
 from db.repositories.access import authenticate
 from services.cli import WORKER_SILENCE_S, app
+from services.demo.oscilloscope_files import Scaling, write_lecroy_trc
 from services.settings import get_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,6 +75,22 @@ def test_read_tells_a_waveform_with_its_axis_and_range(tmp_path: Path) -> None:
     assert (record["kind"], record["count"], record["segments"]) == ("waveform", 100, 1)
     assert record["dt_s"] == pytest.approx(1e-9)
     assert (record["t0_s"], record["min"], record["max"]) == (0.0, 0.5, 6.5)
+
+
+def test_read_by_the_header_tells_no_range_and_how_far_it_looked(tmp_path: Path) -> None:
+    path, table = tmp_path / "a.trc", tmp_path / "w.csv"
+    write_lecroy_trc(path, np.zeros((1, 40), np.int16), Scaling(0.5, 1.0, 1e-9, -1e-8))
+    table.write_text("time_s,reflectance\n" + "".join(f"{i}e-9,{i % 7}.5\n" for i in range(100)))
+    for file, reach, count in ((path, "header", 40), (table, "walk", 100)):
+        whole, header = (json.loads(call("read", str(file), "--json", *more).stdout) for more in ((), ("--header",)))
+        assert header.pop("reach") == reach
+        assert header["records"][0]["count"] == count
+        for record in whole["records"]:
+            del record["min"], record["max"]
+        assert header == whole
+    path.write_bytes(path.read_bytes()[:-1])
+    refused = call("read", str(path), "--header", "--json")
+    assert (refused.exit_code, json.loads(refused.stdout)["error"]["type"]) == (2, "Truncated")
 
 
 def test_read_refuses_with_the_facts_and_exit_2(tmp_path: Path) -> None:
