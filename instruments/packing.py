@@ -1,21 +1,24 @@
-"""Records on their way from the reading process to the store: plain JSON, and one file of packed samples.
+"""Records on their way from the reading process to the store: JSON, a table of parts, one file of packed samples.
 
 Nothing here executes what it reads: the reading process may have been taken over by a hostile file.
-``manifest.json`` describes the records; ``samples.bin`` holds native little-endian samples and JSON documents.
+``manifest.json`` describes the records, ``parts.bin`` says where each segment or document lies, ``samples.bin`` holds
+native little-endian samples and documents.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from instruments.description import describe_record
 from instruments.documents import encode_document, kind_of, plain, range_of
 from instruments.errors import CountMismatch
+from instruments.packed_parts import LAYOUT, PackedPart, PackedParts
+from instruments.packed_segments import SamplesFile, write_segments
 from instruments.records import (
     Band,
     ProbingSession,
@@ -26,30 +29,11 @@ from instruments.records import (
     Segment,
     Table,
     Waveform,
-    finite_range,
 )
 
 MANIFEST = "manifest.json"
+PARTS = "parts.bin"
 SAMPLES = "samples.bin"
-
-
-@dataclass(frozen=True)
-class PackedPart:
-    """Bytes of a record in ``samples.bin``: one segment of a waveform, or a whole document.
-
-    ``minimum`` and ``maximum`` are in the record's unit; ``dtype`` is a numpy dtype string, ``""`` for a document.
-    """
-
-    segment_index: int
-    byte_offset: int
-    byte_length: int
-    sha256: str
-    count: int
-    dtype: str
-    t0_s: float | None = None
-    trigger_offset_s: float | None = None
-    minimum: float | None = None
-    maximum: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +46,7 @@ class PackedRecord:
     record_index: int
     summary: dict[str, Any]
     fields: dict[str, Any]
-    parts: tuple[PackedPart, ...]
+    parts: PackedParts
 
 
 @dataclass(frozen=True)
@@ -84,32 +68,31 @@ class PackedReading:
 
     @staticmethod
     def load(folder: Path) -> "PackedReading":
-        """Read a packed reading back; raises CountMismatch when the parts do not lie within the samples' file."""
+        """Read a packed reading back.
+
+        Raises:
+            CountMismatch: there are more or fewer parts than the records say, or one lies outside the samples' file.
+        """
         document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        records = tuple(
-            PackedRecord(**(item | {"parts": tuple(PackedPart(**part) for part in item["parts"])}))
-            for item in document["records"]
-        )
-        size = (folder / SAMPLES).stat().st_size
-        for record in records:
-            for part in record.parts:
-                if part.byte_offset < 0 or part.byte_length < 0 or part.byte_offset + part.byte_length > size:
-                    raise CountMismatch("a packed part lies outside the samples", file=document["file"], found=size)
-        return PackedReading(
-            folder=folder, **(document | {"records": records, "warnings": tuple(document["warnings"])})
-        )
-
-
-@dataclass
-class _Sink:
-    """The samples' file with the place of the next byte."""
-
-    file: BinaryIO
-    offset: int = 0
-
-    def write(self, data: bytes | memoryview) -> None:
-        self.file.write(data)
-        self.offset += len(data)
+        size_bytes = (folder / SAMPLES).stat().st_size
+        table = np.fromfile(folder / PARTS, LAYOUT)
+        records = []
+        used = 0
+        for item in document["records"]:
+            dtype, count = item.pop("parts")
+            parts = PackedParts(str(dtype), table[used : used + count])
+            used += count
+            if count < 1 or len(parts) != count:
+                message = "a record has fewer parts than it says"
+                raise CountMismatch(message, file=document["file"], expected=count, found=len(parts))
+            if not parts.lie_within(size_bytes):
+                raise CountMismatch("a packed part lies outside the samples", file=document["file"], found=size_bytes)
+            records.append(PackedRecord(**item, parts=parts))
+        if used != len(table):
+            message = "there are more packed parts than the records have"
+            raise CountMismatch(message, file=document["file"], expected=used, found=len(table))
+        warnings = tuple(document["warnings"])
+        return PackedReading(folder=folder, **(document | {"records": tuple(records), "warnings": warnings}))
 
 
 def pack(result: ReadResult, folder: Path) -> PackedReading:
@@ -120,19 +103,21 @@ def pack(result: ReadResult, folder: Path) -> PackedReading:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / SAMPLES).open("wb") as file:
-        sink = _Sink(file)
-        records = tuple(_pack_all(result, sink))
+        records = tuple(_pack_all(result, SamplesFile(file)))
+    empty = np.empty(0, LAYOUT)
+    np.concatenate([empty, *(record.parts.table for record in records)]).tofile(folder / PARTS)
     reading = PackedReading(
         folder, result.file, result.format, result.adapter, result.adapter_version, result.warnings, records
     )
-    document = asdict(reading)
+    described = [vars(record) | {"parts": [record.parts.dtype, len(record.parts)]} for record in records]
+    document = vars(reading) | {"records": described}
     document.pop("folder")
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     (folder / MANIFEST).write_text(text, encoding="utf-8")
     return reading
 
 
-def _pack_all(result: ReadResult, sink: _Sink) -> Iterator[PackedRecord]:
+def _pack_all(result: ReadResult, sink: SamplesFile) -> Iterator[PackedRecord]:
     index = 0
     for record in result.records:
         for member_path, net, piece in _flatten(record):
@@ -168,25 +153,25 @@ def _flatten(record: Record) -> Iterator[tuple[str, str | None, Record]]:
             yield path, None, raster
 
 
-def _pack_one(record: Record, member_path: str, sink: _Sink) -> PackedRecord:
+def _pack_one(record: Record, member_path: str, sink: SamplesFile) -> PackedRecord:
     kind = kind_of(record)
     summary = summarize(record)
     if isinstance(record, Waveform):
         return PackedRecord(
-            kind, record.name, member_path, 0, summary, _waveform_fields(record), _segments(record, sink)
+            kind, record.name, member_path, 0, summary, _waveform_fields(record), write_segments(record, sink)
         )
     if isinstance(record, Raster):
-        return PackedRecord(kind, record.name, member_path, 0, summary, raster_fields(record), (_grid(record, sink),))
+        return PackedRecord(kind, record.name, member_path, 0, summary, raster_fields(record), _grid(record, sink))
     data = encode_document(record)
     start = sink.offset
     sink.write(data)
-    part = PackedPart(0, start, len(data), hashlib.sha256(data).hexdigest(), int(summary["count"]), "")
+    parts = PackedParts.single("", (start, len(data)), hashlib.sha256(data).digest(), int(summary["count"]))
     fields: dict[str, Any] = {"warnings": list(record.warnings), "vendor_metadata": plain(record.vendor_metadata)}
     if isinstance(record, ProbingSession):
         fields |= {"document": plain(record.document), "role": record.role}
     if isinstance(record, Table):
         fields |= {"kind": record.kind}
-    return PackedRecord(kind, record.name, member_path, 0, summary, fields, (part,))
+    return PackedRecord(kind, record.name, member_path, 0, summary, fields, parts)
 
 
 def _waveform_fields(waveform: Waveform) -> dict[str, Any]:
@@ -226,7 +211,7 @@ def raster_fields(raster: Raster) -> dict[str, Any]:
     }
 
 
-def _grid(raster: Raster, sink: _Sink) -> PackedPart:
+def _grid(raster: Raster, sink: SamplesFile) -> PackedParts:
     """Write the samples of all bands as one part.
 
     Raises:
@@ -243,16 +228,9 @@ def _grid(raster: Raster, sink: _Sink) -> PackedPart:
     if not count == raster.samples.count == expected:
         message = f"the samples of {raster.name} are not what its size says"
         raise CountMismatch(message, expected=expected, found=count)
-    return PackedPart(
-        segment_index=0,
-        byte_offset=start,
-        byte_length=sink.offset - start,
-        sha256=digest.hexdigest(),
-        count=count,
-        dtype=raster.samples.dtype.str.replace("|", "<"),
-        minimum=raster.minimum,
-        maximum=raster.maximum,
-    )
+    extent = (start, sink.offset - start)
+    dtype = raster.samples.dtype.str.replace("|", "<")
+    return PackedParts.single(dtype, extent, digest.digest(), count, (raster.minimum, raster.maximum))
 
 
 def unpack_raster(name: str, fields: Mapping[str, Any], data: bytes) -> Raster:
@@ -271,61 +249,8 @@ def unpack_raster(name: str, fields: Mapping[str, Any], data: bytes) -> Raster:
     )
 
 
-def _segments(waveform: Waveform, sink: _Sink) -> tuple[PackedPart, ...]:
-    """Write the samples block by block, cut at the segments' ends."""
-    blocks = waveform.samples.blocks()
-    rest = np.empty(0, waveform.samples.dtype)
-    parts = []
-    total = 0
-    for index, segment in enumerate(waveform.segments):
-        start, missing = sink.offset, segment.count
-        digest = hashlib.sha256()
-        ranges: list[tuple[float | None, float | None]] = []
-        while missing:
-            if not rest.size:
-                block = next(blocks, None)
-                if block is None:
-                    break
-                rest = np.ascontiguousarray(block, waveform.samples.dtype)
-                continue
-            piece, rest = rest[:missing], rest[missing:]
-            data = piece.data.cast("B")
-            sink.file.write(data)
-            sink.offset += len(data)
-            digest.update(data)
-            ranges.append(finite_range((piece,), waveform.gain, waveform.offset))
-            missing -= piece.size
-        total += segment.count - missing
-        parts.append(
-            PackedPart(
-                segment_index=index,
-                byte_offset=start,
-                byte_length=sink.offset - start,
-                sha256=digest.hexdigest(),
-                count=segment.count - missing,
-                dtype=waveform.samples.dtype.str.replace("|", "<"),
-                t0_s=segment.t0_s,
-                trigger_offset_s=segment.trigger_offset_s,
-                minimum=min((low for low, _ in ranges if low is not None), default=None),
-                maximum=max((high for _, high in ranges if high is not None), default=None),
-            )
-        )
-    left = rest.size + sum(block.size for block in blocks)
-    if (
-        total + left != waveform.samples.count
-        or left
-        or any(part.count != segment.count for part, segment in zip(parts, waveform.segments, strict=True))
-    ):
-        raise CountMismatch(
-            f"the samples of {waveform.name} are not what its header says",
-            expected=waveform.samples.count,
-            found=int(total + left),
-        )
-    return tuple(parts)
-
-
 def unpack_waveform(
-    name: str, fields: Mapping[str, Any], parts: tuple[PackedPart, ...], read: Callable[[int, int], bytes]
+    name: str, fields: Mapping[str, Any], parts: Sequence[PackedPart], read: Callable[[int, int], bytes]
 ) -> Waveform:
     """Return the waveform that was packed; ``read(offset, length)`` gives bytes of the packed file.
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
-from db.bulk import copy_rows
+from db.bulk import ColumnBlock, copy_blocks, copy_rows
 from db.identifiers import uuid7
 from db.repositories import events
 from db.repositories.events import NewEvent
@@ -86,9 +86,9 @@ class PackedBlob:
 
 @dataclass
 class Rows:
-    """The records of a reading as rows, by table."""
+    """The records of a reading as rows, by table; a waveform is one block, a row per segment."""
 
-    waveforms: list[dict[str, Any]] = field(default_factory=list)
+    waveforms: list[ColumnBlock] = field(default_factory=list)
     documents: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
@@ -156,7 +156,7 @@ def insert_records(connection: Connection, packed: PackedBlob, rows: Rows) -> No
     connection.execute(
         postgresql_insert(blob).values(key=packed.key, size_bytes=packed.size_bytes, sha256=packed.sha256)
     )
-    copy_rows(connection, waveform, rows.waveforms)
+    copy_blocks(connection, waveform, rows.waveforms)
     for kind, documents in rows.documents.items():
         copy_rows(connection, DOCUMENT_TABLES[kind], documents)
 

@@ -1,10 +1,13 @@
 """Packed records as rows: which column takes what, for each kind of record."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from db.identifiers import uuid7
+import numpy as np
+
+from db.bulk import ColumnBlock
+from db.identifiers import uuid7, uuid7_column
 from db.repositories.ingest import DOCUMENT_TABLES, Rows, Subject
 from instruments.packing import PackedReading, PackedRecord
 
@@ -23,7 +26,7 @@ def make_rows(reading: PackedReading, subject: Subject, blob_key: str, session_i
     rows = Rows()
     for record in reading.records:
         if record.kind == WAVEFORM:
-            rows.waveforms.extend(_waveform_rows(record, subject, blob_key, session_id))
+            rows.waveforms.append(_waveform_rows(record, subject, blob_key, session_id))
         elif record.kind in DOCUMENT_TABLES:
             rows.documents.setdefault(record.kind, []).append(_document_row(record, subject, blob_key))
     return rows
@@ -31,7 +34,7 @@ def make_rows(reading: PackedReading, subject: Subject, blob_key: str, session_i
 
 def count_rows(rows: Rows) -> int:
     """Return how many rows there are."""
-    return len(rows.waveforms) + sum(len(documents) for documents in rows.documents.values())
+    return sum(block.count for block in rows.waveforms) + sum(len(documents) for documents in rows.documents.values())
 
 
 def storable(value: Any) -> Any:
@@ -61,12 +64,10 @@ def _common(record: PackedRecord, subject: Subject, blob_key: str) -> dict[str, 
     }
 
 
-def _waveform_rows(
-    record: PackedRecord, subject: Subject, blob_key: str, session_id: uuid.UUID | None
-) -> Iterator[dict[str, Any]]:
-    """Yield one row per segment."""
-    fields = record.fields
-    common = _common(record, subject, blob_key) | {
+def _waveform_rows(record: PackedRecord, subject: Subject, blob_key: str, session_id: uuid.UUID | None) -> ColumnBlock:
+    """Return one row per segment."""
+    fields, parts = record.fields, record.parts
+    constants = _common(record, subject, blob_key) | {
         "gain": fields["gain"],
         "offset": fields["offset"],
         "unit": storable(fields["unit"]),
@@ -75,21 +76,16 @@ def _waveform_rows(
         "averages": fields["averages"],
         "net": storable(fields.get("net")),
         "probing_session_id": session_id,
+        "dtype": parts.dtype,
     }
-    for part in record.parts:
-        yield common | {
-            "id": uuid7(),
-            "segment_index": part.segment_index,
-            "trigger_offset_s": part.trigger_offset_s,
-            "t0_s": part.t0_s,
-            "sample_count": part.count,
-            "dtype": part.dtype,
-            "minimum": part.minimum,
-            "maximum": part.maximum,
-            "byte_offset": part.byte_offset,
-            "byte_length": part.byte_length,
-            "sha256": part.sha256,
-        }
+    columns = {
+        "id": uuid7_column(len(parts)),
+        "segment_index": np.arange(len(parts)),
+        "sample_count": parts.column("count"),
+        "sha256": parts.digests(),
+    }
+    same = ("trigger_offset_s", "t0_s", "minimum", "maximum", "byte_offset", "byte_length")
+    return ColumnBlock(len(parts), constants, columns | {name: parts.column(name) for name in same})
 
 
 def _document_row(record: PackedRecord, subject: Subject, blob_key: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from instruments.adapter import HEAD_BYTES, Confidence, Sniff, Source
 from instruments.errors import InstrumentError
-from instruments.packing import MANIFEST, SAMPLES, pack, summarize
+from instruments.packing import MANIFEST, PARTS, SAMPLES, pack, summarize
 from instruments.records import ReadResult, Table, Waveform
 from instruments.registry import read_source
 from tests.adapter_contract.cases import CASES, ROWS, WHOLE, Case, place_file, registry
@@ -60,7 +60,7 @@ def test_two_readings_are_the_same(case: Case, tmp_path: Path) -> None:
     source = case.place(tmp_path)
     for folder in ("first", "second"):
         pack(read(source), tmp_path / folder)
-    for name in (MANIFEST, SAMPLES):
+    for name in (MANIFEST, PARTS, SAMPLES):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
 
 

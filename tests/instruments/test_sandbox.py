@@ -9,11 +9,21 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from instruments import errors
-from instruments.errors import CorruptField, InstrumentError, ReaderCrashed, ReadingLimit, UnknownFormat
+from instruments.errors import (
+    CorruptField,
+    CountMismatch,
+    InstrumentError,
+    ReaderCrashed,
+    ReadingLimit,
+    UnknownFormat,
+)
+from instruments.packed_parts import LAYOUT
+from instruments.packing import PARTS, PackedReading
 from instruments.sandbox import Sandbox, SandboxLimits, describe_error, rebuild_error
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +51,7 @@ def test_a_file_is_read_and_packed(sandbox: Sandbox, tmp_path: Path) -> None:
     reading = sandbox.read(written(tmp_path, NETLIST), "other name.bench", tmp_path / "out")
     assert (reading.file, reading.format, reading.adapter) == ("other name.bench", "bench", "bench_netlist")
     assert reading.samples_path.is_file()
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "samples.bin"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "parts.bin", "samples.bin"]
 
 
 def test_a_refusal_crosses_the_border_with_all_its_facts(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -174,18 +184,12 @@ def test_threads_share_a_sandbox_one_file_at_a_time(sandbox: Sandbox, tmp_path: 
 
 
 def test_what_the_reader_leaves_is_checked(sandbox: Sandbox, tmp_path: Path) -> None:
-    """A manifest that points outside of the samples is not believed."""
-    import json
-
-    from instruments.errors import CountMismatch
-    from instruments.packing import PackedReading
-
+    """A table of parts that points outside of the samples is not believed."""
     reading = sandbox.read(written(tmp_path, NETLIST), "n.bench", tmp_path / "out")
-    manifest = tmp_path / "out" / "manifest.json"
-    document = json.loads(manifest.read_text())
+    parts = np.fromfile(reading.folder / PARTS, LAYOUT)
     for place, length in ((10**9, 1), (0, 10**9), (-1, 1), (0, -1)):
-        document["records"][0]["parts"][0] |= {"byte_offset": place, "byte_length": length}
-        manifest.write_text(json.dumps(document))
+        parts["byte_offset"], parts["byte_length"] = place, length
+        parts.tofile(reading.folder / PARTS)
         with pytest.raises(CountMismatch, match="outside the samples"):
             PackedReading.load(reading.folder)
 
