@@ -1,5 +1,7 @@
-"""Bringing a database to the schema of this version."""
+"""Bringing a database to the schema of this version, and whether this version can use the schema that is there."""
 
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -67,3 +69,43 @@ def current_revision(engine: Engine) -> str | None:
             return None
         revision = connection.execute(text(f"SELECT version_num FROM {SCHEMA}.alembic_version")).scalar()
         return str(revision) if revision is not None else None
+
+
+@dataclass(frozen=True)
+class SchemaState:
+    """Where a database stands.
+
+    Attributes:
+        revision: of its last migration; ``None`` when it has never been migrated.
+        serves_from: the oldest version, named by its newest migration, that can use it; ``None`` when it does not say.
+    """
+
+    revision: str | None
+    serves_from: str | None
+
+    def serves(self, head: str) -> bool:
+        """Return whether a version whose newest migration is ``head`` can use it.
+
+        One that is older cannot be used. One that is newer can be when it says so: during an upgrade the schema is
+        migrated first, and the old processes go on until the new ones are there.
+        """
+        if self.revision == head:
+            return True
+        return self.revision not in known_revisions() and self.serves_from in known_revisions()
+
+
+@cache
+def known_revisions() -> frozenset[str]:
+    """Return every revision up to this version's head."""
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
+def read_state(engine: Engine) -> SchemaState:
+    """Return where the database stands."""
+    revision = current_revision(engine)
+    with engine.connect() as connection:
+        table = connection.execute(text(f"SELECT to_regclass('{SCHEMA}.schema_compatibility')")).scalar()
+        if table is None:
+            return SchemaState(revision, None)
+        serves_from = connection.execute(text(f"SELECT serves_from FROM {SCHEMA}.schema_compatibility")).scalar()
+        return SchemaState(revision, serves_from)

@@ -1,12 +1,39 @@
-"""Alembic's environment: migrations run in one transaction with a lock timeout and an advisory lock."""
+"""Alembic's environment: migrations run in one transaction with a lock timeout and an advisory lock.
+
+After each step the database says from which version on processes can use it: what the migration's ``serves_from`` says.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from alembic import context
+from alembic.runtime.migration import MigrationContext, MigrationInfo
 from sqlalchemy import Connection, text
 
 from db.engine import SCHEMA
 from db.schema.tables import metadata
 
 MIGRATION_LOCK = 0x6661756C74  # "fault": only one migration runs at a time
+
+
+def _note_compatibility(
+    ctx: MigrationContext,
+    step: MigrationInfo,
+    heads: Collection[Any],  # noqa: ARG001 - alembic names its arguments
+    run_args: Mapping[str, Any],  # noqa: ARG001
+) -> None:
+    """Write the ``serves_from`` of the migration that the database is at after this step."""
+    connection = ctx.connection
+    if connection is None:
+        raise RuntimeError("migrations run on a connection")
+    if connection.execute(text(f"SELECT to_regclass('{SCHEMA}.schema_compatibility')")).scalar() is None:
+        return
+    script: Any = context.script.get_revision(step.destination_revision_ids[0])
+    statement = (
+        f"INSERT INTO {SCHEMA}.schema_compatibility (serves_from) VALUES (:serves_from) "
+        "ON CONFLICT (only_row) DO UPDATE SET serves_from = EXCLUDED.serves_from"
+    )
+    connection.execute(text(statement), {"serves_from": script.module.serves_from})
 
 
 def _migrate(connection: Connection) -> None:
@@ -23,6 +50,7 @@ def _migrate(connection: Connection) -> None:
         include_name=lambda name, kind, _parents: kind != "schema" or name == SCHEMA,
         compare_type=True,
         compare_server_default=True,
+        on_version_apply=_note_compatibility,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -1,8 +1,20 @@
 """Files as they arrived, uploads on their way, bundles, and what reading them gave."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
+from db.engine import SCHEMA
 from db.schema.base import created_at, identifier, metadata, moment, reference
 
 FILE_STATES = ("received", "stored", "quarantined")
@@ -43,7 +55,13 @@ upload = Table(
     reference("raw_file_id", "raw_file", nullable=True),
     moment("completed_at"),
     created_at(),
-    Index("ix_upload_expires_at", "expires_at"),
+    Index(
+        "ix_upload_unfinished",
+        "program_id",
+        "expires_at",
+        postgresql_include=["length_bytes"],
+        postgresql_where=text("completed_at IS NULL"),
+    ),
     Index(
         "uq_upload_creation_key",
         "program_id",
@@ -93,6 +111,14 @@ raw_file = Table(
     Index("ix_raw_file_program_id_id", "program_id", "id"),
     Index("ix_raw_file_state_id", "state", "id"),
     comment="The original bytes, kept for ever; one row per content and program.",
+)
+
+program_usage = Table(
+    "program_usage",
+    metadata,
+    Column("program_id", UUID(as_uuid=True), ForeignKey(f"{SCHEMA}.program.id"), primary_key=True),
+    Column("stored_bytes", BigInteger, nullable=False),
+    comment="Bytes of the originals of each program, kept by a trigger on raw_file.",
 )
 
 bundle_member = Table(

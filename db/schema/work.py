@@ -62,6 +62,15 @@ job = Table(
     Index("ix_job_waiting", "queue", "priority", "id", postgresql_where=text("state = 'queued'")),
     Index("ix_job_past", "kind", "finished_at", postgresql_where=text("state = 'succeeded'")),
     Index("ix_job_leases", "lease_expires_at", postgresql_where=text("state = 'running'")),
+    *(
+        Index(
+            f"ix_job_of_{subject}",
+            text(f"(payload ->> '{subject}_id')"),
+            "id",
+            postgresql_where=text(f"(payload ->> '{subject}_id') IS NOT NULL"),
+        )
+        for subject in ("raw_file", "bundle", "probing_session")
+    ),
     comment="Inserting the row is the outbox; the broker only rings the doorbell.",
 )
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from db.identifiers import uuid7
+from db.migration import read_state
 from db.pagination import BadCursor, decode_cursor, encode_cursor
 from db.schema import people, work
 from services.api.ratelimit import RateLimiter
@@ -199,6 +200,28 @@ def test_a_database_at_another_schema_is_not_ready(api: Api) -> None:
     object.__setattr__(api.state, "head_revision", "another")
     answer = api.client.get("/readyz")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
+
+
+def test_a_newer_schema_serves_this_version_as_long_as_it_says_so(api: Api) -> None:
+    """A rolling upgrade: the schema is migrated first, and old processes go on until the new ones are there."""
+
+    def migrate(revision: str, serves_from: str) -> None:
+        with api.state.engine.begin() as connection:
+            connection.execute(text(f"UPDATE faultlight.alembic_version SET version_num = '{revision}'"))
+            connection.execute(text(f"UPDATE faultlight.schema_compatibility SET serves_from = '{serves_from}'"))
+
+    before = read_state(api.state.engine)
+    try:
+        migrate("9999", api.state.head_revision)
+        assert api.client.get("/readyz").json() == {"status": "ok", "revision": "9999"}
+        migrate("9999", "9998")
+        answer = api.client.get("/readyz")
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
+        assert "which serves versions from 9998 on" in answer.json()["detail"]
+        migrate("0001", "0001")
+        assert "run faultlight migrate" in api.client.get("/readyz").json()["detail"]
+    finally:
+        migrate(str(before.revision), str(before.serves_from))
 
 
 def test_a_database_that_is_down_is_told_with_retry_after(api: Api) -> None:

@@ -66,6 +66,34 @@ def test_the_migrated_database_is_what_the_tables_say(engine: Engine) -> None:
     assert migration.current_revision(engine) == migration.head_revision()
 
 
+def test_every_migration_says_which_versions_can_go_on(engine: Engine) -> None:
+    """From 0007 on, which made the table: itself, or one before it whose processes need not be stopped first."""
+    scripts = list(ScriptDirectory.from_config(migration._config()).walk_revisions())
+    for script in scripts:
+        if script.revision >= "0007":
+            assert script.module.serves_from in migration.known_revisions()
+            assert script.module.serves_from <= script.revision
+    state = migration.read_state(engine)
+    assert state == migration.SchemaState(migration.head_revision(), scripts[0].module.serves_from)
+
+
+@pytest.mark.parametrize(
+    ("revision", "serves_from", "head", "served"),
+    [
+        ("0007", "0006", "0007", True),
+        ("0006", None, "0007", False),
+        (None, None, "0007", False),
+        ("9999", "0007", "0007", True),
+        ("9999", "9998", "0007", False),
+        ("9999", None, "0007", False),
+    ],
+)
+def test_older_schemas_serve_nobody_and_newer_ones_whom_they_say(
+    revision: str | None, serves_from: str | None, head: str, served: bool
+) -> None:
+    assert migration.SchemaState(revision, serves_from).serves(head) is served
+
+
 def test_drift_is_noticed(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE faultlight.job ADD COLUMN surprise int"))

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import Response
 
-from db.migration import current_revision
+from db.migration import SchemaState, known_revisions, read_state
 from db.repositories.statistics import count_everything
 from db.unit_of_work import begin
 from services.api.answers import JsonAnswer
@@ -46,13 +46,22 @@ async def live() -> Response:
     },
 )
 def ready(request: Request) -> Response:
-    """Say whether the database answers at this version's schema. The broker does not matter: uploads work without."""
+    """Say whether the database answers at a schema that this version can use.
+
+    The broker does not matter: uploads work without it.
+    """
     state: ApiState = request.app.state.api
-    revision = current_revision(state.engine)
-    if revision != state.head_revision:
-        detail = f"the schema is at {revision}, this version needs {state.head_revision}: run faultlight migrate"
-        raise Problem("unavailable", detail, headers={"Retry-After": "5"})
-    return JsonAnswer({"status": "ok", "revision": revision})
+    schema = read_state(state.engine)
+    if not schema.serves(state.head_revision):
+        raise Problem("unavailable", _explain(schema, state.head_revision), headers={"Retry-After": "5"})
+    return JsonAnswer({"status": "ok", "revision": schema.revision})
+
+
+def _explain(schema: SchemaState, head: str) -> str:
+    if schema.revision is None or schema.revision in known_revisions():
+        return f"the schema is at {schema.revision}, this version needs {head}: run faultlight migrate"
+    oldest = schema.serves_from or schema.revision
+    return f"the schema is at {schema.revision}, which serves versions from {oldest} on; this one is {head}: upgrade it"
 
 
 @router.get(

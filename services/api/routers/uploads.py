@@ -172,12 +172,13 @@ def _resolve(unit: RequestUnit, announced: Announcement) -> tuple[uuid.UUID, str
 
 def _check_room(context: RequestContext, unit: RequestUnit, program_id: uuid.UUID, length_bytes: int) -> None:
     settings, staging = context.state.settings, context.state.staging
-    claimed = quota.claimed_bytes(unit.connection, program_id)
+    claims = quota.claims(unit.connection, program_id)
+    claimed = claims.program_bytes
     if claimed + length_bytes > settings.program_quota_bytes:
         detail = f"{claimed} of {settings.program_quota_bytes} bytes of the program's quota are taken"
         raise Problem("quota-exceeded", detail)
     free = shutil.disk_usage(staging.folder).free
-    promised = max(0, quota.pending_bytes(unit.connection) - staging.staged_bytes())
+    promised = max(0, claims.pending_bytes - staging.staged_bytes())
     if free - promised - length_bytes < settings.staging_reserve_bytes:
         raise Problem("insufficient-storage", "the staging disk has no room", headers={"Retry-After": "60"})
 
