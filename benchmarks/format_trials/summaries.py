@@ -40,16 +40,17 @@ SUMMARIES: dict[str, FormatSummary] = {
         "other point formats and encodings, an axis that is not time",
     ),
     "float_container": FormatSummary(
-        "Keysight/Agilent AG01, AG03, AG10 and Rigol RG01 .bin; segments, peak detect as envelopes, logic",
+        "Keysight/Agilent AG01, AG03, AG10 and Rigol RG01 (MSO5000, MSO7000, MSO8000) and RG03 (DHO) .bin; segments, "
+        "peak detect as envelopes, logic",
         "float32 values, unit, dt, t0, time tags of segments, model, date, label",
         "the walk over all headers and buffers ends at the declared and the real end of the file",
         "histograms, concatenated exports whose sizes contradict each other",
     ),
     "oscilloscope": FormatSummary(
-        "Rigol .wfm of the DS1000Z and DS1000E/D families, through RigolWFM",
+        "Rigol .wfm of the DS1000B, DS1000C, DS1000D, DS1000E and DS1000Z families, through RigolWFM",
         "8-bit codes with gain and offset, unit, dt, t0, memory depth, the fields of the header",
         "own arithmetic on the file's length and header: channels, samples, interval, first time",
-        "families that are not counted here: DS1000B, DS1000C, DS2000, DS4000, DS6000, DHO",
+        "families whose files prove nothing of themselves: DS2000, DS4000, DS6000, DHO .wfm",
     ),
     "rohde_schwarz_pair": FormatSummary(
         "RTO, RTE and RTP: settings (XML) and samples as a bundle; histories as segments, several channels, envelopes, "

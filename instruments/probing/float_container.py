@@ -1,6 +1,7 @@
-"""Keysight and Agilent ``.bin`` (``AG01``, ``AG03``, ``AG10``) and Rigol ``.bin`` (``RG01``): calibrated float32.
+"""Keysight and Agilent ``.bin`` (``AG01``, ``AG03``, ``AG10``) and Rigol ``.bin`` (``RG01``, ``RG03``): float32 values.
 
-Source: the Agilent InfiniiVision and Rigol MSO5000 manuals' chapters on the binary format. A file header with the
+Source: the chapters on the binary format in the manuals of the Agilent InfiniiVision and the Rigol MSO5000, MSO7000 and
+MSO8000 (``RG01``) and DHO800 and DHO1000 (``RG03``). A file header with the
 file's length and the number of waveforms; for each waveform a header and then its buffers, each with a header of its
 own. The walk over all headers must end exactly at the end of the file: that is the independent count.
 
@@ -24,13 +25,17 @@ from instruments.records import Record, Samples, Segment, Waveform
 
 BLOCK_SAMPLES = 1 << 20
 MAX_WAVEFORMS = 100_000
-MAKERS = {b"AG01": "keysight", b"AG03": "keysight", b"AG10": "keysight", b"RG01": "rigol"}
+MAKERS = {b"AG01": "keysight", b"AG03": "keysight", b"AG10": "keysight", b"RG01": "rigol", b"RG03": "rigol"}
+LONG = (b"AG03", b"RG03")
+"""Lengths of 64 bits."""
 WAVEFORM_HEADER = struct.Struct("<5If3d2I16s16s24s16sdI")
 BUFFER_HEADER = struct.Struct("<IHHI")
 LONG_BUFFER_HEADER = struct.Struct("<IHHQ")
 UNITS = {1: "V", 2: "s", 4: "A", 5: "dB", 6: "Hz"}
-KINDS = {1: "waveform", 2: "envelope_max", 3: "envelope_min", 6: "digital_lines"}
+FLOAT_KINDS = {1: "waveform", 2: "envelope_max", 3: "envelope_min"}
 LOGIC = 6
+DHO_LOGIC = 5
+UNTAGGED_BYTES = 128
 _SECOND = 2
 
 
@@ -48,7 +53,7 @@ class FloatContainerAdapter:
     """Reads every waveform of the file, block by block; the segments of a channel are one waveform."""
 
     name = "float_container"
-    version = "1"
+    version = "2"
     formats = ("keysight-bin", "rigol-bin")
     reach = Reach.HEADER
 
@@ -56,7 +61,7 @@ class FloatContainerAdapter:
         """Look for the cookie of ``source`` at its beginning."""
         maker = MAKERS.get(source.head[:4])
         if maker is None:
-            return Sniff(Confidence.NO, "the first bytes are not AG01, AG03, AG10 or RG01")
+            return Sniff(Confidence.NO, "the first bytes are not AG01, AG03, AG10, RG01 or RG03")
         return Sniff(Confidence.CERTAIN, f"the first bytes are {source.head[:4].decode()}")
 
     def describe(self, source: Source) -> tuple[str, Iterable[RecordDescription]]:
@@ -82,7 +87,7 @@ class FloatContainerAdapter:
 def _open_waveforms(source: Source) -> tuple[str, list[Waveform]]:
     maker = MAKERS.get(source.head[:4])
     if maker is None:
-        raise NotThisFormat("the first bytes are not AG01, AG03, AG10 or RG01", file=source.name)
+        raise NotThisFormat("the first bytes are not AG01, AG03, AG10, RG01 or RG03", file=source.name)
     groups = _group(_walk(source))
     return f"{maker}-bin", [_waveform(source, buffers, index) for index, buffers in enumerate(groups, 1)]
 
@@ -117,7 +122,7 @@ def _unpack(file: BinaryIO, layout: struct.Struct, source: Source) -> tuple[Any,
 
 def _walk(source: Source) -> list[_Buffer]:
     """Return all buffers, after checking that they fill the file."""
-    long = source.head[:4] == b"AG03"
+    long = source.head[:4] in LONG
     buffers: list[_Buffer] = []
     with source.path.open("rb") as file:
         size, waveforms = _unpack(file, struct.Struct("<4xQI" if long else "<4x2I"), source)
@@ -158,7 +163,10 @@ def _read_waveform_header(file: BinaryIO, source: Source) -> dict[str, Any]:
     values = _unpack(file, WAVEFORM_HEADER, source)
     size, kind, buffers, points, averages = values[:5]
     interval, origin, x_unit, y_unit = values[7:11]
-    if size < WAVEFORM_HEADER.size:
+    untagged = size == UNTAGGED_BYTES and source.head[:4] == b"RG01"
+    if untagged:
+        values = (*values[:-2], 0.0, 0)
+    elif size < WAVEFORM_HEADER.size:
         expected = WAVEFORM_HEADER.size
         raise CorruptField(
             "a waveform header is too short", file=source.name, offset=start, expected=expected, found=size
@@ -190,6 +198,7 @@ def _read_waveform_header(file: BinaryIO, source: Source) -> dict[str, Any]:
         "label": label,
         "time_tag_s": values[15],
         "segment_index": values[16],
+        "untagged": untagged,
         "maker": MAKERS[source.head[:4]],
     }
 
@@ -197,8 +206,9 @@ def _read_waveform_header(file: BinaryIO, source: Source) -> dict[str, Any]:
 def _read_buffer_header(file: BinaryIO, source: Source, header: dict[str, Any], *, long: bool) -> _Buffer:
     start = file.tell()
     size, kind, width, length = _unpack(file, LONG_BUFFER_HEADER if long else BUFFER_HEADER, source)
-    logic = kind == LOGIC
-    if kind not in KINDS or (width != 1 if logic else width != 4):
+    logic_here = DHO_LOGIC if source.head[:4] == b"RG03" else LOGIC
+    logic = kind == logic_here
+    if width != (1 if logic else 4) or not (logic or kind in FLOAT_KINDS):
         message = "the buffer is not of float32 or of logic levels"
         raise UnsupportedVersion(message, file=source.name, offset=start + 4, found=f"type {kind}, {width} bytes")
     if length != header["points"] * width:
@@ -207,12 +217,17 @@ def _read_buffer_header(file: BinaryIO, source: Source, header: dict[str, Any], 
         raise CountMismatch(message, file=source.name, offset=start + 8, expected=expected, found=length)
     begin = start + size
     file.seek(begin + length)
-    return _Buffer(begin, header["points"], KINDS[kind], header)
+    return _Buffer(begin, header["points"], "digital_lines" if logic else FLOAT_KINDS[kind], header)
 
 
-def _start_time(header: dict[str, Any]) -> float:
-    """Rigol stores the origin's distance from the trigger with the opposite sign of Keysight's."""
+def _start_time(header: dict[str, Any]) -> float | None:
+    """Rigol stores the origin's distance from the trigger with the opposite sign of Keysight's.
+
+    That was seen in files of the MSO5000 and DHO; of the MSO7000 and MSO8000, whose headers are shorter, none was seen.
+    """
     origin = float(header["x_origin"])
+    if header["untagged"] and origin:
+        return None
     return -origin if header["maker"] == "rigol" else origin
 
 
@@ -230,6 +245,8 @@ def _waveform(source: Source, buffers: list[_Buffer], index: int) -> Waveform:
     if first.kind.startswith("envelope"):
         warnings.append("peak detect: minima and maxima are two waveforms")
     label = str(header["label"])
+    if _start_time(header) is None:
+        warnings.append("the sign of the origin is not known for the MSO7000 and MSO8000; the first time is not given")
     if not label:
         warnings.append("the file does not name its channels; they are numbered in the file's order")
     segments = tuple(

@@ -8,34 +8,44 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
 from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit, UnsupportedVersion
 from instruments.probing.oscilloscope_counts import (
+    DS1000B,
+    DS1000C,
     DS1000E,
     DS1000Z,
-    UNCOUNTED,
+    UNPROVEN,
     Count,
+    count_ds1000b,
+    count_ds1000c,
     count_ds1000e,
     count_ds1000z,
+    family_of,
 )
 from instruments.records import Record, Samples, Segment, Waveform, finite_range
 
 MAX_BYTES = 256 << 20
 """RigolWFM holds a file in memory several times over; these instruments store at most 24 million samples."""
 UNITS = {0: "W", 1: "A", 2: "V"}
-FAMILIES: dict[bytes, tuple[str, Callable[[Source], Count]]] = {
-    DS1000Z: ("Z", count_ds1000z),
-    DS1000E: ("E", count_ds1000e),
+_COMPARED_TOGETHER = 1 << 15
+"""What fits in a processor's cache."""
+FAMILIES: dict[bytes, Callable[[Source], Count]] = {
+    DS1000Z: count_ds1000z,
+    DS1000E: count_ds1000e,
+    DS1000C: count_ds1000c,
+    DS1000B: count_ds1000b,
 }
 
 
 class OscilloscopeAdapter:
-    """Reads Rigol DS1000D, DS1000E and DS1000Z waveforms as native 8-bit codes."""
+    """Reads Rigol DS1000B, DS1000C, DS1000D, DS1000E and DS1000Z waveforms as native 8-bit codes."""
 
     name = "oscilloscope"
-    version = "1"
+    version = "2"
     formats = ("rigol-wfm",)
     reach = Reach.WALK
     """RigolWFM gives the scales only with all samples, in memory."""
@@ -45,8 +55,9 @@ class OscilloscopeAdapter:
         magic = source.head[:4]
         if magic in FAMILIES and (magic != DS1000Z or source.head[8:10] in (b"DS", b"MS")):
             return Sniff(Confidence.CERTAIN, "the first bytes are those of a Rigol DS1000 waveform")
-        if magic in UNCOUNTED:
-            return Sniff(Confidence.LIKELY, f"the first bytes are those of a {UNCOUNTED[magic]} waveform")
+        family = family_of(source)
+        if family:
+            return Sniff(Confidence.LIKELY, f"the first bytes are those of a Rigol {family} waveform")
         return Sniff(Confidence.NO, "the first bytes are not of a known oscilloscope")
 
     def read(self, source: Source) -> tuple[str, Iterable[Record]]:
@@ -57,17 +68,17 @@ class OscilloscopeAdapter:
             CorruptField, UnsupportedVersion: a field is not right, or the family or variant is not supported.
         """
         magic = source.head[:4]
-        if magic in UNCOUNTED:
-            message = f"{UNCOUNTED[magic]} waveforms are not read: there is no second count for them yet"
+        family = family_of(source)
+        if family:
+            message = f"Rigol {family} waveforms are not read: {UNPROVEN[family]}"
             raise UnsupportedVersion(message, file=source.name)
         if magic not in FAMILIES:
             raise NotThisFormat("the first bytes are not of a known oscilloscope", file=source.name)
         if source.size_bytes > MAX_BYTES:
             message = "the file is too large for such an instrument"
             raise ReadingLimit(message, file=source.name, expected=MAX_BYTES, found=source.size_bytes)
-        model, count = FAMILIES[magic]
-        expected = count(source)
-        channels = _parse(source, model)
+        expected = FAMILIES[magic](source)
+        channels = _parse(source, expected.model)
         _compare(source, expected, channels)
         return "rigol-wfm", tuple(_waveform(source, expected, index, channel) for index, channel in enumerate(channels))
 
@@ -102,17 +113,25 @@ def _compare(source: Source, expected: Count, channels: list[Any]) -> None:
             raise CountMismatch(message, file=source.name, expected=expected.t0_s, found=start)
 
 
+def _is_scaled(codes: NDArray[np.uint8], values: Any, scale: NDArray[Any], limit: float) -> bool:
+    """Tell whether every value is its code's on ``scale``, of shape ``(256,)``."""
+    for start in range(0, codes.size, _COMPARED_TOGETHER):
+        part = slice(start, start + _COMPARED_TOGETHER)
+        if not np.abs(scale[codes[part]] - values[part]).max() <= limit:
+            return False
+    return True
+
+
 def _waveform(source: Source, expected: Count, index: int, channel: Any) -> Waveform:
     codes = np.asarray(channel.raw, np.uint8)
     gain = -float(channel.y_scale)
     offset = float(channel.y_scale) * expected.midpoint - float(channel.y_offset)
-    scaled = gain * codes + offset
-    if not np.allclose(scaled, channel.volts, rtol=0, atol=1e-6 * abs(gain)) or gain == 0:
+    if gain == 0 or not _is_scaled(codes, channel.volts, gain * np.arange(256) + offset, 1e-6 * abs(gain)):
         raise CountMismatch("the reader's values are not a gain and an offset of its codes", file=source.name)
-    warnings = []
+    warnings: list[str] = []
     probe = expected.probe_factors[index] if expected.probe_factors else 1.0
-    if probe != 1:  # the two differ in their scale and in nothing that the file says
-        warnings.append(f"read as of a DS1000E; if it is of a DS1000D, the values are {probe:g} times too large")
+    if probe != 1:
+        warnings += expected.doubts
     if int(codes.min()) == 0 or int(codes.max()) == 255:
         warnings.append("samples at the end of the code range may be clipped")
     low, high = finite_range((codes,), gain, offset)

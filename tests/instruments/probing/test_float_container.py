@@ -30,6 +30,40 @@ def test_rigol_measures_the_origin_the_other_way(tmp_path: Path) -> None:
     assert first.warnings == ("the file does not name its channels; they are numbered in the file's order",)
 
 
+def test_a_dho_has_long_lengths_and_its_own_number_for_logic(tmp_path: Path) -> None:
+    logic = np.arange(50, dtype=np.uint8)
+    parts = [
+        container_waveform([(1, VALUES)], origin=2e-6, long=True),
+        container_waveform([(5, logic)], kind=6, label=b"D7-D0", long=True),
+    ]
+    wave, words = waveforms(ADAPTER, place(tmp_path, "a.bin", container(parts, b"RG03")))
+    assert (wave.name, wave.unit, wave.t0_s, wave.warnings) == ("CH1", "V", -2e-6, ())
+    np.testing.assert_array_equal(wave.samples.array(), VALUES)
+    assert words.kind == "digital_lines"
+    np.testing.assert_array_equal(words.samples.array(), logic)
+    other = container([container_waveform([(6, VALUES)], long=True)], b"RG03")
+    with pytest.raises(UnsupportedVersion) as caught:
+        ADAPTER.read(place(tmp_path, "b.bin", other))
+    message = "the buffer is not of float32 or of logic levels at byte 160 (expected None, found type 6, 4 bytes)"
+    assert str(caught.value) == f"b.bin: {message}"
+    with pytest.raises(Truncated, match="the file ends inside its last buffer"):
+        ADAPTER.read(place(tmp_path, "c.bin", container(parts, b"RG03")[:-1]))
+
+
+def test_the_first_time_of_a_short_header_is_not_known(tmp_path: Path) -> None:
+    parts = [container_waveform([(1, VALUES)], header_bytes=128)] * 2
+    data = container([parts[0], container_waveform([(1, VALUES)], header_bytes=128, label=b"2", origin=0.0)], b"RG01")
+    first, second = waveforms(ADAPTER, place(tmp_path, "a.bin", data))
+    assert (first.t0_s, second.t0_s, first.dt_s, first.samples.count) == (None, 0.0, 1e-9, 50)
+    assert first.warnings == (
+        "the sign of the origin is not known for the MSO7000 and MSO8000; the first time is not given",
+    )
+    assert second.warnings == ()
+    with pytest.raises(CorruptField) as caught:
+        ADAPTER.read(place(tmp_path, "b.bin", container(parts[:1])))
+    assert str(caught.value) == "b.bin: a waveform header is too short at byte 12 (expected 140, found 128)"
+
+
 def test_segments_of_a_channel_are_one_waveform(tmp_path: Path) -> None:
     parts = [container_waveform([(1, VALUES + i)], segment=i + 1, time_tag=i * 1e-3) for i in range(3)]
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.bin", container(parts)))

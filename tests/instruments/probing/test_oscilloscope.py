@@ -17,8 +17,8 @@ from instruments.errors import (
 )
 from instruments.probing import oscilloscope
 from instruments.probing.oscilloscope import OscilloscopeAdapter
-from tests.instruments.probing.sources import place, waveforms
-from tests.instruments.probing.writers import ds1000e, ds1000z
+from tests.instruments.probing.sources import place, source_of, waveforms
+from tests.instruments.probing.writers import ds1000b, ds1000c, ds1000e, ds1000z
 
 ADAPTER = OscilloscopeAdapter()
 CODES = (np.arange(4 * 100) % 190 + 30).reshape(4, 100).astype(np.uint8)
@@ -116,9 +116,103 @@ def test_a_reader_that_is_wrong_is_not_believed(
     assert str(caught.value).startswith(f"a.wfm: {message}")
 
 
-@pytest.mark.parametrize("magic", [b"\xa5\xa5\xa4\x01", b"\xa1\xa5\x00\x00", b"\xa5\xa5\x38\x00", b"RG03"])
-def test_families_without_a_second_count_are_refused(tmp_path: Path, magic: bytes) -> None:
-    source = place(tmp_path, "a.wfm", magic + bytes(5000))
-    assert ADAPTER.sniff(source).confidence is Confidence.LIKELY
-    with pytest.raises(UnsupportedVersion, match="are not read: there is no second count for them yet"):
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_ds1000c_is_told_from_a_ds1000e_by_its_length(tmp_path: Path, padded: bool, channels: int) -> None:
+    records = waveforms(ADAPTER, place(tmp_path, "a.wfm", ds1000c(CODES[:channels], padded=padded)))
+    assert [record.name for record in records] == ["CH1", "CH2"][:channels]
+    for record, row in zip(records, CODES, strict=False):
+        np.testing.assert_array_equal(record.samples.array(), row)
+        assert (record.gain, record.offset) == (pytest.approx(-0.04), pytest.approx(5.0))
+        assert (record.dt_s, record.t0_s) == (pytest.approx(1e-5), pytest.approx(-5e-4))
+        assert record.warnings == ()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_a_ds1000b(tmp_path: Path, channels: int) -> None:
+    data = ds1000b(CODES[:channels], range(1, channels + 1))
+    records = waveforms(ADAPTER, place(tmp_path, "a.wfm", data))
+    assert [record.name for record in records] == [f"CH{number + 1}" for number in range(channels)]
+    for record, row in zip(records, CODES, strict=False):
+        np.testing.assert_array_equal(record.samples.array(), row)
+        assert (record.gain, record.offset) == (pytest.approx(-0.04), pytest.approx(0.04 * 127 - 1 - 1.12))
+        assert (record.dt_s, record.t0_s) == (pytest.approx(1e-5), pytest.approx(2e-6 - 5e-4))
+
+
+def test_a_probe_of_an_older_family_is_doubtful(tmp_path: Path) -> None:
+    (record,) = waveforms(ADAPTER, place(tmp_path, "a.wfm", ds1000c(CODES[:1], probe=10)))
+    assert record.warnings == (
+        "no published source says whether the scale of a DS1000C already has the probe's factor; it is applied",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "message"),
+    [
+        (
+            ds1000c(CODES[:1])[:-1],
+            Truncated,
+            "the file ends before its samples do at byte 355 (expected 356, found 355)",
+        ),
+        (
+            ds1000c(CODES[:1]) + b"!",
+            CountMismatch,
+            "the file is longer than its samples at byte 356 (expected 356, found 357)",
+        ),
+        (ds1000c(CODES[:0]), UnsupportedVersion, "the file holds no channel, which is not read"),
+        (ds1000c(CODES[:2])[:200], Truncated, "the file ends inside its header at byte 0 (expected 256, found 200)"),
+        (
+            ds1000b(CODES[:2])[:-1],
+            Truncated,
+            "the file ends before its samples do at byte 619 (expected 620, found 619)",
+        ),
+        (
+            ds1000b(CODES[:2], (1, 3)),
+            UnsupportedVersion,
+            "the channels are not the first ones; where the others lie in the file is not known "
+            "(expected None, found (1, 3))",
+        ),
+        (ds1000b(CODES[:0], ()), UnsupportedVersion, "the file holds no channel, which is not read"),
+        (
+            b"\xa5\xa5\x38\x00DS2D1234" + bytes(5000),
+            UnsupportedVersion,
+            "Rigol DS2000 waveforms are not read: its files store unit, inversion and trigger position in two ways "
+            "and do not say which; save .csv",
+        ),
+        (
+            b"\xa5\xa5\x38\x00MSO4012" + bytes(5000),
+            UnsupportedVersion,
+            "Rigol DS4000 waveforms are not read: no field of a DS4000 file says how long it is, so that nothing "
+            "proves what is read; save .csv",
+        ),
+        (
+            b"\xa5\xa5\x38\x00DS6104" + bytes(5000),
+            UnsupportedVersion,
+            "Rigol DS6000 waveforms are not read: no reader has been tried on a file of a real DS6000, so that "
+            "nothing proves what is read; save .csv",
+        ),
+        (
+            b"\x02\x00\x00\x00" + bytes(5000),
+            UnsupportedVersion,
+            "Rigol DHO waveforms are not read: the place of the samples and of the trigger in a DHO .wfm file is not "
+            "published; save .bin",
+        ),
+    ],
+)
+def test_every_word_of_a_refusal(tmp_path: Path, data: bytes, kind: type[InstrumentError], message: str) -> None:
+    source = place(tmp_path, "a.wfm", data)
+    assert ADAPTER.sniff(source).confidence >= Confidence.LIKELY
+    with pytest.raises(kind) as caught:
         ADAPTER.read(source)
+    assert str(caught.value) == f"a.wfm: {message}"
+
+
+@pytest.mark.shared_data
+def test_real_files_are_read(shared_data: Path) -> None:
+    from RigolWFM.wfm import Wfm
+
+    for name, model in (("DS1054Z-A.wfm", "Z"), ("DS1102D-A.wfm", "E")):
+        path = shared_data / "formats" / "rigol_wfm" / name
+        channels = Wfm.from_file(str(path), model).channels
+        for record, channel in zip(waveforms(ADAPTER, source_of(path)), channels, strict=True):
+            np.testing.assert_allclose(record.values(), channel.volts, rtol=0, atol=1e-6 * abs(record.gain))

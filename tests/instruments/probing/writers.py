@@ -121,12 +121,15 @@ def container_waveform(
     time_tag: float = 0.0,
     points: int | None = None,
     interval: float = 1e-9,
+    origin: float = -1e-6,
+    header_bytes: int = 140,
+    long: bool = False,
 ) -> bytes:
     """One waveform of a float container: a header and (buffer type, samples) each."""
     count = buffers[0][1].size if points is None else points
     header = struct.pack(
         "<5If3d2I16s16s24s16sdI",
-        140,
+        header_bytes,
         kind,
         len(buffers),
         count,
@@ -134,7 +137,7 @@ def container_waveform(
         1.0,
         0.0,
         interval,
-        -1e-6,
+        origin,
         x_unit,
         1,
         b"2026-11-24",
@@ -144,17 +147,20 @@ def container_waveform(
         time_tag,
         segment,
     )
-    parts = [header]
+    parts = [header[:header_bytes]]
+    logic = 5 if long else 6
     for buffer_type, samples in buffers:
-        data = samples.astype("<u1" if buffer_type == 6 else "<f4").tobytes()
-        parts.append(struct.pack("<IHHI", 12, buffer_type, 1 if buffer_type == 6 else 4, len(data)) + data)
+        data = samples.astype("<u1" if buffer_type == logic else "<f4").tobytes()
+        layout, size = ("<IHHQ", 16) if long else ("<IHHI", 12)
+        parts.append(struct.pack(layout, size, buffer_type, 1 if buffer_type == logic else 4, len(data)) + data)
     return b"".join(parts)
 
 
 def container(waveforms: Sequence[bytes], cookie: bytes = b"AG10", declared: int | None = None) -> bytes:
     """A Keysight or Rigol float container."""
-    size = 12 + sum(len(waveform) for waveform in waveforms)
-    return cookie + struct.pack("<2I", size if declared is None else declared, len(waveforms)) + b"".join(waveforms)
+    layout, head = ("<QI", 16) if cookie == b"RG03" else ("<2I", 12)
+    size = head + sum(len(waveform) for waveform in waveforms)
+    return cookie + struct.pack(layout, size if declared is None else declared, len(waveforms)) + b"".join(waveforms)
 
 
 def ds1000z(codes: NDArray[np.uint8], channels: Sequence[int] = (1, 2), firmware: bytes = b"00.04.05") -> bytes:
@@ -191,6 +197,33 @@ def ds1000e(codes: NDArray[np.uint8], probe: float = 1.0) -> bytes:
         )
     for start in (84, 236):
         struct.pack_into("<qqfqq", block, start, 500_000_000, 0, 100_000.0, 500_000_000, 0)
+    return bytes(block) + codes.tobytes()
+
+
+def ds1000c(codes: NDArray[np.uint8], probe: float = 1.0, padded: bool = False) -> bytes:
+    """A Rigol DS1000C .wfm of ``codes`` (uint8, shape ``(channels, points)``); ``padded`` begins as a DS1000E does."""
+    block = bytearray(272 if padded else 256)
+    block[:4] = b"\xa5\xa5\x00\x00" if padded else b"\xa1\xa5\x00\x00"
+    struct.pack_into("<I", block, 28, codes.shape[1])
+    for channel in range(2):
+        layout = "<ihBBfBBBBihH"
+        struct.pack_into(
+            layout, block, 36 + 24 * channel, 0, 0, 0, 0, probe, 0, channel < len(codes), 0, 0, 1_000_000, 0, 0
+        )
+    struct.pack_into("<Qqf", block, 84, 500_000_000, 0, 100_000.0)
+    return bytes(block) + codes.tobytes()
+
+
+def ds1000b(codes: NDArray[np.uint8], channels: Sequence[int] = (1, 2)) -> bytes:
+    """A Rigol DS1000B .wfm of ``codes`` (uint8, shape ``(channels, points)``)."""
+    block = bytearray(420)
+    block[:4], block[4:11] = b"\xa5\xa5\xa4\x01", b"DS1204B"
+    struct.pack_into("<I", block, 60, codes.shape[1])
+    for channel in range(4):
+        layout = "<ih2xfbBBBihBx"
+        enabled = channel + 1 in channels
+        struct.pack_into(layout, block, 68 + 24 * channel, 0, 0, 1.0, 0, 0, enabled, 0, 1_000_000, 25, 0)
+    struct.pack_into("<QqfQq", block, 164, 500_000_000, 2_000_000, 100_000.0, 0, 0)
     return bytes(block) + codes.tobytes()
 
 
