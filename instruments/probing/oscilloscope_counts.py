@@ -88,7 +88,7 @@ def count_ds1000z(source: Source) -> Count:
 def count_ds1000e(source: Source) -> Count:
     """Count the samples of a Rigol DS1000D or DS1000E ``.wfm``: one byte each, channel after channel to the end.
 
-    A few files of the DS1000C begin with the same bytes; their length tells them apart.
+    Some files of the DS1000C begin with the same bytes and are four bytes shorter, which a cut file may be too.
 
     Raises:
         Truncated, CountMismatch: the file's length is another.
@@ -98,7 +98,9 @@ def count_ds1000e(source: Source) -> Count:
     roll, points = struct.unpack_from("<I", head, 20)[0], struct.unpack_from("<I", head, 28)[0]
     channels = tuple(number for number, place in ((1, 49), (2, 73)) if head[place])
     if channels and source.size_bytes == _DS1000C_PADDED_BYTES + points * len(channels):
-        return count_ds1000c(source)
+        message = "the file is either of a DS1000C or a cut one of a DS1000E, and does not say which; save .csv"
+        expected = _DS1000E_HEADER_BYTES + points * len(channels)
+        raise UnsupportedVersion(message, file=source.name, expected=expected, found=source.size_bytes)
     second = struct.unpack_from("<I", head, 232)[0] or points
     for wrong, what in (
         (roll, "was stopped in roll mode"),
@@ -129,8 +131,7 @@ def count_ds1000c(source: Source) -> Count:
     head = _head(source, _DS1000C_HEADER_BYTES)
     points = struct.unpack_from("<I", head, 28)[0]
     channels = tuple(number for number in (1, 2) if head[24 * number + 25])
-    start = _DS1000C_PADDED_BYTES if head[:1] == b"\xa5" else _DS1000C_HEADER_BYTES
-    return _legacy(source, channels, _Legacy("C", points, start, 36, 8, 92, 100, 125.0))
+    return _legacy(source, channels, _Legacy("C", points, _DS1000C_HEADER_BYTES, 36, 8, 92, 100, 125.0))
 
 
 def count_ds1000b(source: Source) -> Count:

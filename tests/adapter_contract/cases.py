@@ -270,3 +270,56 @@ CASES = {
         single("fibsem_image", "a.tif", fibsem_sample(), (("image", 36),), WHOLE),
     )
 }
+
+
+STAMPS = ((0.25, 0.5, 1_700_000_000), (0.5, 0.75, 1_700_000_001))
+HISTORY, HISTORY_PAYLOAD = writers.rohde_schwarz(FLOATS.reshape(3, 20), stamps=(-2.0, -1.0, 0.0))
+PAIRED, PAIRED_PAYLOAD = writers.rohde_schwarz(
+    FLOATS.reshape(1, 30, 2),
+    times=True,
+    channels={channel: {"Source": f"eRS_SIGNAL_SOURCE_CH{channel + 1}_TR1"} for channel in (0, 1)},
+)
+RATE = (("IQ_sampleRate", 1e9), ("IQ_span", 8e8))
+VARIANTS = {
+    "FastFrame": single(
+        "tektronix_wfm", "a.wfm", writers.tektronix_wfm(CODES.reshape(2, 40), stamps=STAMPS), waves(80), WHOLE
+    ),
+    "FastFrame, big-endian, WFM#001": single(
+        "tektronix_wfm",
+        "a.wfm",
+        writers.tektronix_wfm(CODES.reshape(2, 40), stamps=STAMPS, order=">", version=1),
+        waves(80),
+        WHOLE,
+    ),
+    "I and Q": single("tektronix_wfm", "a.wfm", writers.tektronix_wfm(CODES, notes=RATE), waves(40, 40), WHOLE),
+    "logic lines": single(
+        "tektronix_wfm",
+        "a.wfm",
+        writers.tektronix_wfm(CODES.astype(np.int8), code=7, data_type=6, notes=(("d0", ""),)),
+        waves(80),
+        WHOLE,
+    ),
+    "history": Case("rohde_schwarz_pair", "pair", {"a.bin": HISTORY, "a.Wfm.bin": HISTORY_PAYLOAD}, waves(60), WHOLE),
+    "channels with times": Case(
+        "rohde_schwarz_pair", "pair", {"a.bin": PAIRED, "a.Wfm.bin": PAIRED_PAYLOAD}, waves(30, 30), WHOLE
+    ),
+    "DS1000B": single("oscilloscope", "DS1.wfm", writers.ds1000b(BYTES), waves(60, 60), WHOLE),
+    "DS1000C": single("oscilloscope", "DS1.wfm", writers.ds1000c(BYTES), waves(60, 60), WHOLE),
+    "DS1000Z": single("oscilloscope", "DS1.wfm", writers.ds1000z(BYTES), waves(60, 60), WHOLE),
+    "DHO": single(
+        "float_container",
+        "a.bin",
+        writers.container([writers.container_waveform([(1, FLOATS)], long=True)], b"RG03"),
+        waves(60),
+        WHOLE,
+    ),
+    "MSO7000": single(
+        "float_container",
+        "a.bin",
+        writers.container([writers.container_waveform([(1, FLOATS)], header_bytes=128)], b"RG01"),
+        waves(60),
+        WHOLE,
+    ),
+}
+"""Further variants of a format, by what they are."""
+EVERY_CASE = CASES | VARIANTS

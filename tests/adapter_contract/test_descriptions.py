@@ -18,13 +18,13 @@ from instruments.errors import InstrumentError
 from instruments.packing import summarize
 from instruments.records import ReadResult
 from instruments.registry import describe_source, read_source
-from tests.adapter_contract.cases import CASES, CODES, Case, photometer, registry
+from tests.adapter_contract.cases import CASES, CODES, EVERY_CASE, Case, photometer, registry
 from tests.adapter_contract.sparse_files import SPARSE, place
 from tests.adapter_contract.test_contract import cut_places
 
 REGISTRY = registry()
-EVERY = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-BY_HEADER = [case for case in CASES.values() if REGISTRY.adapters[case.adapter].reach is Reach.HEADER]
+EVERY = pytest.mark.parametrize("case", EVERY_CASE.values(), ids=EVERY_CASE)
+BY_HEADER = [case for case in EVERY_CASE.values() if REGISTRY.adapters[case.adapter].reach is Reach.HEADER]
 BY_HEADER_ONLY = pytest.mark.parametrize("case", BY_HEADER, ids=lambda case: case.adapter)
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the kernel counts here what a process reads")
 LIMIT_BYTES = 4 << 20
