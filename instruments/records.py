@@ -37,6 +37,13 @@ class Samples:
         little = flat.astype(flat.dtype.newbyteorder("<"), copy=False)
         return Samples(little.dtype, int(little.size), lambda: iter((little,)))
 
+    def kept(self) -> "Samples":
+        """Return them read once and kept in memory, for what is costly to read again; the blocks cannot be changed."""
+        blocks = tuple(self.blocks())
+        for block in blocks:
+            block.flags.writeable = False
+        return Samples(self.dtype, self.count, lambda: iter(blocks))
+
     def array(self) -> NDArray[Any]:
         """Return all samples in one array of shape ``(count,)``."""
         pieces = list(self.blocks())
@@ -310,11 +317,16 @@ def finite_range(
     """Return the smallest and largest finite ``gain * sample + offset``, or ``(None, None)``."""
     low, high = np.inf, -np.inf
     for block in blocks:
-        finite = block[np.isfinite(block)] if block.dtype.kind == "f" else block
-        if finite.size:
-            low = min(low, float(finite.min()))
-            high = max(high, float(finite.max()))
+        if not block.size:
+            continue
+        ends = float(block.min()), float(block.max())  # not-a-number and infinity come through
+        if not np.isfinite(ends).all():
+            finite = block[np.isfinite(block)]
+            if not finite.size:
+                continue
+            ends = float(finite.min()), float(finite.max())
+        low, high = min(low, ends[0]), max(high, ends[1])
     if low > high:
         return None, None
-    ends = (low * gain + offset, high * gain + offset)
-    return min(ends), max(ends)
+    values = (low * gain + offset, high * gain + offset)
+    return min(values), max(values)

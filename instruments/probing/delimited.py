@@ -154,13 +154,15 @@ def _scan(source: Source, opening: Opening, heading: Heading, raw: RawCount) -> 
         elif check is not None:
             check.follow(values[:, 0], block.lines)
         data = values[:, 1:] if heading.axis else values
-        finite = np.isfinite(data)
         table.rows += len(values)
         table.empty += block.empty
-        table.not_a_number += int(np.isnan(data).sum())
-        table.infinite += int(np.isinf(data).sum())
-        low = np.where(finite, data, np.inf).min(axis=0)
-        high = np.where(finite, data, -np.inf).max(axis=0)
+        low, high = data.min(axis=0), data.max(axis=0)
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):  # not-a-number comes through
+            finite = np.isfinite(data)
+            table.not_a_number += int(np.isnan(data).sum())
+            table.infinite += int(np.isinf(data).sum())
+            low = np.where(finite, data, np.inf).min(axis=0)
+            high = np.where(finite, data, -np.inf).max(axis=0)
         ranges[-data.shape[1] :, 0] = np.minimum(ranges[-data.shape[1] :, 0], low)
         ranges[-data.shape[1] :, 1] = np.maximum(ranges[-data.shape[1] :, 1], high)
         if source.size_bytes <= KEPT_BYTES:

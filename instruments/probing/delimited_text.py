@@ -12,6 +12,8 @@ from instruments.adapter import Source
 from instruments.errors import CorruptField, NotThisFormat, Truncated, UnsupportedVersion
 
 BLOCK_BYTES = 1 << 22
+LONG_BYTES = 1 << 18
+"""From here on pyarrow is worth its import."""
 MAX_HEADER_LINES = 200
 MAX_LINE_BYTES = 1 << 20
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
@@ -278,12 +280,38 @@ def _parse_fast(dialect: Dialect, data: bytes, line: int) -> Block | None:
             if b"." in text:
                 return None
             text = text.replace(b",", b".")
+        if len(text) >= LONG_BYTES:
+            values = _parse_long(text, dialect.delimiter, rows, dialect.columns)
+            if values is not None:
+                return Block(values, np.arange(line, line + rows), 0)
         cells = text.replace(b"\n", delimiter).split(delimiter)
     try:
-        values = np.fromiter(map(float, cells), np.float64, len(cells))
+        values = np.fromiter(map(float, cells), np.float64, len(cells)).reshape(rows, dialect.columns)
     except ValueError:
         return None
-    return Block(values.reshape(rows, dialect.columns), np.arange(line, line + rows), 0)
+    return Block(values, np.arange(line, line + rows), 0)
+
+
+def _parse_long(text: bytes, delimiter: str, rows: int, columns: int) -> NDArray[np.float64] | None:
+    """Return what pyarrow makes of plain rows, correctly rounded as ``float`` is; ``None`` when it refuses a cell."""
+    import pyarrow  # noqa: PLC0415 - a short text does not need it
+    from pyarrow import csv  # noqa: PLC0415
+
+    names = [str(column) for column in range(columns)]
+    try:
+        table = csv.read_csv(
+            pyarrow.BufferReader(text),
+            read_options=csv.ReadOptions(use_threads=False, column_names=names, block_size=len(text) + 1),
+            parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False, ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pyarrow.float64()), null_values=[], check_utf8=False
+            ),
+        )
+    except pyarrow.ArrowInvalid:
+        return None
+    if table.num_rows != rows or any(column.null_count for column in table.columns):
+        return None
+    return np.column_stack([column.to_numpy() for column in table.columns])
 
 
 def _parse_slowly(source: Source, dialect: Dialect, data: bytes, line: int) -> Block:

@@ -6,6 +6,7 @@ its shape; the second count is its storage (``hdf5_datasets``).
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ REGULARITY = 0.01
 MAXIMUM_MAP_BYTES = 512 << 20
 MAXIMUM_SEGMENTS = 1_000_000
 USER_BLOCKS = (0, 512, 1024, 2048)
+KEPT_BYTES = 32 << 20
+"""What is kept in memory of all waveforms of a file."""
 
 
 class Hdf5Adapter:
@@ -99,9 +102,16 @@ def _records(source: Source, *, outline: bool) -> tuple[Waveform | Raster, ...]:
         with open_hdf5(path, source.name, outline=outline) as opened, refusals_of_h5py():
             metadata = {"mapping": mapping.document, "file": mapping.member, "attributes": _attributes(opened)}
             records: list[Waveform | Raster] = []
+            left = KEPT_BYTES
             for item in mapping.waveforms:
-                found = _waveforms(opened, path, item, metadata, outline=outline)
-                records += found if outline else (waveform.measured() for waveform in found)
+                for found in _waveforms(opened, path, item, metadata, outline=outline):
+                    if outline:
+                        records.append(found)
+                        continue
+                    size = found.samples.count * found.samples.dtype.itemsize
+                    keep = size <= left  # to unpack them again would cost as much as all the rest
+                    left -= size if keep else 0
+                    records.append((replace(found, samples=found.samples.kept()) if keep else found).measured())
             records += [_raster(opened, item, metadata, outline=outline) for item in mapping.maps]
         others = sorted(set(source.members) - {FILE, mapping.member})
     except InstrumentError as error:

@@ -115,6 +115,8 @@ def _split(sources: tuple[BandSource, ...], arrays: list[NDArray[Any]]) -> tuple
 def _count_missing(bands: list[BandSource], planes: list[NDArray[Any]]) -> list[str]:
     notes = []
     for band, plane in zip(bands, planes, strict=True):
+        if np.isfinite(plane.min()) and np.isfinite(plane.max()):  # not-a-number comes through
+            continue
         missing = plane.size - int(np.isfinite(plane).sum())
         if missing:
             notes.append(f"{missing} of {plane.size} pixels of {band.name} are not finite")
