@@ -27,6 +27,7 @@ from instruments.records import DigitalTrace, Record
 from instruments.simulation.fast_signal_trace import HEADER_LENGTH, TraceHeader, read_trace_header
 from instruments.simulation.value_change_copy import readable_copy
 from instruments.simulation.value_change_walk import (
+    KNOWN_TEXTS,
     LAST_TICK,
     REAL_KINDS,
     ChangeCount,
@@ -121,7 +122,24 @@ def _load(variable: Any, file: str) -> Changes:
     ticks = [tick for tick, _ in raw]
     if ticks and ticks[-1] > LAST_TICK:
         raise CorruptField("the time stamp does not fit 63 bits", file=file, found=ticks[-1])
-    return ticks, ["1" if is_event else _value_text(value, width) for _, value in raw]
+    return ticks, ["1"] * len(raw) if is_event else _value_texts([value for _, value in raw], width)
+
+
+def _value_texts(values: list[Any], width: int) -> list[str]:
+    """Return the text of each value; whole numbers that come again and again are written once."""
+    texts: dict[int, str] = {}
+    found = []
+    for value in values:
+        if type(value) is not int:
+            found.append(_value_text(value, width))
+            continue
+        text = texts.get(value)
+        if text is None:
+            text = format(value, f"0{width}b")
+            if len(texts) < KNOWN_TEXTS:
+                texts[value] = text
+        found.append(text)
+    return found
 
 
 def _value_text(value: Any, width: int) -> str:
@@ -250,8 +268,11 @@ def _compare(match: _Match, ticks: list[int], values: list[str], dump: WalkedDum
         is_event = part.kind == "event"
         if merged:
             counted.last_value = "x" * part.width
-        for tick, value in zip(ticks, values, strict=True):
-            counted.add(tick, value[low : low + part.width] if merged else value, repeats=is_event)
+        if is_event:
+            for tick, value in zip(ticks, values, strict=True):
+                counted.add(tick, value[low : low + part.width] if merged else value, repeats=True)
+        else:
+            counted.add_all(ticks, [value[low : low + part.width] for value in values] if merged else values)
         expected = dump.counts[part.identifier]
         if counted.signature() != expected.signature(ignore_leading_x=merged):
             walked = expected.signature(ignore_leading_x=merged)[0]

@@ -20,6 +20,7 @@ from instruments.simulation.value_change_tokens import (
     whole_stamp,
     words_to_end,
 )
+from instruments.simulation.value_change_values import normalize_value
 
 LAST_TICK = 2**63 - 1
 KNOWN_TEXTS = 1 << 16
@@ -32,8 +33,6 @@ SCALAR_VALUES = frozenset(b"01xXzZuUwWlLhH-")
 SCALAR_TEXTS = {bytes([code]): chr(code).lower() for code in SCALAR_VALUES}
 UNIT_EXPONENTS = {"s": 0, "ms": -3, "us": -6, "ns": -9, "ps": -12, "fs": -15}
 INDEX = re.compile(r"\s*\[\s*(-?\d+)\s*(?::\s*(-?\d+)\s*)?\]$")
-ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
-ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,20 @@ class ChangeCount:
             self.chain = hash((self.chain, tick, value))
         self.last_value = value
         self.count += 1
+
+    def add_all(self, ticks: list[int], values: list[str]) -> None:
+        """Count changes as ``add`` does, without repeats."""
+        last, chain, count = self.last_value, self.chain, self.count
+        for tick, value in zip(ticks, values, strict=True):
+            if value == last:
+                continue
+            if last is None and count == 0 and not value.strip("x"):
+                self.leading_x_tick = tick
+            else:
+                chain = hash((chain, tick, value))
+            last = value
+            count += 1
+        self.last_value, self.chain, self.count = last, chain, count
 
     def signature(self, *, ignore_leading_x: bool = False) -> tuple[int, int | None, int]:
         """Return number, tick of a leading unknown value and checksum: equal for equal sequences of changes."""
@@ -251,6 +264,7 @@ class _Body:
         self.tick = 0
         self.by_identifier: dict[bytes, tuple[ChangeCount, str, int]] = {}
         self.known_texts: dict[tuple[bytes, str, int], str] = {}
+        self.known_scalars: dict[bytes, tuple[ChangeCount, str]] = {}
         for variable in dump.variables:
             key = variable.identifier.encode()
             known = self.by_identifier.get(key)
@@ -298,6 +312,8 @@ class _Body:
         count, kind, width = entry
         if width == 1 and kind != "event" and value in SCALAR_TEXTS:
             count.add(self.tick, SCALAR_TEXTS[value])
+            if len(self.known_scalars) < KNOWN_TEXTS:
+                self.known_scalars[value + identifier] = count, SCALAR_TEXTS[value]
             return
         normal = self.known_texts.get((value, kind, width))
         if normal is not None:
@@ -315,54 +331,16 @@ class _Body:
         count.add(self.tick, normal, repeats=kind == "event")
 
 
-def normalize_value(text: str, kind: str, width: int) -> str:
-    """Return a raw value (with its ``b``, ``r`` or ``s``, if any) as ``DigitalTrace.values`` has it.
-
-    Args:
-        text: for example ``b01x``, ``r1.5``, ``sIDLE`` or a bare ``1``.
-        kind: ``"real"``, ``"string"`` or anything else for bits.
-        width: bits of the variable.
-
-    Raises:
-        ValueError: the value does not suit the variable.
-    """
-    letter = text[0]
-    if kind == "string":
-        if letter not in "sS":
-            raise ValueError("not a string")
-        return ESCAPE.sub(_unescape, text[1:])
-    if kind == "real":
-        if letter not in "rR" or "_" in text:
-            raise ValueError("not a real")
-        return repr(float(text[1:]))
-    if letter in "sSrR":
-        raise ValueError("not bits")
-    bits = (text[1:] if letter in "bB" else text).lower()
-    if not bits or not set(bits) <= set("01xzuwlh-"):
-        raise ValueError("not bits")
-    if len(bits) > width:
-        raise ValueError(f"{len(bits)} bits for {width}")
-    if len(bits) == width:
-        return bits
-    fill = {"0": "0", "1": "0", "x": "x", "z": "z"}.get(bits[0])
-    if fill is None:
-        raise ValueError(f"{len(bits)} bits for {width}, and {bits[0]} is not extended")
-    return bits.rjust(width, fill)
-
-
-def _unescape(match: re.Match[str]) -> str:
-    code = match[1]
-    if code[0] == "x" and len(code) > 1:
-        return chr(int(code[1:], 16))
-    if code[0] in "01234567":
-        return chr(int(code, 8) & 0xFF)
-    return ESCAPED.get(code, code)
-
-
 def _walk_body(tokens: Tokens, dump: WalkedDump) -> None:
     body = _Body(dump)
+    known = body.known_scalars
     stream = iter(tokens)
     for token in stream:
+        if token in known:  # most statements of most dumps
+            count, text = known[token]
+            if text != count.last_value:
+                count.add(body.tick, text)
+            continue
         letter = token[0]
         if letter in SCALAR_VALUES:
             body.change(token[:1], token[1:], tokens.line)
