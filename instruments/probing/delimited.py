@@ -6,7 +6,7 @@ times are rounded, and what rounding explains is accepted, a missing or repeated
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -38,7 +38,7 @@ class DelimitedAdapter:
     """Reads a table of regularly sampled values into one waveform for each value column."""
 
     name = "delimited"
-    version = "1"
+    version = "2"
     formats = ("delimited",)
     reach = Reach.WALK
 
@@ -68,6 +68,10 @@ class DelimitedAdapter:
         opening = find_opening(source)
         heading = read_heading(source, opening)
         raw = count_lines(source, opening)
+        if heading.writer == "bare" and raw.lines < 2:
+            message = "a single line without a header is no waveform"
+            raise NotThisFormat(message, file=source.name, expected="2 lines or more", found=raw.lines)
+        heading = _part_acquisitions(source, opening, heading, raw)
         _check_count(source, heading, raw)
         warnings = [*heading.warnings, *_check_end(source, opening, raw)]
         table = _scan(source, opening, heading, raw)
@@ -117,6 +121,31 @@ def _check_count(source: Source, heading: Heading, raw: RawCount) -> None:
         return
     kind = Truncated if raw.lines < heading.rows else CountMismatch
     raise kind("the header declares another number of rows", file=source.name, expected=heading.rows, found=raw.lines)
+
+
+def _part_acquisitions(source: Source, opening: Opening, heading: Heading, raw: RawCount) -> Heading:
+    """Return ``heading`` with as many segments as there are acquisitions in a history without a header.
+
+    Only times that begin again tell them apart; whether each is regular, and all are alike, is checked with the times.
+    """
+    if heading.writer != "bare" or heading.axis != "time" or raw.lines < 4:
+        return heading
+    cells = (opening.rows[0][0], opening.rows[1][0], (split(raw.last, opening.dialect.delimiter) or [""])[0])
+    first, second, last = (to_number(cell, opening.dialect.decimal_comma) for cell in cells)
+    if first is None or second is None or last is None or last >= first + (raw.lines - 1) * (second - first) / 2:
+        return heading
+    restarts, previous = 0, np.empty(0)
+    for block in iterate_blocks(source, opening):
+        times = np.concatenate((previous, block.values[:, 0]))
+        restarts += int(np.count_nonzero(np.diff(times) < 0))
+        previous = times[-1:]
+    segments = restarts + 1
+    if raw.lines % segments or raw.lines // segments < 2:
+        return heading
+    warning = "the times begin again: each acquisition is a segment, and when it was triggered is not known"
+    return replace(
+        heading, segments=segments, trigger_offsets_s=(None,) * segments, warnings=(*heading.warnings, warning)
+    )
 
 
 def _check_end(source: Source, opening: Opening, raw: RawCount) -> tuple[str, ...]:

@@ -244,7 +244,7 @@ def _bare(opening: Opening) -> Heading:
     columns = opening.dialect.columns
     metadata = _metadata(opening)
     if columns == 1:
-        warnings = ("the file has no header: time axis and unit are unknown",)
+        warnings = ("the file has no header: time axis, unit and where an acquisition begins are unknown",)
         return Heading("bare", ("column 1",), (UNKNOWN_UNIT,), axis="", metadata=metadata, warnings=warnings)
     names = tuple(f"column {index}" for index in range(2, columns + 1))
     warnings = ("the file has no header: the first column is taken for seconds, the unit is unknown",)

@@ -279,6 +279,7 @@ PAIRED, PAIRED_PAYLOAD = writers.rohde_schwarz(
     times=True,
     channels={channel: {"Source": f"eRS_SIGNAL_SOURCE_CH{channel + 1}_TR1"} for channel in (0, 1)},
 )
+BARE = "".join(f"{-1e-6 + 1e-9 * row:.12g},{row * 0.25:.3f}\n" for _ in range(3) for row in range(20)).encode()
 RATE = (("IQ_sampleRate", 1e9), ("IQ_span", 8e8))
 VARIANTS = {
     "FastFrame": single(
@@ -303,6 +304,7 @@ VARIANTS = {
     "channels with times": Case(
         "rohde_schwarz_pair", "pair", {"a.bin": PAIRED, "a.Wfm.bin": PAIRED_PAYLOAD}, waves(30, 30), WHOLE
     ),
+    "history without a header": single("delimited", "h.Wfm.csv", BARE, waves(60), ROWS),
     "DS1000B": single("oscilloscope", "DS1.wfm", writers.ds1000b(BYTES), waves(60, 60), WHOLE),
     "DS1000C": single("oscilloscope", "DS1.wfm", writers.ds1000c(BYTES), waves(60, 60), WHOLE),
     "DS1000Z": single("oscilloscope", "DS1.wfm", writers.ds1000z(BYTES), waves(60, 60), WHOLE),

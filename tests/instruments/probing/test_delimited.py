@@ -17,6 +17,7 @@ from instruments.errors import (
     Truncated,
     UnsupportedVersion,
 )
+from instruments.probing import delimited_text
 from instruments.probing.delimited import DelimitedAdapter, line_bits
 from instruments.probing.delimited_axis import printed_step
 from instruments.probing.delimited_heading import name_and_unit
@@ -181,7 +182,7 @@ def test_bits_of_lines_without_numbers_are_their_places() -> None:
 def test_a_table_without_a_header_knows_no_unit_and_one_column_no_time(tmp_path: Path) -> None:
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", "0.5\n0.25\n-1\n"))
     assert (waveform.dt_s, waveform.t0_s, waveform.unit) == (None, None, "unknown")
-    assert waveform.warnings == ("the file has no header: time axis and unit are unknown",)
+    assert waveform.warnings == ("the file has no header: time axis, unit and where an acquisition begins are unknown",)
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "b.csv", "0,0.5\n1e-9,0.25\n2e-9,-1\n"))
     assert (waveform.dt_s, waveform.t0_s, waveform.unit) == (1e-9, 0.0, "unknown")
     assert ADAPTER.sniff(source_of(tmp_path / "b.csv")).confidence is Confidence.POSSIBLE
@@ -382,3 +383,65 @@ def test_what_is_printed_comes_back(
     assert {record.unit for record in records} == {"V"}
     assert records[0].dt_s == pytest.approx(dt, rel=1e-6, abs=1e-17)
     assert records[0].t0_s == pytest.approx(t0)
+
+
+@pytest.mark.parametrize("text", ["1.5\n", "1.5", "0,1\n"])
+def test_a_single_line_without_a_header_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(NotThisFormat) as caught:
+        ADAPTER.read(place(tmp_path, "a.csv", text))
+    message = "a single line without a header is no waveform (expected 2 lines or more, found 1)"
+    assert str(caught.value) == f"a.csv: {message}"
+
+
+def history(rows: int = 20, acquisitions: int = 3) -> list[str]:
+    """The lines of a history without a header: time and value."""
+    times = [-1e-6 + 1e-9 * row for row in range(rows)]
+    return [f"{time:.12g},{number + row:.3f}" for number in range(acquisitions) for row, time in enumerate(times)]
+
+
+def test_times_that_begin_again_are_acquisitions(tmp_path: Path) -> None:
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "h.Wfm.csv", "\n".join(history()) + "\n"))
+    assert [(segment.count, segment.trigger_offset_s) for segment in waveform.segments] == [(20, None)] * 3
+    assert [segment.t0_s for segment in waveform.segments] == pytest.approx([-1e-6] * 3)
+    assert waveform.dt_s == pytest.approx(1e-9)
+    assert waveform.samples.array()[20:23].tolist() == [1.0, 2.0, 3.0]
+    assert waveform.warnings == (
+        "the file has no header: the first column is taken for seconds, the unit is unknown",
+        "the times begin again: each acquisition is a segment, and when it was triggered is not known",
+    )
+
+
+@pytest.mark.parametrize("missing", [7, 25, 59])
+def test_a_history_with_a_missing_row_is_refused(tmp_path: Path, missing: int) -> None:
+    lines = history()
+    del lines[missing]
+    with pytest.raises(CorruptField, match="the times are not evenly spaced at line"):
+        ADAPTER.read(place(tmp_path, "h.Wfm.csv", "\n".join(lines) + "\n"))
+
+
+def test_a_history_of_two_rates_is_refused(tmp_path: Path) -> None:
+    lines = [*history(acquisitions=2), *(f"{-1e-6 + 2e-9 * row:.12g},0" for row in range(20))]
+    with pytest.raises(CorruptField, match="the times are not evenly spaced at line"):
+        ADAPTER.read(place(tmp_path, "h.Wfm.csv", "\n".join(lines) + "\n"))
+
+
+def test_a_long_text_is_the_same_as_a_short_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = np.random.default_rng(1).normal(size=500) * 10.0 ** np.arange(-250, 250)
+    lines = [f"{row},{number!r}" for row, number in enumerate(numbers.tolist())]
+    text = "time_s,v_V\n" + "\n".join([*lines, "500,nan", "501,-inf", "502,+1.5", "503, 2.5 "]) + "\n"
+    source = place(tmp_path, "a.csv", text)
+    (short,) = waveforms(ADAPTER, source)
+    for longest in (1, 300):
+        monkeypatch.setattr(delimited_text, "LONG_BYTES", longest)
+        (long,) = waveforms(ADAPTER, source)
+        np.testing.assert_array_equal(long.samples.array(), short.samples.array())
+        assert long.warnings == short.warnings
+    np.testing.assert_array_equal(short.samples.array()[:500], numbers)
+
+
+@pytest.mark.parametrize("cell", ["0x1A", "1_000", "null", "NA", "1e", "--1", "1.5.2", "#N/A", "true"])
+def test_what_is_no_number_is_none_in_a_long_text(tmp_path: Path, cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited_text, "LONG_BYTES", 1)
+    with pytest.raises(CorruptField) as caught:
+        ADAPTER.read(place(tmp_path, "a.csv", f"time_s,v_V\n0,1\n1,2\n2,{cell}\n3,4\n"))
+    assert str(caught.value) == f"a.csv: a cell is no number at line 4 (expected a number, found {cell})"
