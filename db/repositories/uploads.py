@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -55,6 +55,17 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class NewOriginal:
+    """A file that has arrived whole."""
+
+    program_id: uuid.UUID
+    instrument_id: uuid.UUID | None
+    filename: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class KnownFile:
     """An original that is in the program already."""
 
@@ -78,8 +89,8 @@ def _visible(caller: Caller) -> Select[Any]:
     return query
 
 
-def declare(connection: Connection, caller: Caller, new: NewUpload) -> Upload:
-    """Insert an upload for the caller, who may upload to the program."""
+def declare(connection: Connection, caller: Caller, new: NewUpload, *, complete_as: uuid.UUID | None = None) -> Upload:
+    """Insert an upload for the caller, who may upload to the program; ``complete_as`` is the original it has become."""
     caller.require_in(Action.UPLOAD, new.program_id)
     values = {
         "id": uuid7(),
@@ -95,6 +106,8 @@ def declare(connection: Connection, caller: Caller, new: NewUpload) -> Upload:
         "metadata": dict(new.metadata),
         "expires_at": new.expires_at,
     }
+    if complete_as is not None:
+        values |= {"raw_file_id": complete_as, "completed_at": func.now(), "verified_offset_bytes": new.length_bytes}
     row = connection.execute(insert(upload).values(values).returning(upload)).mappings().one()
     return _upload_of(row)
 
@@ -191,11 +204,14 @@ def list_unfinished(connection: Connection, upload_ids: Collection[uuid.UUID]) -
     return set(connection.execute(query).scalars())
 
 
-_KNOWN = select(raw_file.c.id, raw_file.c.program_id, raw_file.c.state, raw_file.c.size_bytes, raw_file.c.sha256)
+_KNOWN_COLUMNS = (raw_file.c.id, raw_file.c.program_id, raw_file.c.state, raw_file.c.size_bytes, raw_file.c.sha256)
+_KNOWN = select(*_KNOWN_COLUMNS)
 
 
-def find_known(connection: Connection, program_id: uuid.UUID, sha256: str) -> KnownFile | None:
-    """Return the original with these bytes in this program, if it is known."""
+def find_known(connection: Connection, program_id: uuid.UUID, sha256: str | None) -> KnownFile | None:
+    """Return the original with these bytes in this program, if it is known; nothing is known without a ``sha256``."""
+    if sha256 is None:
+        return None
     query = _KNOWN.where(raw_file.c.program_id == program_id, raw_file.c.sha256 == sha256)
     row = connection.execute(query).one_or_none()
     return KnownFile(*row) if row is not None else None
@@ -206,24 +222,18 @@ def find_original(connection: Connection, raw_file_id: uuid.UUID) -> KnownFile:
     return KnownFile(*connection.execute(_KNOWN.where(raw_file.c.id == raw_file_id)).one())
 
 
-def store_original(connection: Connection, source: Upload, sha256: str, blob_key: str) -> tuple[KnownFile, bool]:
+def store_original(connection: Connection, new: NewOriginal, blob_key: str) -> tuple[KnownFile, bool]:
     """Insert the original and its blob; the flag is ``False`` when the same bytes were known."""
-    blob_row = {"key": blob_key, "size_bytes": source.length_bytes, "sha256": sha256}
+    blob_row = {"key": blob_key, "size_bytes": new.size_bytes, "sha256": new.sha256}
     connection.execute(upsert(blob).values(blob_row).on_conflict_do_nothing())
-    values = {
-        "id": uuid7(),
-        "program_id": source.program_id,
-        "instrument_id": source.instrument_id,
-        "filename": source.filename,
-        "size_bytes": source.length_bytes,
-        "sha256": sha256,
-        "blob_key": blob_key,
-    }
-    statement = upsert(raw_file).values(values).on_conflict_do_nothing().returning(raw_file.c.id)
-    created = connection.execute(statement).scalar() is not None
-    known = find_known(connection, source.program_id, sha256)
+    values = asdict(new) | {"id": uuid7(), "blob_key": blob_key}
+    statement = upsert(raw_file).values(values).on_conflict_do_nothing().returning(*_KNOWN_COLUMNS)
+    row = connection.execute(statement).one_or_none()
+    if row is not None:
+        return KnownFile(*row), True
+    known = find_known(connection, new.program_id, new.sha256)
     assert known is not None
-    return known, created
+    return known, False
 
 
 def find_job(connection: Connection, job_key: str) -> uuid.UUID | None:

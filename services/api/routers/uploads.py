@@ -16,7 +16,8 @@ from services.api.answers import JsonAnswer
 from services.api.context import RequestContext, RequestUnit, Uploads
 from services.api.contract import describe_problems
 from services.api.documents import KnownFileAnswer, UploadDocument
-from services.api.uploads import protocol
+from services.api.uploads import at_once, protocol
+from services.api.uploads.at_once import Body
 from services.api.uploads.completion import Received, Requester, describe_completed, place_original
 from services.api.uploads.protocol import Announcement
 from services.api.uploads.reception import (
@@ -24,6 +25,7 @@ from services.api.uploads.reception import (
     Progress,
     ask_progress,
     receive_chunk,
+    run_file_work,
     terminate,
 )
 from services.problems import Problem
@@ -35,12 +37,13 @@ _TUS = ("tus-version", "invalid-upload-header")
 
 @dataclass(frozen=True)
 class Created:
-    """What a creation request gives: a new upload, or a file that is known already."""
+    """What a creation request gives: a new upload, unfinished or complete, or a file that is known already."""
 
     upload: Upload | None
     known: KnownFile | None = None
     job_id: uuid.UUID | None = None
     begun_before: bool = False
+    received: Received | None = None
 
 
 @router.options("", status_code=204, response_class=Response)
@@ -85,7 +88,11 @@ async def create_upload(request: Request, context: Uploads) -> Response:
 
     `creation-key` in the metadata makes the request repeatable: sent again, it is about the same upload.
     """
-    created = await run_in_threadpool(_create, request, context)
+    read = await at_once.read_body(request)
+    if read.whole:
+        created = await run_file_work(context.state, _create, request, context, read)
+    else:
+        created = await run_in_threadpool(_create, request, context, read)
     if created.upload is None:
         assert created.known is not None
         document = {
@@ -97,6 +104,9 @@ async def create_upload(request: Request, context: Uploads) -> Response:
         return JsonAnswer(document, headers=_received_headers(Received(created.known.id, created.job_id)))
     upload = created.upload
     location = request.url_for("patch_upload", upload_id=upload.id).path
+    if created.received is not None:
+        headers = _progress_headers(Progress(upload, upload.length_bytes, created.received)) | {"Location": location}
+        return Response(status_code=201, headers=headers)
     progress = Progress(upload, 0, None)
     if upload.length_bytes == 0 or created.begun_before:
         progress = await ask_progress(context.state, upload, context.request_id)
@@ -104,9 +114,8 @@ async def create_upload(request: Request, context: Uploads) -> Response:
         protocol.CONTENT_TYPE
     ):
         chunk = Chunk(0, protocol.parse_checksum(request.headers), _content_length(request))
-        body = aiter(request.stream())
         try:
-            progress = await receive_chunk(context.state, upload.id, chunk, body, context.request_id)
+            progress = await receive_chunk(context.state, upload.id, chunk, read.replay(request), context.request_id)
         except Problem as problem:
             problem.headers["Location"] = location
             raise
@@ -114,7 +123,7 @@ async def create_upload(request: Request, context: Uploads) -> Response:
     return Response(status_code=201, headers=headers)
 
 
-def _create(request: Request, context: RequestContext) -> Created:
+def _create(request: Request, context: RequestContext, read: Body) -> Created:
     with context.begin() as unit:
         protocol.check_version(request.headers)
         announced = protocol.parse_announcement(request.headers)
@@ -123,30 +132,46 @@ def _create(request: Request, context: RequestContext) -> Created:
             detail = f"the server accepts files of at most {limit} bytes"
             raise Problem("upload-too-large", detail, headers={"Tus-Max-Size": str(limit)})
         program_id, sha256 = _resolve(unit, announced)
-        known = uploads.find_known(unit.connection, program_id, sha256) if sha256 is not None else None
+        file = at_once.verify(request.headers, read, sha256)
+        known = uploads.find_known(unit.connection, program_id, file.sha256 if file is not None else sha256)
         if known is not None:
             if known.size_bytes != announced.length_bytes:
                 raise Problem("invalid-upload-metadata", f"a file of this sha256 has {known.size_bytes} bytes")
             requester = Requester(unit.caller.actor, context.request_id)
             job_id = place_original(context.state, unit.unit, requester, known, announced.bundle_id)
             return Created(None, known, job_id)
-        new = NewUpload(
-            program_id=program_id,
-            filename=announced.filename,
-            length_bytes=announced.length_bytes,
-            expires_at=datetime.now(UTC) + timedelta(seconds=context.state.settings.upload_expires_s),
-            sha256=sha256,
-            bundle_id=announced.bundle_id,
-            bundle_path=announced.path,
-            creation_key=announced.creation_key,
-            metadata={f"client_{key}": value for key, value in announced.other.items()},
-        )
-        quota.lock_program(unit.connection, program_id)
-        begun = uploads.find_begun(unit.connection, unit.caller, new)
-        if begun is not None:
-            return Created(begun, begun_before=True)
-        _check_room(context, unit, program_id, announced.length_bytes)
-        return Created(uploads.declare(unit.connection, unit.caller, new))
+        new = _describe_new(context, program_id, sha256, announced)
+        if file is None:
+            return _declare(context, unit, new)
+        unit.caller.require_in(Action.UPLOAD, program_id)
+        _check_room(context, unit, new)
+    upload, received = at_once.store(context.state, unit.caller, context.request_id, new, file)
+    return Created(upload, begun_before=received is None, received=received)
+
+
+def _describe_new(
+    context: RequestContext, program_id: uuid.UUID, sha256: str | None, announced: Announcement
+) -> NewUpload:
+    return NewUpload(
+        program_id=program_id,
+        filename=announced.filename,
+        length_bytes=announced.length_bytes,
+        expires_at=datetime.now(UTC) + timedelta(seconds=context.state.settings.upload_expires_s),
+        sha256=sha256,
+        bundle_id=announced.bundle_id,
+        bundle_path=announced.path,
+        creation_key=announced.creation_key,
+        metadata={f"client_{key}": value for key, value in announced.other.items()},
+    )
+
+
+def _declare(context: RequestContext, unit: RequestUnit, new: NewUpload) -> Created:
+    quota.lock_program(unit.connection, new.program_id)
+    begun = uploads.find_begun(unit.connection, unit.caller, new)
+    if begun is not None:
+        return Created(begun, begun_before=True)
+    _check_room(context, unit, new)
+    return Created(uploads.declare(unit.connection, unit.caller, new))
 
 
 def _resolve(unit: RequestUnit, announced: Announcement) -> tuple[uuid.UUID, str | None]:
@@ -170,16 +195,13 @@ def _resolve(unit: RequestUnit, announced: Announcement) -> tuple[uuid.UUID, str
     return bundle.program_id, member.sha256
 
 
-def _check_room(context: RequestContext, unit: RequestUnit, program_id: uuid.UUID, length_bytes: int) -> None:
+def _check_room(context: RequestContext, unit: RequestUnit, new: NewUpload) -> None:
     settings, staging = context.state.settings, context.state.staging
-    claims = quota.claims(unit.connection, program_id)
-    claimed = claims.program_bytes
-    if claimed + length_bytes > settings.program_quota_bytes:
-        detail = f"{claimed} of {settings.program_quota_bytes} bytes of the program's quota are taken"
-        raise Problem("quota-exceeded", detail)
+    claims = quota.claims(unit.connection, new.program_id)
+    at_once.require_quota(context.state, claims, new.length_bytes)
     free = shutil.disk_usage(staging.folder).free
     promised = max(0, claims.pending_bytes - staging.staged_bytes())
-    if free - promised - length_bytes < settings.staging_reserve_bytes:
+    if free - promised - new.length_bytes < settings.staging_reserve_bytes:
         raise Problem("insufficient-storage", "the staging disk has no room", headers={"Retry-After": "60"})
 
 

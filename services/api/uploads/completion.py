@@ -158,7 +158,10 @@ def _commit(state: ApiState, upload: Upload, key: str, digest: str, request_id: 
         current = uploads.reread(unit.connection, upload.id, lock=True)
         if current is not None and current.completed_at is not None:
             return describe_completed(unit.connection, current)
-        original, created = uploads.store_original(unit.connection, upload, digest, key)
+        values = uploads.NewOriginal(
+            upload.program_id, upload.instrument_id, upload.filename, upload.length_bytes, digest
+        )
+        original, created = uploads.store_original(unit.connection, values, key)
         job_id = place_original(state, unit, Requester(upload.actor, request_id), original, upload.bundle_id)
         uploads.mark_complete(unit.connection, upload.id, original.id)
         after = {"sha256": digest, "size_bytes": upload.length_bytes, "filename": upload.filename, "new": created}
