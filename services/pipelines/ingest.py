@@ -124,8 +124,9 @@ def _refuse(context: JobContext, subject: Subject, reasons: list[dict[str, str]]
     kept = storable(reasons)
 
     def write(unit: UnitOfWork) -> None:
-        ingest.remove_records(unit.connection, subject)
-        ingest.remove_unused_session(unit.connection, subject)
+        if ingest.was_read(unit.connection, subject):
+            ingest.remove_records(unit.connection, subject)
+            ingest.remove_unused_session(unit.connection, subject)
         _close(unit, context, subject, Reading("quarantined", context.claimed.id, reasons=kept))
 
     return write
@@ -134,12 +135,13 @@ def _refuse(context: JobContext, subject: Subject, reasons: list[dict[str, str]]
 def _write(unit: UnitOfWork, context: JobContext, subject: Subject, reading: PackedReading, packed: PackedBlob) -> None:
     """Replace what an earlier reading wrote by this one, and ask for what follows from it."""
     repeated = ingest.was_read(unit.connection, subject)
-    ingest.remove_records(unit.connection, subject)
+    if repeated:
+        ingest.remove_records(unit.connection, subject)
     session = next((record for record in reading.records if record.kind == SESSION), None)
     session_id = None if session is None else _write_session(unit, subject, session)
     rows = make_rows(reading, subject, packed.key, session_id)
     ingest.insert_records(unit.connection, packed, rows)
-    if session is None:
+    if repeated and session is None:
         ingest.remove_unused_session(unit.connection, subject)
     _close(
         unit,
