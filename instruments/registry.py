@@ -129,14 +129,23 @@ def _answer(
     if adapter_name is not None:
         return action(registry.named(adapter_name), source)
     answers = registry.ask(source)
-    reasons = {answer.adapter.name: answer.sniff.reason for answer in answers}
+    sniffed = {answer.adapter.name: answer.sniff.reason for answer in answers}
+    reasons = dict(sniffed)
     try:
         return _try_surest(action, source, answers, reasons)
     except InstrumentError as error:
         versions = registry.versions()
-        listing = [{"adapter": name, "version": versions[name], "reason": text} for name, text in reasons.items()]
+        listing = [
+            {"adapter": name, "version": versions[name], "reason": text, "verdict": _verdict(text, sniffed[name])}
+            for name, text in reasons.items()
+        ]
         error.reasons = sorted(listing, key=lambda item: item["adapter"])
         raise
+
+
+def _verdict(reason: str, sniffed: str) -> str:
+    """Return whether an adapter has tried to read the file and refused it, or only looked at its beginning."""
+    return "sniffed" if reason == sniffed else "refused"
 
 
 def _try_surest(

@@ -15,6 +15,9 @@ from sqlalchemy import Connection, Row, delete, func, insert, or_, select, updat
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from db.identifiers import uuid7
+from db.repositories import audit
+from db.repositories.access import Action, Caller, RowNotFound
+from db.repositories.audit import AuditEntry
 from db.repositories.ingest import Subject
 from db.schema.files import bundle, raw_file
 from db.schema.monitoring import chart_baseline, control_chart, reference_reading
@@ -233,6 +236,28 @@ def settle_baseline(connection: Connection, baseline_id: uuid.UUID, values: Mapp
     settled = {"frozen_at": func.now()} if values["state"] == "frozen" else {}
     waiting = (chart_baseline.c.id == baseline_id) & (chart_baseline.c.state == "requested")
     connection.execute(update(chart_baseline).where(waiting).values(**values, **settled))
+
+
+def request_baseline(
+    connection: Connection, caller: Caller, chart_id: uuid.UUID, values: Mapping[str, Any]
+) -> tuple[uuid.UUID, Row[Any]]:
+    """Insert limits on behalf of a caller, with the audit entry; return their id and the chart's row.
+
+    Raises:
+        RowNotFound: there is no such chart that the caller may see.
+        ActionDenied: the caller may see it and may not set limits.
+    """
+    allowed = caller.restriction(Action.READ_OPERATIONS, control_chart.c.program_id)
+    chart = connection.execute(select(control_chart).where(control_chart.c.id == chart_id, allowed)).one_or_none()
+    if chart is None:
+        raise RowNotFound("control chart", chart_id)
+    caller.require_in(Action.MONITOR, chart.program_id)
+    own = {"chart_id": chart_id, "program_id": chart.program_id, "requested_by": caller.actor}
+    identity = insert_baseline(connection, {**values, **own})
+    after = {"chart_id": str(chart_id), **{name: values.get(name) for name in ("state", "centre", "sigma", "note")}}
+    entry = AuditEntry("chart-baseline.created", "chart_baseline", identity, chart.program_id, after=after)
+    audit.record(connection, caller.actor, caller.request_id, entry)
+    return identity, chart
 
 
 def insert_baseline(connection: Connection, values: Mapping[str, Any]) -> uuid.UUID:

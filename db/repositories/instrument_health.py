@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from db.identifiers import uuid7
 from db.repositories.access import Action, ActionDenied, Caller, RowNotFound
-from db.schema.files import bundle, raw_file, upload
+from db.schema.files import bundle, ingest_event, raw_file, upload
 from db.schema.people import agent_report, api_key, instrument
 
 MOST_AGENTS = 100
@@ -60,7 +60,8 @@ def read(connection: Connection, caller: Caller, instrument_id: uuid.UUID) -> di
     """Return the health of an instrument; raises :class:`RowNotFound`.
 
     ``files`` counts its originals by state; ``quarantined`` has, for each adapter's version, how many files and
-    bundles it refused that nothing has read since.
+    bundles it refused that nothing has read since; ``readings`` has, for each adapter's version, how many files and
+    bundles it has ever read, and how many it has tried to read and refused.
     """
     allowed = caller.restriction(Action.READ_OPERATIONS, instrument.c.program_id)
     found = connection.execute(select(instrument.c.program_id).where(instrument.c.id == instrument_id, allowed))
@@ -83,6 +84,7 @@ def read(connection: Connection, caller: Caller, instrument_id: uuid.UUID) -> di
         "files": {"received": 0, "stored": 0, "quarantined": 0} | {row[0]: row[1] for row in counts},
         "agents": _agents(connection, instrument_id),
         "quarantined": _quarantined(connection, instrument_id),
+        "readings": _readings(connection, instrument_id),
     }
 
 
@@ -115,3 +117,43 @@ def _quarantined(connection: Connection, instrument_id: uuid.UUID) -> list[dict[
     )
     rows = connection.execute(query).all()
     return [{"adapter": row[0], "adapter_version": row[1], "files": row[2]} for row in rows]
+
+
+def _readings(connection: Connection, instrument_id: uuid.UUID) -> list[dict[str, Any]]:
+    """Count the instrument's ingest events by adapter and version: each reading of each file and bundle."""
+    mine = union_all(
+        *(
+            select(ingest_event).join(table, table.c.id == column).where(table.c.instrument_id == instrument_id)
+            for table, column in ((raw_file, ingest_event.c.raw_file_id), (bundle, ingest_event.c.bundle_id))
+        )
+    ).cte("mine")
+    reason = func.jsonb_array_elements(mine.c.reasons).table_valued("value", name="reason")
+    tried = literal_column("reason.value ->> 'verdict'", Text) == "refused"
+    counted = union_all(
+        select(
+            mine.c.id, mine.c.created_at, mine.c.adapter, mine.c.adapter_version, literal_column("1").label("stored")
+        ).where(mine.c.outcome == "stored"),
+        select(
+            mine.c.id,
+            mine.c.created_at,
+            literal_column("reason.value ->> 'adapter'", Text),
+            literal_column("reason.value ->> 'version'", Text),
+            literal_column("0"),
+        )
+        .select_from(mine.join(reason, true()))
+        .where(mine.c.outcome == "quarantined", func.jsonb_typeof(mine.c.reasons) == "array", tried),
+    ).subquery("counted")
+    stored = func.count(counted.c.id.distinct()).filter(counted.c.stored == 1)
+    refused = func.count(counted.c.id.distinct()).filter(counted.c.stored == 0)
+    query = (
+        select(
+            counted.c.adapter,
+            counted.c.adapter_version,
+            stored.label("stored"),
+            refused.label("refused"),
+            func.max(counted.c.created_at).label("last_at"),
+        )
+        .group_by(counted.c.adapter, counted.c.adapter_version)
+        .order_by(counted.c.adapter, counted.c.adapter_version)
+    )
+    return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]

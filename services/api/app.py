@@ -25,12 +25,14 @@ from services.api.routers import (
     health,
     instrument_health,
     jobs,
+    monitoring,
     records,
     results,
     sessions,
     tables,
     uploads,
     waveforms,
+    webhooks,
 )
 from services.api.state import ApiState
 from services.api.uploads.digests import RunningDigests
@@ -48,6 +50,7 @@ FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
     uploads, bundles, files, waveforms, sessions, records, tables, jobs, results, administration, instrument_health,
+    monitoring, webhooks,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

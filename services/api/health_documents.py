@@ -42,6 +42,8 @@ class AgentItem(BaseModel):
     trouble: str | None
     clock_offset_s: float
     reported_at: datetime
+    silent_since: datetime | None
+    backlog_since: datetime | None
 
 
 class FileCounts(BaseModel):
@@ -60,6 +62,16 @@ class QuarantinedItem(BaseModel):
     files: int
 
 
+class AdapterReadings(BaseModel):
+    """What a version of an adapter has made of the instrument's files and bundles: each reading of each counts."""
+
+    adapter: str | None
+    adapter_version: str | None
+    stored: int
+    refused: int
+    last_at: datetime
+
+
 class InstrumentHealth(BaseModel):
     """How an instrument is doing; `last_contact_at` is when a key of it was last used, to the minute."""
 
@@ -71,3 +83,4 @@ class InstrumentHealth(BaseModel):
     files: FileCounts
     agents: list[AgentItem]
     quarantined: list[QuarantinedItem]
+    readings: list[AdapterReadings]

@@ -36,7 +36,8 @@ def request_reference(
 ) -> None:
     """Ask for the readings of an instrument's reference nodes, when it has sent waveforms of some.
 
-    ``parameters`` names the reader of a repeated reading, and is empty for the first. What was measured before is measured again even when nothing of it is a reference any more.
+    ``parameters`` names the reader of a repeated reading, and is empty for the first. What was measured before is
+    measured again even when nothing of it is a reference any more.
     """
     patterns = read_patterns(context.settings.reference_nets)
     repeated = bool(parameters)

@@ -11,7 +11,8 @@ from sqlalchemy import Engine, Table, insert, select
 from db.blobs import BlobStore, raw_key, record_key
 from db.identifiers import uuid7
 from db.repositories.access import KeyOwner, issue_key
-from db.schema import data, files, parts, people, work
+from db.schema import data, events, files, monitoring, parts, people, work
+from services.webhooks.signing import new_secret
 
 CONTENT = b"the original bytes of a file"
 
@@ -126,7 +127,43 @@ def populate(engine: Engine, blobs: BlobStore, program: uuid.UUID) -> Population
             blob_key=record_key(program, raw_file), byte_offset=1, byte_length=8, sha256="0" * 64,
             summary={"count": 1}, **own.get(table, {}),
         )  # fmt: skip
-    return Population(program, ids)
+    return Population(program, ids | _add_monitoring(engine, program, ids))
+
+
+def _add_monitoring(engine: Engine, program: uuid.UUID, ids: dict[str, uuid.UUID]) -> dict[str, uuid.UUID]:
+    """Add a control chart with a reading, limits and an event of it, and a webhook with the event's delivery."""
+    mine = {"program_id": program}
+    chart = add_row(
+        engine, monitoring.control_chart, **mine, instrument_id=ids["instrument_id"], node="G16", quantity="amplitude",
+        unit="V", setup={"averages": 1000}, simulated=False, evaluation=None,
+    )  # fmt: skip
+    now = datetime.now(UTC)
+    add_row(
+        engine, monitoring.reference_reading, **mine, chart_id=chart, raw_file_id=ids["file_id"], record_index=0,
+        value=0.5, observed_at=now, result_id=ids["result_id"],
+    )  # fmt: skip
+    baseline = add_row(
+        engine, monitoring.chart_baseline, **mine, chart_id=chart, state="frozen", to_at=now, centre=0.5, sigma=0.1,
+        method="given", frozen_at=now, parameters={"rules": [1]}, requested_by="account:ada",
+    )  # fmt: skip
+    event = add_row(
+        engine, events.event, **mine, kind="instrument.out_of_control", event_key=uuid.uuid4().hex,
+        instrument_id=ids["instrument_id"], subject_type="control_chart", subject_id=chart, data={"rule": "nelson-1"},
+        occurred_at=now,
+    )  # fmt: skip
+    webhook = add_webhook(engine, program)
+    delivery = add_row(
+        engine, events.webhook_delivery, **mine, subscription_id=webhook, event_id=event, next_attempt_at=now
+    )
+    return {
+        "chart_id": chart, "baseline_id": baseline, "event_id": event, "webhook_id": webhook, "delivery_id": delivery,
+    }  # fmt: skip
+
+
+def add_webhook(engine: Engine, program: uuid.UUID) -> uuid.UUID:
+    """Add a webhook that nobody has sent anything to."""
+    values = {"url": "https://hooks.example/", "kinds": [], "secret": new_secret(), "created_by": "account:ada"}
+    return add_row(engine, events.webhook_subscription, program_id=program, **values)
 
 
 def add_upload(engine: Engine, program: uuid.UUID, instrument: uuid.UUID | None = None) -> uuid.UUID:

@@ -12,7 +12,15 @@ from db.repositories.access import INSTALLATION_ACTIONS, ROLE_ACTIONS, SCOPE_OF_
 from db.schema import people, work
 from services.api.contract import ACTIONS_MEMBER
 from tests.api.conftest import CHUNK, TUS, Api, encode_metadata
-from tests.api.population import add_account, add_instrument_key, add_program, add_row, add_upload, populate
+from tests.api.population import (
+    add_account,
+    add_instrument_key,
+    add_program,
+    add_row,
+    add_upload,
+    add_webhook,
+    populate,
+)
 
 PUBLIC = {("options", "/api/v1/uploads"), ("get", "/livez"), ("get", "/readyz"), ("get", "/metrics")}
 SCOPES = ["read", "write", "upload"]
@@ -119,6 +127,9 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/memberships"): {"program": "alpha", "account": str(ids["account_id"]), "role": "viewer"},
         ("post", "/instruments"): {"program": "alpha", "name": unique, "kind": "scope"},
         ("post", "/api-keys"): {"label": "k", "scopes": ["read"]},
+        ("post", "/chart-baselines"): {"chart": str(ids["chart_id"])},
+        ("post", "/webhooks"): {"program": "alpha", "url": "https://hooks.example/"},
+        ("patch", "/webhooks/{webhook_id}"): {"description": unique},
         ("put", "/instruments/self/health"): {
             "agent_id": str(uuid.uuid4()),
             "agent_version": "1",
@@ -147,6 +158,8 @@ def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
     ids["account_id"] = add_row(engine, people.account, name=uuid.uuid4().hex)
     if "{upload_id}" in path:
         ids["upload_id"] = add_upload(engine, program, ids["instrument_id"])
+    if "{webhook_id}" in path:
+        ids["webhook_id"] = add_webhook(engine, program)
     if "{membership_id}" in path:
         values = {"account_id": ids["account_id"], "program_id": program, "role": "viewer"}
         ids["membership_id"] = add_row(engine, people.membership, **values)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
+from db.identifiers import uuid7
 from db.repositories.instrument_health import FORGET_AFTER, MOST_AGENTS
-from db.schema.files import bundle, raw_file, upload
+from db.schema import people
+from db.schema.files import bundle, ingest_event, raw_file, upload
 from db.schema.people import agent_report
 from tests.api.conftest import CHUNK, TUS, Api, encode_metadata
 from tests.api.population import add_account, add_instrument_key, add_program
@@ -145,4 +147,32 @@ def test_uploads_and_quarantine_are_counted(api: Api, instrument: str, key: str)
     assert found["quarantined"] == [
         {"adapter": "klarf", "adapter_version": "1", "files": 2},
         {"adapter": "klarf", "adapter_version": "2", "files": 2},
+    ]
+
+
+def test_readings_are_counted_by_adapter_and_version(api: Api, instrument: str) -> None:
+    """Each reading of each file counts; an adapter that only looked at the beginning has not refused."""
+    sniffed = {"adapter": "stdf", "version": "4", "reason": "not mine", "verdict": "sniffed"}
+    refused = [{"adapter": "klarf", "version": v, "reason": "cut", "verdict": "refused"} for v in ("1", "2")]
+    with api.engine.begin() as connection:
+        program = connection.execute(select(people.program.c.id)).scalar_one()
+
+        def add(index: int, *readings: dict[str, Any], sender: str | None = instrument) -> None:
+            file = {"id": uuid.uuid4(), "program_id": program, "instrument_id": sender, "filename": "a"}
+            content = {"size_bytes": 1, "sha256": f"{index:064d}", "blob_key": f"raw/{index}"}
+            connection.execute(raw_file.insert().values(**file, **content))
+            for reading in readings:
+                values = {"id": uuid7(), "program_id": program, "raw_file_id": file["id"], **reading}
+                connection.execute(ingest_event.insert().values(**values))
+
+        stored = {"outcome": "stored", "adapter": "klarf", "adapter_version": "2"}
+        add(1, {"outcome": "quarantined", "reasons": [sniffed, refused[0]]}, stored)
+        add(2, {"outcome": "quarantined", "reasons": [refused[0], sniffed]})
+        add(3, {"outcome": "quarantined", "reasons": [sniffed, refused[1]]})
+        add(4, stored)
+        add(5, stored, sender=None)
+    found = health(api, instrument)["readings"]
+    assert [(each["adapter"], each["adapter_version"], each["stored"], each["refused"]) for each in found] == [
+        ("klarf", "1", 0, 2),
+        ("klarf", "2", 2, 1),
     ]
