@@ -12,7 +12,6 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,19 +24,26 @@ from benchmarks.mixed_files.population import MAKERS, Sent, write_population
 from benchmarks.mixed_files.reconciliation import EXAMPLES, Account, reconcile
 from benchmarks.report import Row, print_rows
 from benchmarks.workbench import PROGRAM, running_stack
+from instruments.bundle import open_source
+from instruments.packing import pack
+from instruments.registry import Registry, read_source
 from services.stack import Stack
 from services.stores import open_blobs
 from services.uploader.client import UploadClient
 
 FILES = 640
 SENDERS = 4
+WORKERS = 2
 TELL_S = 10.0
-RAW_FILES = 200
+READ_ALONE = 320
 
 
-def measure(files: int) -> list[Row]:
-    """Send ``files`` files; return how fast, and how many differences there are."""
+def measure(files: int, workers: int = WORKERS) -> list[Row]:
+    """Send ``files`` files to be read by ``workers`` workers; return how fast, and how many differences there are."""
     with running_stack() as stack, tempfile.TemporaryDirectory(prefix="faultlight-mixed-") as name:
+        for number in range(2, workers + 1):
+            worker = f"ingest-worker-{number}"
+            stack.supervisor.start(worker, "worker", "--queue", "ingest", "--name", worker)
         _tell(f"writing {files:,} files of {len(MAKERS)} formats")
         sent = write_population(Path(name), files)
         os.sync()
@@ -49,14 +55,14 @@ def measure(files: int) -> list[Row]:
             whole_s = time.perf_counter() - started
             _tell("reconciling")
             account = reconcile(database, open_blobs(stack.settings), sent, answers)
-            raw_s = _raw_cost(stack, database, sent) * files
+        alone_s = _reading_alone(sent) * files
     for difference in account.differences[:EXAMPLES]:
         _tell(difference)
-    return _rows(account, files, (sent_s, whole_s, raw_s))
+    return _rows(account, files, (sent_s, whole_s, alone_s))
 
 
 def _rows(account: Account, files: int, seconds: tuple[float, float, float]) -> list[Row]:
-    sent_s, whole_s, raw_s = seconds
+    sent_s, whole_s, alone_s = seconds
     records = sum(rows for rows, _ in account.held.values())
     held = sum(count for _, count in account.held.values())
     return [
@@ -70,7 +76,7 @@ def _rows(account: Account, files: int, seconds: tuple[float, float, float]) -> 
         Row("differences from what the writers know", len(account.differences), "differences", "<= 0"),
         Row("files per second taken by the API while others are read", files / sent_s, "files/s"),
         Row("files per second, first request to last record", files / whole_s, "files/s"),
-        Row("end to end against the same bytes and rows written raw, one by one", raw_s / whole_s, "ratio"),
+        Row("the same against reading them alone, in one process without a service", alone_s / whole_s, "ratio"),
     ]
 
 
@@ -141,41 +147,22 @@ def _tell(text: str) -> None:
     sys.stderr.flush()
 
 
-def _raw_cost(stack: Stack, database: psycopg.Connection[TupleRow], sent: list[Sent]) -> float:
-    """Return the seconds of one file written raw: its bytes and as many for its records, and two commits.
-
-    Each object is written with fsync of itself and its folder, as the store does.
-    """
-    database.execute("CREATE TABLE raw_copy (LIKE faultlight.waveform INCLUDING ALL)")
-    folder = stack.settings.data_dir / "raw-cost"
-    folder.mkdir()
-    some = [one for one in sent if not one.is_bundle][:RAW_FILES]
-    contents = [one.path.read_bytes() for one in some]
-    columns = "SELECT * FROM faultlight.waveform LIMIT 1"
-    row = database.execute(columns).fetchone()
-    if row is None:
-        raise RuntimeError("there is no waveform")
-    places = ", ".join("%s" for _ in row)
-    names = [column.name for column in database.execute(columns).description or ()]
-    plain = [psycopg.types.json.Jsonb(value) if isinstance(value, dict | list) else value for value in row]
+def _reading_alone(sent: list[Sent]) -> float:
+    """Return the seconds of one file read and packed by the adapters in this process, libraries loaded, no service."""
+    registry = Registry.load(strict=True)
+    some = [one for one in sent if one.adapter is not None][:READ_ALONE]
+    for one in some[: 2 * len(MAKERS)]:
+        _read(one, registry)
     started = time.perf_counter()
-    for content in contents:
-        for _ in ("original", "records"):
-            _write_durably(folder, content)
-            plain[names.index("id")] = plain[names.index("raw_file_id")] = uuid.uuid4()
-            database.execute(f"INSERT INTO raw_copy VALUES ({places})".encode(), plain)
-    return (time.perf_counter() - started) / len(contents)
+    for one in some:
+        _read(one, registry)
+    return (time.perf_counter() - started) / len(some)
 
 
-def _write_durably(folder: Path, content: bytes) -> None:
-    path = folder / uuid.uuid4().hex
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    descriptor = os.open(folder, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
+def _read(one: Sent, registry: Registry) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        source = open_source(one.path, one.path.name, scratch=Path(name) / "members")
+        pack(read_source(source, registry), Path(name) / "packed")
 
 
 def main() -> int:
@@ -183,8 +170,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="machine output on standard output and nothing else")
     parser.add_argument("--files", type=int, default=FILES, help="how many files are sent")
+    parser.add_argument("--workers", type=int, default=WORKERS, help="how many processes read them")
     arguments = parser.parse_args()
-    rows = measure(arguments.files)
+    rows = measure(arguments.files, arguments.workers)
     print_rows(rows, as_json=arguments.json)
     return 0 if all(row.holds is not False for row in rows) else 1
 
