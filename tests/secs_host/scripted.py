@@ -172,6 +172,17 @@ class Scripted:
         while (message := self.receive()) is not None:
             self._answer(message)
 
+    def serve_for(self, seconds: float) -> None:
+        """Answer the host for so long; it must not close meanwhile."""
+        end = time.monotonic() + seconds
+        while (left_s := end - time.monotonic()) > 0:
+            self._socket.settimeout(left_s)
+            with contextlib.suppress(TimeoutError):
+                message = self.receive()
+                assert message is not None, "the host closed"
+                self._answer(message)
+        self._socket.settimeout(DEADLINE_S)
+
     def _answer(self, message: Message) -> None:
         if message.stype == LINKTEST_REQ:
             self.linktests += 1
