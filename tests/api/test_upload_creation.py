@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import func, select
 
+from db.repositories import quota
 from db.schema.files import upload
 from tests.api.conftest import CHUNK, TUS, Api, StartApi, encode_metadata, sha256
 from tests.api.population import add_account
@@ -83,3 +84,22 @@ def test_a_key_may_be_used_again_when_its_upload_is_gone(api: Api) -> None:
 def test_a_wrong_key_is_refused(api: Api, key: str) -> None:
     answer = api.announce(DATA, **{"creation-key": key})
     assert (answer.status_code, answer.json()["type"]) == (400, "/problems/invalid-upload-metadata")
+
+
+def test_a_creation_that_is_late_does_not_begin_what_has_ended(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client dies with its creation on the way; its successor repeats it and sends all, before the first is done."""
+    metadata = {"sha256": sha256(DATA), "creation-key": KEY}
+    lock_program = quota.lock_program
+
+    def be_late(*arguments: object) -> None:
+        monkeypatch.undo()
+        first = begin(api, **metadata)
+        assert api.send(first, 0, DATA).status_code == 204
+        lock_program(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(quota, "lock_program", be_late)
+    late = api.announce(DATA, **metadata)
+    assert (late.status_code, late.json()["known"]) == (200, True)
+    with api.engine.connect() as connection:
+        unfinished = select(func.count()).select_from(upload).where(upload.c.completed_at.is_(None))
+        assert connection.execute(unfinished).scalar_one() == 0

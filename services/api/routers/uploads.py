@@ -135,14 +135,10 @@ def _create(request: Request, context: RequestContext, read: Body) -> Created:
         file = at_once.verify(request.headers, read, sha256)
         known = uploads.find_known(unit.connection, program_id, file.sha256 if file is not None else sha256)
         if known is not None:
-            if known.size_bytes != announced.length_bytes:
-                raise Problem("invalid-upload-metadata", f"a file of this sha256 has {known.size_bytes} bytes")
-            requester = Requester(unit.caller.actor, context.request_id)
-            job_id = place_original(context.state, unit.unit, requester, known, announced.bundle_id)
-            return Created(None, known, job_id)
+            return _place_known(context, unit, announced, known)
         new = _describe_new(context, program_id, sha256, announced)
         if file is None:
-            return _declare(context, unit, new)
+            return _declare(context, unit, announced, new)
         unit.caller.require_in(Action.UPLOAD, program_id)
         _check_room(context, unit, new)
     upload, received = at_once.store(context.state, unit.caller, context.request_id, new, file)
@@ -165,11 +161,22 @@ def _describe_new(
     )
 
 
-def _declare(context: RequestContext, unit: RequestUnit, new: NewUpload) -> Created:
+def _place_known(context: RequestContext, unit: RequestUnit, announced: Announcement, known: KnownFile) -> Created:
+    if known.size_bytes != announced.length_bytes:
+        raise Problem("invalid-upload-metadata", f"a file of this sha256 has {known.size_bytes} bytes")
+    requester = Requester(unit.caller.actor, context.request_id)
+    return Created(None, known, place_original(context.state, unit.unit, requester, known, announced.bundle_id))
+
+
+def _declare(context: RequestContext, unit: RequestUnit, announced: Announcement, new: NewUpload) -> Created:
     quota.lock_program(unit.connection, new.program_id)
     begun = uploads.find_begun(unit.connection, unit.caller, new)
     if begun is not None:
         return Created(begun, begun_before=True)
+    # The upload with this key may have ended while this request, of a client that died, was on its way.
+    known = uploads.find_known(unit.connection, new.program_id, new.sha256)
+    if known is not None:
+        return _place_known(context, unit, announced, known)
     _check_room(context, unit, new)
     return Created(uploads.declare(unit.connection, unit.caller, new))
 
