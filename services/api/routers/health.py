@@ -41,7 +41,7 @@ async def live() -> Response:
 @router.get(
     "/readyz",
     responses={
-        200: {"model": HealthDocument, "description": "the database is at this version's schema"},
+        200: {"model": HealthDocument, "description": "the database is at a schema that this version can use"},
         **describe_problems("unavailable"),
     },
 )
