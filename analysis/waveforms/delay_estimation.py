@@ -1,0 +1,227 @@
+"""Delay of a waveform, and of each of its edges, against simulation: skew with its standard error."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.waveforms.cycles import MOST_DELAY, WaveformError
+from analysis.waveforms.delay_fit import DelaySetting, Fit, fit_again, fit_delay, noise_kept
+from analysis.waveforms.delay_outliers import OutlierFit, weigh_outliers
+from analysis.waveforms.delay_posterior import Posterior, Search, WidthPrior, template
+from analysis.waveforms.delay_statistics import DelayStatistics, Neighbour
+from analysis.waveforms.edge_delays import EdgeDelay, EdgeScene, time_edges
+from analysis.waveforms.edges import EdgeTrain, Record, cycle_edges
+from analysis.waveforms.noise import NoiseModel, TimingNoise
+
+MOST_ELSEWHERE = 0.02
+"""Probability of another delay above which none is stated."""
+MOST_SPREAD = 0.3
+"""Standard error, as a part of the search, above which no delay is stated."""
+LEAST_RATIO = 3.5
+"""Amplitude over its standard error below which there is no signal to time."""
+FINEST_EDGE_S = 2e-11
+"""Standard deviation of the narrowest edge that any detector shows."""
+WORTH_TIMING = 0.3
+"""Expected error of a single edge, as a part of the search, above which none is timed."""
+LEAST_EDGES = 3
+"""Timed edges that it takes to say which does not belong."""
+OUTLIER_ABOVE = 0.5
+LEAST_KEPT = 0.5
+"""Part of the samples that must be left without the outlying edges."""
+MOST_OUTLYING = 0.3
+"""Part of the edges up to which the others speak for the waveform."""
+
+
+@dataclass(frozen=True)
+class WaveformDelay:
+    """Delay of a whole waveform; seconds.
+
+    Attributes:
+        delay_s, sigma_s: positive is later than simulated, with its standard error; ``None`` where refused.
+        bound_s: the Cramér-Rao bound of the fitted waveform; ``None`` where refused.
+        elsewhere: probability that the delay is not near the stated one.
+        width_s: the edges' standard deviation as found, jitter and detector included.
+        amplitude: swing of the net in the waveform's unit, with its sign.
+        noise: of the samples.
+        refused: why no delay is stated; empty when one is.
+        edges: every edge of the simulated trace in the waveform, in order, where single edges can be timed.
+        edge_spread_s: how much inlying edges scatter beyond their errors.
+    """
+
+    delay_s: float | None
+    sigma_s: float | None
+    bound_s: float | None
+    elsewhere: float
+    width_s: float | None
+    amplitude: float
+    noise: NoiseModel | None
+    refused: str = ""
+    edges: tuple[EdgeDelay, ...] = ()
+    edge_spread_s: float = 0.0
+
+
+def setting_for_cycles(dt_s: float, cycle_s: float, timing: TimingNoise | None = None) -> DelaySetting:
+    """Return the setting for looped patterns of cycles of ``cycle_s`` seconds, sampled every ``dt_s``.
+
+    Nothing is known of the edges' width, and the baseline may drift. ``timing`` is of jitter and trigger.
+    """
+    least_s = min(cycle_s / 500, max(FINEST_EDGE_S, dt_s / 12))
+    search = Search(MOST_DELAY * cycle_s, WidthPrior(least_s, 0.05 * cycle_s))
+    return DelaySetting(search, baseline_terms=3, timing=timing or TimingNoise())
+
+
+def estimate_cycle_delay(
+    record: Record,
+    cycle_s: float,
+    bits: NDArray[np.float64],
+    neighbours: Sequence[tuple[NDArray[np.float64], float]] = (),
+    timing: TimingNoise | None = None,
+) -> WaveformDelay:
+    """Return the delay of ``record`` against the looped ``bits`` (float64, shape ``(cycles,)``, 0..1) of the net.
+
+    ``cycle_s`` is seconds; ``neighbours`` are the bits of the other nets under the spot, each with the expected size of
+    its swing against the net's own; ``timing`` is of jitter and trigger. Only samples of the first loop count.
+
+    Raises:
+        WaveformError: see :func:`estimate_delay`.
+    """
+    times_s = record.times_s
+    inside = np.flatnonzero((times_s >= -record.dt_s / 2) & (times_s < bits.size * cycle_s - record.dt_s / 2))
+    if not inside.size:
+        raise WaveformError("the waveform has no sample in the pattern loop")
+    first, last = int(inside[0]), int(inside[-1]) + 1
+    cut = Record(record.values[first:last], record.t0_s + first * record.dt_s, record.dt_s)
+    others = [Neighbour(cycle_edges(values, cycle_s), spread) for values, spread in neighbours if np.ptp(values) > 0]
+    return estimate_delay(cut, cycle_edges(bits, cycle_s), setting_for_cycles(record.dt_s, cycle_s, timing), others)
+
+
+def estimate_delay(
+    record: Record, train: EdgeTrain, setting: DelaySetting, neighbours: Sequence[Neighbour] = ()
+) -> WaveformDelay:
+    """Return the delay of ``record`` against the simulated ``train``, with ``neighbours`` under the spot.
+
+    ``setting`` says where to look and what is known of the noise. Where the delay is ambiguous, it is refused.
+
+    Raises:
+        WaveformError: there are too few samples, one is not finite, or the times are not.
+    """
+    fit = fit_delay(record, train, setting, neighbours)
+    if isinstance(fit, str):
+        return WaveformDelay(None, None, None, 1.0, None, 0.0, None, fit)
+    delay = _stated(fit, setting)
+    if delay.delay_s is None or delay.bound_s is None:
+        return delay
+    rough_s = delay.bound_s * np.sqrt(sum(fit.design.edges))
+    if rough_s > WORTH_TIMING * setting.search.most_delay_s:
+        return delay
+    edges = _time_edges(record, train, (fit, fit), setting)
+    timed = [edge for edge in edges if edge.delay_s is not None]
+    if len(timed) < LEAST_EDGES:
+        return replace(delay, edges=edges)
+    return _without_outliers(record, (train, fit), (delay, edges), setting)
+
+
+def _time_edges(
+    record: Record, train: EdgeTrain, fits: tuple[Fit, Fit], setting: DelaySetting
+) -> tuple[EdgeDelay, ...]:
+    """Time the edges, widen their errors by what jitter leaves, and weigh which do not belong.
+
+    The first of ``fits`` has all samples, the second says what everything but the net does; they may be the same.
+    """
+    whole, fit = fits
+    search = setting.search
+    posterior = fit.posterior
+    inside = train.covering(record.t0_s, float(record.times_s[-1]))
+    scene = EdgeScene(
+        own=whole.values - whole.design.nuisance @ fit.nuisance,
+        swing=fit.amplitude,
+        delay_s=posterior.delay_s,
+        width_s=posterior.width_s,
+        pole_s=search.width.pole_s,
+        search_s=search.most_delay_s,
+        noise=fit.noise,
+        kept=noise_kept(whole, record, inside, (posterior.delay_s, posterior.width_s), setting.baseline_terms),
+    )
+    jitter = setting.timing.edge_variance()
+    edges = [
+        edge if edge.sigma_s is None else replace(edge, sigma_s=float(np.sqrt(edge.sigma_s**2 + jitter)))
+        for edge in time_edges(record, train, scene)
+    ]
+    places = [place for place, edge in enumerate(edges) if edge.delay_s is not None]
+    if places:
+        doubts = _weigh([edges[place] for place in places], search.most_delay_s).probabilities
+        for place, doubt in zip(places, doubts, strict=True):
+            edges[place] = replace(edges[place], outlier_probability=float(doubt))
+    return tuple(edges)
+
+
+def _weigh(edges: Sequence[EdgeDelay], search_s: float) -> OutlierFit:
+    delays = np.asarray([edge.delay_s for edge in edges], np.float64)
+    return weigh_outliers(delays, np.asarray([edge.sigma_s for edge in edges], np.float64), search_s)
+
+
+def _without_outliers(
+    record: Record,
+    fitted: tuple[EdgeTrain, Fit],
+    found: tuple[WaveformDelay, tuple[EdgeDelay, ...]],
+    setting: DelaySetting,
+) -> WaveformDelay:
+    """Fit again without the edges that do not belong, and widen the error by the scatter of those that do."""
+    (train, fit), (delay, edges) = fitted, found
+    timed = [edge for edge in edges if edge.delay_s is not None]
+    outlying = [edge for edge in timed if (edge.outlier_probability or 0.0) > OUTLIER_ABOVE]
+    if outlying:
+        keep = np.ones(record.values.size, np.bool_)
+        for edge in outlying:
+            keep &= np.abs(record.times_s - edge.time_s) > setting.search.most_delay_s
+        few = len(outlying) <= MOST_OUTLYING * len(timed) and keep.mean() > LEAST_KEPT
+        again = fit_again(fit, keep, setting) if few else ""
+        if isinstance(again, str):
+            reason = f"the edges have no common delay: {len(outlying)} of {len(timed)} do not fit the others"
+            return replace(delay, delay_s=None, sigma_s=None, bound_s=None, refused=reason, edges=edges)
+        delay = _stated(again, setting)
+        edges = _time_edges(record, train, (fit, again), setting)
+    timed = [edge for edge in edges if edge.delay_s is not None]
+    if delay.sigma_s is None or not timed:
+        return replace(delay, edges=edges)
+    spread_s = _weigh(timed, setting.search.most_delay_s).spread_s
+    sigma_s = float(np.sqrt(delay.sigma_s**2 + spread_s**2 / max(1, len(timed) - len(outlying))))
+    return replace(delay, sigma_s=sigma_s, edges=edges, edge_spread_s=spread_s)
+
+
+def _stated(fit: Fit, setting: DelaySetting) -> WaveformDelay:
+    posterior, statistics, timing = fit.posterior, fit.statistics, setting.timing
+    edges = sum(fit.design.edges)
+    ratio = np.sqrt(2 * max(0.0, posterior.gain))
+    refused = ""
+    if posterior.elsewhere > MOST_ELSEWHERE:
+        refused = f"the delay is ambiguous: with probability {posterior.elsewhere:.2g} it is at another place"
+    elif posterior.sigma_s > MOST_SPREAD * setting.search.most_delay_s:
+        refused = f"the delay is unknown within {posterior.sigma_s * 1e12:.3g} ps"
+    elif ratio < LEAST_RATIO:
+        refused = f"the net's signal is {ratio:.2g} times its noise, too little to be timed"
+    own = posterior.sigma_s**2 + timing.edge_variance() / edges + timing.trigger_s**2
+    bound = _bound(statistics, posterior, fit.amplitude, setting.search.width.pole_s)
+    return WaveformDelay(
+        None if refused else posterior.delay_s,
+        None if refused else float(np.sqrt(own)),
+        None if refused else bound,
+        posterior.elsewhere,
+        posterior.width_s,
+        fit.amplitude * fit.scale,
+        NoiseModel(fit.noise.innovation * fit.scale, fit.noise.coefficients),
+        refused,
+    )
+
+
+def _bound(statistics: DelayStatistics, posterior: Posterior, amplitude: float, pole_s: float) -> float:
+    """Return the Cramér-Rao bound at the fit: amplitude, baseline, spikes and neighbours unknown, width known."""
+    small = posterior.width_s * 1e-3
+    places = posterior.delay_s + small * np.asarray([-1.0, 0.0, 1.0])
+    before, here, after = template(statistics, places, posterior.width_s, pole_s)
+    slope = (after - before) / (2 * small) * amplitude
+    energy = slope @ statistics.gram @ slope
+    shared = (slope @ statistics.gram @ here) ** 2 / max(float(here @ statistics.gram @ here), 1e-300)
+    return float(1 / np.sqrt(max(float(energy - shared), 1e-300)))
