@@ -5,8 +5,9 @@
 UCR Wafer: learned from the official training part, asked for the test part. *One-class*: from its 903 good rows;
 *unsupervised*: from all 1000, without labels. NAB machine temperature: learned from the first 15 % in time without
 labels, asked for the rest, sample by sample. How the settings were chosen, without any test label, is in
-``benchmarks.anomaly_trials.choice``. ``--peers`` names the interpreter that has pyod and aeon (extra ``bench``; they
-ask for an older numpy than the one pinned here, so that it may be another environment); default: this one.
+``benchmarks.anomaly_trials.choice``. ``--peers`` names the interpreter that has pyod and aeon (extra
+``anomaly-peers``; they ask for an older numpy than the one pinned here, so that it is an environment of its own);
+default: this one.
 """
 
 import argparse
