@@ -140,7 +140,7 @@ def _faulty_value(circuit: Circuit, good: Words, before: Words, fault: Fault) ->
         return stuck
     if fault.kind == "slow":
         now, then = good[fault.net], before[fault.net]
-        return {1: now & then, 0: now | then}.get(fault.value, then)
+        return np.asarray({1: now & then, 0: now | then}.get(fault.value, then), np.uint64)
     gate = circuit.driver[fault.net]
     operands = [good[pin] for pin in circuit.fan_in[gate]]
     if fault.kind == "swap":

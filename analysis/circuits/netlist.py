@@ -4,6 +4,7 @@ In full-scan view each flip-flop is cut: its output net is an input of the combi
 and its data net an output (the tester reads it).
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,6 +76,12 @@ class Circuit:
         for net in self.outputs:
             counts[net] += 1
         return counts
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of everything above: equal circuits have equal digests."""
+        parts = (self.nets, self.inputs, self.outputs, [gate.function for gate in self.gates], self.fan_in, self.drives)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @cached_property
     def output_number(self) -> dict[str, int]:
@@ -179,6 +186,25 @@ def depth(circuit: Circuit) -> int:
     for net, pins in zip(circuit.drives, circuit.fan_in, strict=True):
         level[net] = 1 + max((level[pin] for pin in pins), default=0)
     return max(level, default=0)
+
+
+def fan_in_cone(circuit: Circuit, nets: Sequence[int]) -> NDArray[np.bool_]:
+    """Return which nets of ``circuit`` reach any of ``nets`` (numbers), these included: bool of shape ``(nets,)``."""
+    inside = np.zeros(len(circuit.nets), np.bool_)
+    inside[list(nets)] = True
+    for net, pins in zip(reversed(circuit.drives), reversed(circuit.fan_in), strict=True):
+        if inside[net]:
+            inside[list(pins)] = True
+    return inside
+
+
+def fan_out_cone(circuit: Circuit, nets: Sequence[int]) -> NDArray[np.bool_]:
+    """Return which nets of ``circuit`` any of ``nets`` (numbers) reaches, these included: bool of shape ``(nets,)``."""
+    inside = np.zeros(len(circuit.nets), np.bool_)
+    inside[list(nets)] = True
+    for net, pins in zip(circuit.drives, circuit.fan_in, strict=True):
+        inside[net] |= any(inside[pin] for pin in pins)
+    return inside
 
 
 def is_levelised(circuit: Circuit) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.circuits.logic_simulation import Words, constant_of, evaluate
-from analysis.circuits.netlist import Circuit
+from analysis.circuits.netlist import Circuit, fan_in_cone
 
 MOST_MACHINES = 512
 """Machines that are carried at once: what bounds memory."""
@@ -51,7 +51,7 @@ def propagate(
     """
     order = sorted(range(len(machines)), key=lambda place: min(machines[place], default=0))
     reads = Counter(pin for pins in circuit.fan_in for pin in set(pins))
-    needed = _needed(circuit, watched)
+    needed = fan_in_cone(circuit, watched)
     for start in range(0, len(order), MOST_MACHINES):
         places = order[start : start + MOST_MACHINES]
         changes = np.zeros((len(places), len(watched), good.shape[1]), np.uint64)
@@ -73,16 +73,6 @@ def propagate_flips(circuit: Circuit, good: Words, sites: Sequence[int], watched
     for chunk in propagate(circuit, good, [{site: ~good[site]} for site in sites], watched):
         result[chunk.machines] = chunk.changes
     return result
-
-
-def _needed(circuit: Circuit, watched: Sequence[int]) -> NDArray[np.bool_]:
-    """Return which nets lie in the fan-in of the watched ones, bool of shape ``(nets,)``."""
-    needed = np.zeros(len(circuit.nets), np.bool_)
-    needed[list(watched)] = True
-    for net, pins in zip(reversed(circuit.drives), reversed(circuit.fan_in), strict=True):
-        if needed[net]:
-            needed[list(pins)] = True
-    return needed
 
 
 def _changes(
@@ -161,8 +151,12 @@ def _evaluate(
 
 def _force(changed: _Changed | None, good: Words, forced: Mapping[int, Words]) -> _Changed:
     """Replace what the net does in the machines that force it."""
-    by_row = {} if changed is None else dict(zip(changed.rows.tolist(), changed.words, strict=True))
-    by_row |= {row: words ^ good for row, words in forced.items()}
-    rows = sorted(row for row, words in by_row.items() if words.any())
-    words = np.asarray([by_row[row] for row in rows], np.uint64).reshape(len(rows), good.size)
-    return _Changed(np.asarray(rows, np.int64), words)
+    rows = np.asarray(list(forced), np.int64)
+    words = np.stack(list(forced.values())) ^ good
+    if changed is not None:
+        free = ~np.isin(changed.rows, rows)
+        rows = np.concatenate([rows, changed.rows[free]])
+        words = np.concatenate([words, changed.words[free]])
+    order = np.argsort(rows)
+    order = order[words[order].any(axis=1)]
+    return _Changed(rows[order], words[order])

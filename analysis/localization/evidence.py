@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln, logsumexp
 
-from analysis.circuits.logic_simulation import Words, unpack_patterns
+from analysis.circuits.logic_simulation import Words, pack_patterns, unpack_patterns
 from analysis.waveforms.comparison import (
     Expectations,
     Observation,
@@ -16,6 +16,7 @@ from analysis.waveforms.comparison import (
     log_evidence_by_activity,
     of_one_net,
 )
+from analysis.waveforms.cycles import SETTLED
 
 ACTIVITIES = (1.0, 0.8, 0.6, 0.4, 0.2)
 """Parts of the loops in which a fault is active; 1 is permanent, the others intermittent."""
@@ -23,6 +24,10 @@ FALSE_FAIL = 1e-4
 """Chance that the tester reports a failing bit that the fault does not explain."""
 MISSED_FAIL = 1e-3
 """Chance that the tester misses a failing bit of an active fault."""
+FALSE_LATE = 1e-3
+"""Chance that a delay fault fails a bit that its transition alone does not sensitize."""
+LATENESS = (0.1, 0.3, 0.5, 0.75, 1.0)
+"""Parts of a cycle by which a delay fault makes edges late; they stand in the places of :data:`ACTIVITIES`."""
 MISPLACED = 0.03
 """Chance that the spot was on another net than the session says."""
 FAIL_COLUMNS = ("explained", "missed", "idle", "unexplained", "active_cycles", "idle_cycles")
@@ -55,13 +60,13 @@ class FailCounts:
     observed: int
 
 
-def count_fails(good: Words, faulty: Words, observed: Words, mask: Words) -> FailCounts:
+def count_fails(predicted: Words, observed: Words, mask: Words) -> FailCounts:
     """Compare predicted with observed failing bits.
 
-    ``good`` and ``observed`` are uint64 of shape ``(outputs, words)``, ``faulty`` of ``(faults, outputs, words)``;
-    ``mask`` of shape ``(words,)`` has a one for each pattern.
+    ``predicted`` is uint64 of shape ``(faults, outputs, words)``, ``observed`` of ``(outputs, words)``; ``mask`` of
+    shape ``(words,)`` has a one for each pattern.
     """
-    predicted = (faulty ^ good) & mask
+    predicted = predicted & mask
     seen = observed & mask
     hit = predicted & seen
     active = np.bitwise_or.reduce(hit, axis=1)
@@ -75,7 +80,7 @@ def count_fails(good: Words, faulty: Words, observed: Words, mask: Words) -> Fai
         unexplained=count - explained,
         active_cycles=_ones(active),
         idle_cycles=_ones(idle),
-        bits=int(np.bitwise_count(mask).sum()) * len(good),
+        bits=int(np.bitwise_count(mask).sum()) * len(observed),
         observed=count,
     )
 
@@ -109,6 +114,48 @@ def fail_evidence(counts: FailCounts) -> NDArray[np.float64]:
             cycles = counts.active_cycles * np.log(activity) + counts.idle_cycles * np.log1p(-activity)
             result[:, column] = common + cycles + counts.idle * np.log1p(-FALSE_FAIL)
     return result
+
+
+def late_fail_evidence(counts: FailCounts) -> NDArray[np.float64]:
+    """Return the log likelihood of the fail log for delay faults, float64 of shape ``(faults,)``.
+
+    Every path from a late edge has its own slack, so that of the bits that a very late edge would fail an unknown part
+    does (flat prior); other bits fail seldom, by paths that the single transition does not sensitize.
+    """
+    passed = counts.missed + counts.idle
+    others = counts.bits - counts.explained - passed - counts.unexplained
+    return np.asarray(
+        betaln(counts.explained + 1, passed + 1)
+        + counts.unexplained * np.log(FALSE_LATE)
+        + others * np.log1p(-FALSE_FAIL),
+        np.float64,
+    )
+
+
+def byzantine_evidence(
+    first: Words, second: Words, observed: Words, mask: Words, cycles: int
+) -> tuple[NDArray[np.float64], Words]:
+    """Return the log likelihood of the fail log for Byzantine bridges, and which net lost in which pattern.
+
+    ``first`` and ``second`` are what each net fails where it loses, uint64 of shape ``(bridges, outputs, words)``. In
+    each of ``cycles`` the first net loses, or the second, or neither is seen to, one as likely as the other. The sides,
+    uint64 of shape ``(bridges, 2, words)``, are only what the log tells.
+    """
+    bridges = len(first)
+    evidence, sides = np.zeros(bridges), np.zeros((bridges, 2, first.shape[2]), np.uint64)
+    seen = unpack_patterns(observed & mask, cycles).astype(np.bool_)
+    for place in range(bridges):
+        options = []
+        for words in (first[place], second[place], np.zeros_like(first[place])):
+            bits = unpack_patterns(words & mask, cycles).astype(np.bool_)
+            hit = np.where(seen, np.log1p(-MISSED_FAIL), np.log(MISSED_FAIL))
+            quiet = np.where(seen, np.log(FALSE_FAIL), np.log1p(-FALSE_FAIL))
+            options.append(np.where(bits, hit, quiet).sum(axis=0))
+        evidence[place] = float((np.logaddexp.reduce(options, axis=0) - np.log(len(options))).sum())
+        here, there, neither = options
+        lost = np.stack([here > np.maximum(there, neither), there > np.maximum(here, neither)])
+        sides[place] = pack_patterns(lost.T.astype(np.uint8))
+    return evidence, sides
 
 
 def no_fault_fail_evidence(counts: FailCounts) -> float:
@@ -157,43 +204,60 @@ class SpotPrediction:
 
     Attributes:
         good: uint8 0/1 of shape ``(1 + k, cycles)``, without a fault.
-        faulty: uint64 of shape ``(faults, 1 + k, words)``, packed, masked to the patterns.
+        changes: uint64 of shape ``(suspects, 1 + k, words)``, packed: the patterns in which each suspect changes them.
+        late: bool of shape ``(suspects,)``: the change ends when the late edge comes.
         spreads: float64 of shape ``(k,)``: see :class:`~analysis.waveforms.comparison.Expectations`.
     """
 
     good: NDArray[np.uint8]
-    faulty: Words
+    changes: Words
+    late: NDArray[np.bool_]
     spreads: NDArray[np.float64]
 
 
+def late_parts(window: tuple[float, float]) -> tuple[float, ...]:
+    """Return the part of ``window`` (from and to, in cycles) that each of :data:`LATENESS` spoils."""
+    start, stop = window
+    return tuple(float(np.clip((late - start) / (stop - start), 0.0, 1.0)) for late in LATENESS)
+
+
 def weigh_waveform(
-    observation: Observation, prior: RatioPrior, spot: SpotPrediction, all_good: NDArray[np.uint8]
+    observation: Observation,
+    prior: RatioPrior,
+    spot: SpotPrediction,
+    all_good: NDArray[np.uint8],
+    window: tuple[float, float] = SETTLED,
 ) -> WaveformEvidence:
     """Return the evidence of one waveform.
 
     ``spot`` says what the nets under it do; every one of them follows the hypothesis, neighbours too. ``all_good`` is
     uint8 0/1 of shape ``(nets, cycles)``, the fault-free values of the whole circuit; ``prior`` is of the ratio in one
-    cycle of ``observation``.
+    cycle of ``observation``, whose levels are means over ``window`` of each cycle.
     """
     cycles = spot.good.shape[1]
-    flat = spot.faulty.reshape(len(spot.faulty), -1)
-    _, first, place = np.unique(flat, axis=0, return_index=True, return_inverse=True)
-    place = place.reshape(-1)
     good = spot.good.astype(np.float64)
-    bits = unpack_patterns(spot.faulty[first], cycles).astype(np.float64)
-    differs = (bits[:, 0] != good[0]).any(axis=1)
-    by_pattern = log_evidence_by_activity(observation, good, Expectations(bits, spot.spreads), ACTIVITIES, prior)
+    differs = np.asarray(spot.changes[:, 0].any(axis=1), np.bool_)
+    by_suspect = np.empty((len(spot.changes), len(ACTIVITIES)))
+    for late, parts in ((False, ACTIVITIES), (True, late_parts(window))):
+        rows = np.flatnonzero(spot.late == late)
+        if not rows.size:
+            continue
+        flat = spot.changes[rows].reshape(rows.size, -1)
+        _, first, place = np.unique(flat, axis=0, return_index=True, return_inverse=True)
+        bits = np.abs(good - unpack_patterns(spot.changes[rows[first]], cycles))
+        found = log_evidence_by_activity(observation, good, Expectations(bits, spot.spreads), parts, prior)
+        by_suspect[rows] = found[place.reshape(-1)]
     good_value = float(log_evidence(observation, Expectations(good[None], spot.spreads), prior)[0])
     nets = log_evidence(observation, of_one_net(all_good.astype(np.float64)), prior)
     elsewhere = float(logsumexp(nets) - np.log(nets.size))
-    wrong = by_pattern[differs]
+    wrong = by_suspect[differs & ~spot.late]
     other = float(logsumexp(wrong) - np.log(wrong.size)) if wrong.size else elsewhere
     return WaveformEvidence(
-        faults=np.asarray(misplaced(by_pattern, elsewhere)[place], np.float64),
+        faults=misplaced(by_suspect, elsewhere),
         good=float(misplaced(good_value, elsewhere)),
         elsewhere=elsewhere,
         other=float(np.logaddexp(other, elsewhere) - np.log(2)),
-        differs=differs[place],
+        differs=differs,
     )
 
 

@@ -7,25 +7,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.circuits.faults import Fault, list_faults, simulate_faults
-from analysis.circuits.logic_simulation import (
-    Words,
-    pack_patterns,
-    pattern_mask,
-    simulate,
-    unpack_patterns,
-    without_polarity,
-)
+from analysis.circuits.defects import neighbour_pairs
+from analysis.circuits.logic_simulation import unpack_patterns
 from analysis.circuits.netlist import Circuit
-from analysis.localization.evidence import (
-    ACTIVITIES,
-    FAIL_COLUMNS,
-    FailCounts,
-    SpotPrediction,
-    WaveformEvidence,
-    count_fails,
-    weigh_waveform,
-)
+from analysis.localization.candidates import MOST_CANDIDATES, rank_candidates
+from analysis.localization.evidence import ACTIVITIES, SpotPrediction, WaveformEvidence, late_parts, weigh_waveform
 from analysis.localization.mixture import Layout, Spot, estimate_mixture
 from analysis.localization.next_probe import MOST_HYPOTHESES, Hypotheses, rank_probes
 from analysis.localization.posterior import (
@@ -35,6 +21,9 @@ from analysis.localization.posterior import (
     faulty_probability_alone,
     likeliest,
 )
+from analysis.localization.screening import screen
+from analysis.localization.stimulation import stimulate
+from analysis.localization.suspects import Suspects
 from analysis.results import LOCATED_ABOVE, Candidate, Localization, NextProbe, WaveformVerdict
 from analysis.waveforms.alignment import estimate_skew
 from analysis.waveforms.comparison import (
@@ -45,10 +34,9 @@ from analysis.waveforms.comparison import (
     observe,
     usual_ratio,
 )
-from analysis.waveforms.cycles import WaveformError, read_cycle_levels
+from analysis.waveforms.cycles import SETTLED, WaveformError, read_cycle_levels
 from analysis.waveforms.quality import assess_quality
 
-MOST_CANDIDATES = 50
 STAGE_MOVE_S = 5.0
 USUAL_RATIO = 2.0
 """Signal-to-noise ratio of one cycle that is expected before anything was measured."""
@@ -109,28 +97,13 @@ class _Spotted:
     """A waveform's observation, and the nets under its spot: the probed one first, then neighbours."""
 
     observation: Observation
+    window: tuple[float, float]
     nets: list[int]
     spreads: NDArray[np.float64]
 
     def expected(self, values: NDArray[np.float64]) -> Expectations:
         """Return what these nets do when all nets do as in ``values`` (float64, shape ``(nets, cycles)``)."""
         return Expectations(values[None, self.nets], self.spreads)
-
-
-@dataclass(frozen=True)
-class _Simulated:
-    """The fault list with what it predicts: fail counts, watched nets' values, a hash of everything observable."""
-
-    faults: list[Fault]
-    good: NDArray[np.uint8]
-    fails: FailCounts | None
-    watched: dict[int, Words]
-    signatures: NDArray[np.int64]
-
-    def under(self, spotted: _Spotted) -> SpotPrediction:
-        """Return what the nets under a spot do."""
-        faulty = np.stack([self.watched[net] for net in spotted.nets], axis=1)
-        return SpotPrediction(self.good[spotted.nets], faulty, spotted.spreads)
 
 
 def _no_progress(_fraction: float, _message: str) -> None:
@@ -148,21 +121,23 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
     """
     progress(0.05, "preparing the waveforms")
     spotted = [_observe(problem, waveform) for waveform in problem.waveforms]
-    progress(0.1, "simulating every single fault")
-    simulated = _simulate(problem, sorted({net for item in spotted for net in item.nets}))
+    progress(0.1, "simulating faults")
+    stimulated = stimulate(problem.circuit, problem.patterns)
+    screening = screen(stimulated, problem.fails, neighbour_pairs(problem.circuit, problem.places_um))
+    suspects = screening.suspects
     progress(0.5, "weighing the waveforms")
-    prior = _ratio_prior(spotted, simulated.good)
-    evidence = [weigh_waveform(item.observation, prior, simulated.under(item), simulated.good) for item in spotted]
-    posterior = combine(simulated.faults, simulated.fails, evidence)
+    prior = _ratio_prior(spotted, stimulated.bits)
+    evidence = [_weigh(item, prior, suspects) for item in spotted]
+    posterior = combine(screening, evidence, tested=problem.fails is not None)
     progress(0.7, "describing the waveforms")
-    best = _values_of_best(problem, simulated, posterior)
+    best = _values_of_best(suspects, posterior)
     verdicts = [
         _describe(problem, waveform, (item, weighed), posterior, best)
         for waveform, item, weighed in zip(problem.waveforms, spotted, evidence, strict=True)
     ]
     progress(0.85, "ranking the next probes")
-    candidates = _rank(problem.circuit, simulated, posterior)
-    probes = _next_probes(problem, simulated, posterior, verdicts)
+    candidates = rank_candidates(suspects, posterior, sorted({net for item in spotted for net in item.nets}))
+    probes = _next_probes(problem, suspects, posterior, verdicts)
     progress(1.0, "done")
     return Localization(
         verdict=_verdict(candidates, posterior, problem, evidence),
@@ -174,37 +149,10 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
     )
 
 
-def _simulate(problem: Problem, watched: list[int]) -> _Simulated:
-    circuit, cycles = problem.circuit, len(problem.patterns)
-    stimulus, mask = pack_patterns(problem.patterns), pattern_mask(cycles)
-    good = simulate(circuit, stimulus)
-    faults = list_faults(circuit)
-    observed = None if problem.fails is None else pack_patterns(problem.fails.astype(np.uint8))
-    outputs = list(circuit.outputs)
-    values = {net: np.empty((len(faults), good.shape[1]), np.uint64) for net in watched}
-    signatures = np.empty(len(faults), np.int64)
-    counts: list[tuple[NDArray[np.int64], FailCounts]] = []
-    for chunk in simulate_faults(circuit, stimulus, faults, [*outputs, *watched]):
-        masked = chunk.values & mask
-        seen = masked.copy()
-        seen[:, len(outputs) :] = without_polarity(seen[:, len(outputs) :], mask)
-        signatures[chunk.faults] = [hash(row.tobytes()) for row in seen]
-        for place, net in enumerate(watched):
-            values[net][chunk.faults] = masked[:, len(outputs) + place]
-        if observed is not None:
-            counts.append((chunk.faults, count_fails(good[outputs], chunk.values[:, : len(outputs)], observed, mask)))
-    return _Simulated(faults, unpack_patterns(good, cycles), _gather(counts, len(faults)), values, signatures)
-
-
-def _gather(counts: list[tuple[NDArray[np.int64], FailCounts]], faults: int) -> FailCounts | None:
-    """Put the chunks' counts in the order of the fault list."""
-    if not counts:
-        return None
-    columns = {name: np.empty(faults, np.int64) for name in FAIL_COLUMNS}
-    for places, part in counts:
-        for name, column in columns.items():
-            column[places] = getattr(part, name)
-    return FailCounts(**columns, bits=counts[0][1].bits, observed=counts[0][1].observed)
+def _weigh(spotted: _Spotted, prior: RatioPrior, suspects: Suspects) -> WaveformEvidence:
+    bits = suspects.stimulated.bits
+    prediction = SpotPrediction(bits[spotted.nets], suspects.changes(spotted.nets), suspects.late, spotted.spreads)
+    return weigh_waveform(spotted.observation, prior, prediction, bits, spotted.window)
 
 
 def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
@@ -222,6 +170,7 @@ def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
     known = [(circuit.number[net], weight) for net, weight in near if net in circuit.number]
     return _Spotted(
         observation,
+        levels.window,
         [circuit.number[waveform.net], *(net for net, _ in known)],
         np.asarray([weight for _, weight in known], np.float64),
     )
@@ -236,24 +185,18 @@ def _ratio_prior(spotted: Sequence[_Spotted], good: NDArray[np.uint8]) -> RatioP
     return usual_ratio(ratios)
 
 
-def _values_of_best(problem: Problem, simulated: _Simulated, posterior: Posterior) -> NDArray[np.float64]:
+def _values_of_best(suspects: Suspects, posterior: Posterior) -> NDArray[np.float64]:
     """Return every net's values under the likeliest hypothesis, float64 of shape ``(nets, cycles)``."""
+    good = suspects.stimulated.bits.astype(np.float64)
+    if not len(suspects):
+        return good
     fault = int(np.argmax(posterior.faults.max(axis=1)))
     if posterior.faults[fault].sum() <= max(posterior.no_fault, posterior.unmodelled):
-        return simulated.good.astype(np.float64)
-    values = _values_under(problem, [simulated.faults[fault]])[0]
-    good = simulated.good.astype(np.float64)
-    return good + likeliest(posterior, fault) * (unpack_patterns(values, len(problem.patterns)) - good)
-
-
-def _values_under(problem: Problem, faults: list[Fault]) -> Words:
-    """Return every net's packed values under ``faults``: shape ``(faults, nets, words)``."""
-    circuit = problem.circuit
-    stimulus, mask = pack_patterns(problem.patterns), pattern_mask(len(problem.patterns))
-    values = np.empty((len(faults), len(circuit.nets), stimulus.shape[1]), np.uint64)
-    for chunk in simulate_faults(circuit, stimulus, faults, range(len(circuit.nets))):
-        values[chunk.faults] = chunk.values & mask
-    return values
+        return good
+    one = suspects.pick([fault])
+    changes = unpack_patterns(one.simulate(range(len(good)))[0], suspects.stimulated.cycles)
+    part = likeliest(posterior, fault, late=bool(one.late[0]))
+    return good + part * (np.abs(good - changes) - good)
 
 
 def _describe(
@@ -280,41 +223,14 @@ def _describe(
     )
 
 
-def _rank(circuit: Circuit, simulated: _Simulated, posterior: Posterior) -> tuple[Candidate, ...]:
-    sites = np.asarray([fault.net for fault in simulated.faults], np.int64)
-    mass = posterior.of_sites(sites, len(circuit.nets))
-    suspicion = mass + np.bincount(sites, weights=posterior.resembling, minlength=mass.size)
-    order = [int(net) for net in np.argsort(-suspicion, kind="stable")[:MOST_CANDIDATES]]
-    order = [net for net in order if suspicion[net] > _NEGLIGIBLE]
-    by_signature: dict[int, set[int]] = {}
-    for place, signature in enumerate(simulated.signatures):
-        by_signature.setdefault(int(signature), set()).add(int(sites[place]))
-    candidates = []
-    for net in order:
-        places = np.flatnonzero(sites == net)
-        likely = posterior.faults[places].max(axis=1) + posterior.resembling[places]
-        fault = int(places[np.argmax(likely)])
-        twins = by_signature[int(simulated.signatures[fault])] - {net}
-        candidates.append(
-            Candidate(
-                net=circuit.nets[net],
-                fault=simulated.faults[fault].describe(circuit),
-                posterior=min(1.0, float(mass[net])),
-                activity=likeliest(posterior, fault),
-                equivalent=tuple(circuit.nets[twin] for twin in sorted(twins) if suspicion[twin] > _NEGLIGIBLE),
-            )
-        )
-    return tuple(candidates)
-
-
 def _next_probes(
-    problem: Problem, simulated: _Simulated, posterior: Posterior, verdicts: Sequence[WaveformVerdict]
+    problem: Problem, suspects: Suspects, posterior: Posterior, verdicts: Sequence[WaveformVerdict]
 ) -> tuple[NextProbe, ...]:
     """Rank every net, those already probed too: a second look at a hard one may tell more than any other net.
 
     Of nets that tell equally much, new ones come first, and of these the likeliest sites.
     """
-    hypotheses = _hypotheses(problem, simulated, posterior)
+    hypotheses = _hypotheses(problem, suspects, posterior)
     if not hypotheses.weights.size:
         return ()
     ratios = [verdict.snr for verdict in verdicts if verdict.snr is not None]
@@ -331,24 +247,25 @@ def _next_probes(
     )
 
 
-def _hypotheses(problem: Problem, simulated: _Simulated, posterior: Posterior) -> Hypotheses:
+def _hypotheses(problem: Problem, suspects: Suspects, posterior: Posterior) -> Hypotheses:
     """Return the likeliest faults and no fault, with what every net would do under each."""
     weights = posterior.faults.sum(axis=1) + posterior.resembling
     order = np.argsort(-weights, kind="stable")[:MOST_HYPOTHESES]
     order = order[weights[order] > _NEGLIGIBLE]
-    good = pack_patterns(simulated.good.T)
-    values = np.concatenate([_values_under(problem, [simulated.faults[int(place)] for place in order]), good[None]])
+    chosen, good = suspects.pick(order), suspects.stimulated.good
+    values = np.concatenate([chosen.simulate(range(len(good))), np.zeros((1, *good.shape), np.uint64)])
+    values ^= good
     mass = np.append(weights[order], posterior.no_fault)
     shares = posterior.faults[order]
-    activities = (shares @ ACTIVITIES + _NEGLIGIBLE) / (shares.sum(axis=1) + _NEGLIGIBLE)
-    sites = [*(simulated.faults[int(place)].net for place in order), -1]
+    parts = np.where(chosen.late[:, None], late_parts(SETTLED), ACTIVITIES)
+    activities = ((shares * parts).sum(axis=1) + _NEGLIGIBLE) / (shares.sum(axis=1) + _NEGLIGIBLE)
     return Hypotheses(
         weights=mass / mass.sum(),
-        sites=np.asarray(sites, np.int64),
+        sites=np.append(chosen.sites, -1),
         activities=np.append(activities, 1.0),
         good=good,
         values=values,
-        cycles=len(problem.patterns),
+        cycles=suspects.stimulated.cycles,
         neighbours=_neighbours_everywhere(problem),
     )
 

@@ -1,4 +1,4 @@
-"""The posterior over single faults, no fault, and a defect outside the model, from fail log and waveforms together."""
+"""The posterior over suspects, no fault, and a defect outside the model, from fail log and waveforms together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,25 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from analysis.circuits.faults import Fault
-from analysis.localization.evidence import (
-    ACTIVITIES,
-    FailCounts,
-    WaveformEvidence,
-    fail_evidence,
-    no_fault_fail_evidence,
-    resembling_fail_evidence,
-    resembling_waveform_evidence,
-)
-
-PRIOR_NO_FAULT = 0.10
-"""Of a die that failed on the tester."""
-PRIOR_NO_FAULT_UNTESTED = 0.5
-"""Of a die without a fail log: nothing but the laser says that anything is wrong with it."""
-PRIOR_UNMODELLED = 0.05
-"""Part of all defects that are no single-gate fault."""
-ACTIVITY_PRIOR = (0.7, 0.075, 0.075, 0.075, 0.075)
-"""Prior of the activities in :data:`~analysis.localization.evidence.ACTIVITIES`."""
+from analysis.localization.evidence import ACTIVITIES, LATENESS, WaveformEvidence, resembling_waveform_evidence
+from analysis.localization.priors import PRIOR_NO_FAULT, PRIOR_NO_FAULT_UNTESTED
+from analysis.localization.screening import Screening
 
 
 @dataclass(frozen=True)
@@ -53,34 +37,22 @@ class Posterior:
         return np.asarray(mass, np.float64)
 
 
-def fault_prior(faults: Sequence[Fault]) -> NDArray[np.float64]:
-    """Return the log prior of ``faults`` and activities, float64 of shape ``(faults, activities)``.
+def combine(screening: Screening, waveforms: Sequence[WaveformEvidence], *, tested: bool) -> Posterior:
+    """Return the posterior over the suspects of ``screening`` given all ``waveforms``.
 
-    Every site is as likely as any other; at a site each kind that is possible there shares equally, and within a kind
-    each fault.
+    ``tested`` says whether there was a fail log. A suspect that is vague about passing patterns may do there what it
+    should.
     """
-    kinds: dict[int, dict[str, int]] = {}
-    for fault in faults:
-        at_site = kinds.setdefault(fault.net, {})
-        at_site[fault.kind] = at_site.get(fault.kind, 0) + 1
-    share = [1.0 / (len(kinds) * len(kinds[fault.net]) * kinds[fault.net][fault.kind]) for fault in faults]
-    return np.asarray(np.log(share)[:, None] + np.log(ACTIVITY_PRIOR)[None, :], np.float64)
-
-
-def combine(faults: Sequence[Fault], fails: FailCounts | None, waveforms: Sequence[WaveformEvidence]) -> Posterior:
-    """Return the posterior over ``faults`` given ``fails`` (``None``: no fail log) and all ``waveforms``."""
-    prior = fault_prior(faults)
-    good = PRIOR_NO_FAULT_UNTESTED if fails is None else PRIOR_NO_FAULT
-    scores = prior + np.log((1 - good) * (1 - PRIOR_UNMODELLED))
-    no_fault = float(np.log(good))
-    resembling = logsumexp(prior, axis=1) + np.log((1 - good) * PRIOR_UNMODELLED)
-    resembling = resembling + resembling_waveform_evidence(waveforms)
-    if fails is not None:
-        scores = scores + fail_evidence(fails)
-        no_fault += no_fault_fail_evidence(fails)
-        resembling = resembling + resembling_fail_evidence(fails)
+    suspects = screening.suspects
+    good = PRIOR_NO_FAULT if tested else PRIOR_NO_FAULT_UNTESTED
+    scores = suspects.scores + np.log1p(-good)
+    no_fault = float(np.log(good)) + screening.no_fault
+    resembling = suspects.resembling + np.log1p(-good) + resembling_waveform_evidence(waveforms)
+    vague = suspects.vague[:, None]
     for waveform in waveforms:
-        scores = scores + waveform.faults
+        anything = np.logaddexp(waveform.good, waveform.other)
+        softened = np.logaddexp(waveform.faults, anything) - np.log(3)
+        scores = scores + np.where(vague, softened, waveform.faults)
         no_fault += waveform.good
     total = logsumexp(np.concatenate([scores.ravel(), [no_fault], resembling]))
     return Posterior(np.exp(scores - total), float(np.exp(no_fault - total)), np.exp(resembling - total))
@@ -97,6 +69,6 @@ def faulty_probability_alone(waveform: WaveformEvidence) -> float:
     return float(1.0 / (1.0 + np.exp(np.clip(waveform.good - waveform.other, -700, 700))))
 
 
-def likeliest(posterior: Posterior, fault: int) -> float:
-    """Return the likeliest activity of the fault number ``fault`` under ``posterior``."""
-    return ACTIVITIES[int(np.argmax(posterior.faults[fault]))]
+def likeliest(posterior: Posterior, fault: int, *, late: bool = False) -> float:
+    """Return the likeliest activity of the suspect number ``fault`` under ``posterior``, or lateness in cycles."""
+    return (LATENESS if late else ACTIVITIES)[int(np.argmax(posterior.faults[fault]))]

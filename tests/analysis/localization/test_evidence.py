@@ -1,19 +1,24 @@
 """Evidence of the fail log against a count bit by bit, and what a waveform says about each fault."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.circuits.logic_simulation import pack_patterns, pattern_mask
+from analysis.circuits.logic_simulation import pack_patterns, pattern_mask, unpack_patterns
 from analysis.localization.evidence import (
     ACTIVITIES,
     FALSE_FAIL,
     MISPLACED,
     FailCounts,
     SpotPrediction,
+    byzantine_evidence,
     count_fails,
     fail_evidence,
+    late_fail_evidence,
+    late_parts,
     misplaced,
     no_fault_fail_evidence,
     resembling_fail_evidence,
@@ -28,10 +33,10 @@ from tests.naive.fails import log_likelihood
 @given(seed=st.integers(0, 10**6), cycles=st.integers(1, 130), density=st.floats(0.0, 1.0))
 def test_fail_evidence_equals_the_naive_twin(seed: int, cycles: int, density: float) -> None:
     numbers = np.random.default_rng(seed)
-    good, seen = numbers.integers(0, 2, (cycles, 3), dtype=np.uint8), numbers.random((cycles, 3)) < density
+    seen = numbers.random((cycles, 3)) < density
     flips = numbers.random((4, cycles, 3)) < density
-    faulty = np.stack([pack_patterns(good ^ flip.astype(np.uint8)) for flip in flips])
-    counts = count_fails(pack_patterns(good), faulty, pack_patterns(seen.astype(np.uint8)), pattern_mask(cycles))
+    predicted = np.stack([pack_patterns(flip.astype(np.uint8)) for flip in flips])
+    counts = count_fails(predicted, pack_patterns(seen.astype(np.uint8)), pattern_mask(cycles))
     found = fail_evidence(counts)
     for fault, flip in enumerate(flips):
         for column, activity in enumerate(ACTIVITIES):
@@ -42,10 +47,8 @@ def test_fail_evidence_equals_the_naive_twin(seed: int, cycles: int, density: fl
 
 def counts_of(predicted: np.ndarray, seen: np.ndarray) -> FailCounts:
     """Counts of one fault's predicted failing bits."""
-    cycles = len(seen)
-    good = np.zeros_like(seen, dtype=np.uint8)
-    faulty = pack_patterns(predicted.astype(np.uint8))[None]
-    return count_fails(pack_patterns(good), faulty, pack_patterns(seen.astype(np.uint8)), pattern_mask(cycles))
+    words = pack_patterns(predicted.astype(np.uint8))[None]
+    return count_fails(words, pack_patterns(seen.astype(np.uint8)), pattern_mask(len(seen)))
 
 
 def test_an_exact_explanation_beats_a_resemblance_and_a_poor_one_does_not() -> None:
@@ -76,8 +79,8 @@ def spot_scene(neighbour_follows: bool) -> tuple[SpotPrediction, np.ndarray, np.
     good = np.stack([random_bits(200, 1), random_bits(200, 2)]).astype(np.uint8)
     changed = good.copy()
     changed[1 if neighbour_follows else 0, ::3] ^= 1
-    faulty = np.stack([pack_patterns(values.T) for values in (good, changed)])
-    return SpotPrediction(good, faulty, np.array([0.5])), good, changed
+    changes = np.stack([pack_patterns((good ^ values).T) for values in (good, changed)])
+    return SpotPrediction(good, changes, np.zeros(2, np.bool_), np.array([0.5])), good, changed
 
 
 @pytest.mark.parametrize("neighbour_follows", [True, False])
@@ -88,6 +91,45 @@ def test_neighbours_follow_the_hypothesis(neighbour_follows: bool) -> None:
     assert evidence.faults[1, 0] > evidence.faults[0, 0] + 5
     assert evidence.differs.tolist() == [False, not neighbour_follows]
     assert evidence.good == pytest.approx(evidence.faults[0, 0])
+
+
+def test_a_late_edge_spoils_the_part_of_the_window_before_it() -> None:
+    assert late_parts((0.25, 0.75)) == pytest.approx((0.0, 0.1, 0.5, 1.0, 1.0))
+    spot, good, changed = spot_scene(False)
+    spot = replace(spot, late=np.array([False, True]))
+    parts = late_parts((0.25, 0.75))
+    levels = good[0] + parts[2] * (changed[0].astype(float) - good[0]) + np.random.default_rng(4).normal(0, 0.15, 200)
+    evidence = weigh_waveform(observe(levels_of(levels)), broad_prior(), spot, good, (0.25, 0.75))
+    assert int(np.argmax(evidence.faults[1])) == 2
+    assert evidence.faults[1, 2] > evidence.faults[0, 0] + 5
+
+
+def test_a_delay_fault_may_pass_where_its_path_has_slack() -> None:
+    numbers = np.random.default_rng(5)
+    predicted = numbers.random((256, 10)) < 0.1
+    some = predicted & (numbers.random((256, 10)) < 0.5)
+    other = numbers.random((256, 10)) < 0.05
+    assert late_fail_evidence(counts_of(predicted, some))[0] > fail_evidence(counts_of(predicted, some)).max() + 50
+    assert late_fail_evidence(counts_of(predicted, some))[0] > late_fail_evidence(counts_of(predicted, other))[0] + 50
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_byzantine_evidence_equals_a_sum_over_patterns(seed: int) -> None:
+    numbers = np.random.default_rng(seed)
+    first, second = numbers.random((2, 70, 4)) < 0.4
+    side = numbers.integers(0, 3, 70)
+    seen = np.where((side == 0)[:, None], first, np.where((side == 1)[:, None], second, False))
+    words = [pack_patterns(item.astype(np.uint8))[None] for item in (first, second)]
+    found, sides = byzantine_evidence(*words, pack_patterns(seen.astype(np.uint8)), pattern_mask(70), 70)
+    total = 0.0
+    for cycle in range(70):
+        options = [log_likelihood(item[cycle : cycle + 1], seen[cycle : cycle + 1], 1.0) for item in (first, second)]
+        options.append(log_likelihood(np.zeros((1, 4), bool), seen[cycle : cycle + 1], 1.0))
+        total += np.logaddexp.reduce(options) - np.log(3)
+    assert found[0] == pytest.approx(total)
+    lost = unpack_patterns(sides[0], 70).astype(bool)
+    assert not (lost[0] & (side != 0) & (first != second).any(axis=1) & first.any(axis=1) & seen.any(axis=1)).any()
+    assert not (lost[0] & lost[1]).any()
 
 
 def test_a_false_fail_costs_what_it_should() -> None:

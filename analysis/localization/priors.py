@@ -1,0 +1,53 @@
+"""How likely each kind of defect is before anything was measured: classes, and the share of each member of a class."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.circuits.defects import BRIDGE_KINDS
+from analysis.circuits.faults import Fault
+
+PRIOR_NO_FAULT = 0.10
+"""Of a die that failed on the tester."""
+PRIOR_NO_FAULT_UNTESTED = 0.5
+"""Of a die without a fail log: nothing but the laser says that anything is wrong with it."""
+CLASS_PRIORS = {"static": 0.60, "late": 0.15, "bridge": 0.12, "double": 0.08, "unmodelled": 0.05}
+"""Parts of all defects: single static faults, delay faults, bridges of neighbours, two faults, and anything else."""
+PRIORS = {name: float(np.log(part)) for name, part in CLASS_PRIORS.items()}
+ACTIVITY_PRIOR = (0.7, 0.075, 0.075, 0.075, 0.075)
+"""Prior of the activities in :data:`~analysis.localization.evidence.ACTIVITIES`."""
+
+
+def fault_prior(faults: Sequence[Fault]) -> NDArray[np.float64]:
+    """Return the log prior of static ``faults`` and activities, float64 of shape ``(faults, activities)``.
+
+    Every site is as likely as any other; at a site each kind that is possible there shares equally, and within a kind
+    each fault.
+    """
+    return np.asarray(shared_prior(faults)[:, None] + np.log(ACTIVITY_PRIOR)[None, :], np.float64)
+
+
+def late_prior(faults: Sequence[Fault]) -> NDArray[np.float64]:
+    """Return the same of delay ``faults``, every lateness as likely as any other."""
+    return np.asarray(shared_prior(faults)[:, None] - np.log(len(ACTIVITY_PRIOR)) * np.ones((1, len(ACTIVITY_PRIOR))))
+
+
+def shared_prior(faults: Sequence[Fault]) -> NDArray[np.float64]:
+    """Return the log share of each of ``faults`` in all of them, float64 of shape ``(faults,)``."""
+    kinds: dict[int, dict[str, int]] = {}
+    for fault in faults:
+        at_site = kinds.setdefault(fault.net, {})
+        at_site[fault.kind] = at_site.get(fault.kind, 0) + 1
+    share = [1.0 / (len(kinds) * len(kinds[fault.net]) * kinds[fault.net][fault.kind]) for fault in faults]
+    return np.asarray(np.log(share), np.float64)
+
+
+def bridge_prior(pairs: int) -> NDArray[np.float64]:
+    """Return the log prior of one bridge of one kind among ``pairs``, by activity: float64 of ``(1, activities)``."""
+    return np.asarray(PRIORS["bridge"] - np.log(max(1, pairs) * len(BRIDGE_KINDS)) + np.log(ACTIVITY_PRIOR)[None, :])
+
+
+def double_prior(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log prior of two faults, in either order, from the log priors of each (permanent): same shape."""
+    return np.asarray(first + second + np.log(2) + PRIORS["double"], np.float64)

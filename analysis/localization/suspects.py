@@ -1,0 +1,118 @@
+"""The hypotheses that a fail log leaves, as one table: what each does at its nets, and how it is scored so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.circuits.defects import Defect, DoubleFault
+from analysis.circuits.faults import Fault
+from analysis.circuits.logic_simulation import Words
+from analysis.circuits.propagation import propagate, propagate_flips
+from analysis.localization.stimulation import Stimulated
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Hypotheses about one die.
+
+    Attributes:
+        stimulated: the circuit under its patterns.
+        defects: what each hypothesis is.
+        nets: int64 of shape ``(suspects, 2)``: the nets that are wrong by themselves; the second -1 where there is one.
+        errors: uint64 of shape ``(suspects, 2, words)``: in which patterns they are.
+        scores: float64 of shape ``(suspects, activities)``: log of prior and fail evidence.
+        resembling: float64 of shape ``(suspects,)``: the same for a defect outside the model that is like this one.
+    """
+
+    stimulated: Stimulated
+    defects: list[Defect]
+    nets: NDArray[np.int64]
+    errors: Words
+    scores: NDArray[np.float64]
+    resembling: NDArray[np.float64]
+    _columns: dict[int, Words] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.defects)
+
+    @property
+    def sites(self) -> NDArray[np.int64]:
+        """Net number that each suspect is reported at, int64 of shape ``(suspects,)``."""
+        return np.asarray([defect.net for defect in self.defects], np.int64)
+
+    @property
+    def identities(self) -> NDArray[np.int64]:
+        """Equal numbers for suspects at equal nets, whichever comes first, int64 of shape ``(suspects,)``."""
+        _, numbers = np.unique(np.sort(self.nets, axis=1), axis=0, return_inverse=True)
+        return np.asarray(numbers.reshape(-1), np.int64)
+
+    @property
+    def late(self) -> NDArray[np.bool_]:
+        """Which suspects are delay faults, bool of shape ``(suspects,)``."""
+        return np.asarray([isinstance(item, Fault) and item.is_delay for item in self.defects], np.bool_)
+
+    @property
+    def vague(self) -> NDArray[np.bool_]:
+        """Which suspects say only in failing patterns what they do, bool of shape ``(suspects,)``."""
+        return np.asarray([getattr(item, "kind", "") == "BYZANTINE" for item in self.defects], np.bool_)
+
+    def pick(self, places: Sequence[int] | NDArray[np.int64]) -> "Suspects":
+        """Return the suspects at ``places``, in that order."""
+        chosen = np.asarray(places, np.int64)
+        return Suspects(
+            self.stimulated,
+            [self.defects[place] for place in chosen],
+            self.nets[chosen],
+            self.errors[chosen],
+            self.scores[chosen],
+            self.resembling[chosen],
+        )
+
+    def changes(self, watched: Sequence[int]) -> Words:
+        """Return in which patterns each suspect changes ``watched`` nets: uint64 of ``(suspects, watched, words)``.
+
+        What was asked once is kept.
+        """
+        missing = [net for net in dict.fromkeys(watched) if net not in self._columns]
+        if missing:
+            found = self.simulate(missing)
+            self._columns.update({net: found[:, place].copy() for place, net in enumerate(missing)})
+        return np.stack([self._columns[net] for net in watched], axis=1)
+
+    def simulate(self, watched: Sequence[int]) -> Words:
+        """Return the same without keeping it."""
+        stimulated = self.stimulated
+        double = np.asarray([isinstance(item, DoubleFault) for item in self.defects], np.bool_)
+        used = np.unique(self.nets[~double])
+        used = used[used >= 0]
+        flips = propagate_flips(stimulated.circuit, stimulated.good, used.tolist(), watched)
+        flips = np.concatenate([flips, np.zeros((1, *flips.shape[1:]), np.uint64)])
+        rows = np.where(self.nets >= 0, np.searchsorted(used, self.nets), len(used)).clip(0, len(used))
+        changes = flips[rows[:, 0]] & self.errors[:, 0, None]
+        if (self.nets[:, 1] >= 0).any():
+            changes |= flips[rows[:, 1]] & self.errors[:, 1, None]
+        places = np.flatnonzero(double)
+        for chunk in propagate(stimulated.circuit, stimulated.good, self._forced(places), watched):
+            changes[places[chunk.machines]] = chunk.changes & stimulated.mask
+        return np.asarray(changes, np.uint64)
+
+    def _forced(self, places: NDArray[np.int64]) -> list[dict[int, Words]]:
+        good = self.stimulated.good
+        return [
+            {int(net): good[net] ^ error for net, error in zip(self.nets[place], self.errors[place], strict=True)}
+            for place in places
+        ]
+
+
+def join(parts: Sequence[Suspects]) -> Suspects:
+    """Return all suspects of ``parts`` (at least one) as one table."""
+    return Suspects(
+        parts[0].stimulated,
+        [defect for part in parts for defect in part.defects],
+        np.concatenate([part.nets for part in parts]),
+        np.concatenate([part.errors for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.resembling for part in parts]),
+    )
