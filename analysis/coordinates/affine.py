@@ -42,7 +42,7 @@ class Points:
 
     @staticmethod
     def isotropic(xy: Array, sigma: float | Array = 0.0) -> "Points":
-        """Return points with the same standard deviation ``sigma`` (one, or ``(n,)``) in each axis."""
+        """Return points at ``xy``, ``(n, 2)``, with the standard deviation ``sigma`` (one, or ``(n,)``) in each axis."""
         positions = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
         variance = np.broadcast_to(np.asarray(sigma, dtype=np.float64) ** 2, (len(positions),))
         return Points(positions, variance[:, None, None] * np.eye(2))
@@ -88,7 +88,7 @@ class Affine:
 
     @staticmethod
     def exact(matrix: Array, shift: Array | tuple[float, float] = (0.0, 0.0)) -> "Affine":
-        """Return a map that holds by definition."""
+        """Return the map of ``matrix``, ``(2, 2)``, and ``shift``, ``(2,)``, that holds by definition."""
         return Affine(np.asarray(matrix, np.float64), np.asarray(shift, np.float64), np.zeros((6, 6)))
 
     @staticmethod
@@ -97,7 +97,7 @@ class Affine:
         return Affine.exact(np.eye(2))
 
     def apply(self, points: Points) -> Points:
-        """Return the points in the target frame, with covariance ``A S A' + J C J'``."""
+        """Return ``points`` of the source frame in the target frame, with covariance ``A S A' + J C J'``."""
         jacobian = parameter_jacobian(points.xy)
         own = self.matrix @ points.covariance @ self.matrix.T
         return Points(points.xy @ self.matrix.T + self.shift, own + jacobian @ self.covariance @ jacobian.mT)
@@ -119,7 +119,7 @@ class Affine:
         return Affine(matrix, shift, jacobian @ self.covariance @ jacobian.T)
 
     def then(self, following: "Affine") -> "Affine":
-        """Return this map followed by another whose errors are independent of it."""
+        """Return this map followed by ``following``, whose errors are independent of it and whose source is our target."""
         outer, inner = np.zeros((6, 6)), np.zeros((6, 6))
         for row in range(2):
             for column in range(2):
@@ -146,7 +146,7 @@ class Affine:
 
 
 def parameter_jacobian(xy: Array) -> Array:
-    """Return the derivatives of the mapped positions by the six parameters, ``(n, 2, 6)``."""
+    """Return the derivatives of the mapped positions by the six parameters, ``(n, 2, 6)``, at ``xy``, ``(n, 2)``."""
     jacobian = np.zeros((len(xy), 2, 6))
     jacobian[:, 0, 0:2] = jacobian[:, 1, 3:5] = xy
     jacobian[:, 0, 2] = jacobian[:, 1, 5] = 1.0

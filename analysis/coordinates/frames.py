@@ -43,7 +43,7 @@ class Frames:
     _links: list[Link] = field(default_factory=list)
 
     def connect(self, link: Link) -> None:
-        """Add a map; raises :class:`FramesRefused` when a frame has no unit or the two are connected already."""
+        """Add ``link``; raises :class:`FramesRefused` when a frame has no unit or the two are connected already."""
         for name in (link.source, link.target):
             self._require(name)
         if link.source == link.target or self._path(link.source, link.target) is not None:
@@ -52,7 +52,7 @@ class Frames:
         self._links.append(link)
 
     def between(self, source: str, target: str) -> Affine:
-        """Return the map from one frame to another along the only way; raises :class:`FramesRefused`."""
+        """Return the map from the frame ``source`` to ``target`` along the only way; raises :class:`FramesRefused`."""
         path = self._walk(source, target)
         transform = Affine.identity()
         for link, forward in path:
@@ -60,11 +60,11 @@ class Frames:
         return transform
 
     def provenance(self, source: str, target: str) -> tuple[str, ...]:
-        """Return where each map on the way comes from."""
+        """Return where each map on the way from ``source`` to ``target`` comes from."""
         return tuple(link.provenance for link, _ in self._walk(source, target))
 
     def convert(self, points: Points, source: str, target: str) -> Points:
-        """Return the points in another frame; raises :class:`FramesRefused`."""
+        """Return ``points`` of the frame ``source`` in the frame ``target``; raises :class:`FramesRefused`."""
         return self.between(source, target).apply(points)
 
     def _walk(self, source: str, target: str) -> list[tuple[Link, bool]]:
@@ -95,7 +95,7 @@ class Frames:
 
 
 def mask_to_wafer(magnification: float = 4.0, *, mirrored: bool = True) -> Affine:
-    """Return the map of a mask's coordinates to the wafer's: reduced ``magnification`` times, mirrored in x.
+    """Return the map of a mask's coordinates to the wafer's: reduced ``magnification`` times, ``mirrored`` in x.
 
     A mask is written as seen from its chrome side and printed through the glass, which turns it over.
     """
