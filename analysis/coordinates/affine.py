@@ -42,7 +42,7 @@ class Points:
 
     @staticmethod
     def isotropic(xy: Array, sigma: float | Array = 0.0) -> "Points":
-        """Return points at ``xy``, ``(n, 2)``, with the standard deviation ``sigma`` (one, or ``(n,)``) in each axis."""
+        """Return points at ``xy``, ``(n, 2)``, of standard deviation ``sigma`` (one, or ``(n,)``) in each axis."""
         positions = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
         variance = np.broadcast_to(np.asarray(sigma, dtype=np.float64) ** 2, (len(positions),))
         return Points(positions, variance[:, None, None] * np.eye(2))
@@ -119,7 +119,7 @@ class Affine:
         return Affine(matrix, shift, jacobian @ self.covariance @ jacobian.T)
 
     def then(self, following: "Affine") -> "Affine":
-        """Return this map followed by ``following``, whose errors are independent of it and whose source is our target."""
+        """Return this map and then ``following``, whose errors are independent of ours."""
         outer, inner = np.zeros((6, 6)), np.zeros((6, 6))
         for row in range(2):
             for column in range(2):
