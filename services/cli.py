@@ -179,6 +179,29 @@ def localize(
         print_localization(document)
 
 
+@app.command()
+def anomaly(
+    suspect: Annotated[Path, typer.Argument(help="The suspect's probing session: a folder or .zip.")],
+    golden: Annotated[list[Path], typer.Option("--golden", help="A session with role golden; may be repeated.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare a suspect's waveforms, maps and scan chain with golden dies', offline and without a simulation."""
+    from instruments.errors import InstrumentError
+    from services.pipelines.golden_comparison import compare_paths
+
+    try:
+        document = compare_paths(suspect, golden)
+    except (InstrumentError, ValueError, FileNotFoundError, PermissionError) as error:
+        _print_refusal(_refusal_of(error), as_json=as_json)
+        raise typer.Exit(2) from error
+    if as_json:
+        _print_json(document)
+    else:
+        from services.demo.comparison_presentation import print_comparison
+
+        print_comparison(document)
+
+
 @app.command(name="secs-host")
 def secs_host(
     configuration: Annotated[Path, typer.Argument(help="The host's configuration, faultlight.secs-host/1.")],

@@ -80,10 +80,13 @@ class MapComparison:
     problems: tuple[str, ...]
 
 
-def compare_maps(golden: NDArray[np.complex128], suspect: NDArray[np.complex128], spot_px: float) -> MapComparison:
+def compare_maps(
+    golden: NDArray[np.complex128], suspect: NDArray[np.complex128], spot_px: float, shift: Shift | None = None
+) -> MapComparison:
     """Compare ``suspect`` with ``golden``, both complex128 (or real) of one shape ``(rows, columns)``, in any unit.
 
-    ``spot_px`` is the spot's full width at half maximum in pixels.
+    ``spot_px`` is the spot's full width at half maximum in pixels; ``shift``, where known from another map of the same
+    scan, takes the place of registration.
 
     Raises:
         MapError: the maps differ in shape, are too small, have pixels that are not finite, show nothing in common, or
@@ -93,7 +96,10 @@ def compare_maps(golden: NDArray[np.complex128], suspect: NDArray[np.complex128]
     if not spot_px >= 1:
         raise MapError(f"a spot of {spot_px} pixels is narrower than a pixel")
     freedom = 2 if np.iscomplexobj(golden) or np.iscomplexobj(suspect) else 1
-    shift = register_maps(_visible(first, freedom), _visible(second, freedom), MOST_SHIFT)
+    if first.shape != second.shape:
+        raise MapError(f"maps of {first.shape} and {second.shape} pixels: one size is needed")
+    if shift is None:
+        shift = register_maps(_visible(first, freedom), _visible(second, freedom), MOST_SHIFT)
     moved = _moved(first, shift)
     edge = MOST_SHIFT + 1
     if min(second.shape) < 2 * (edge + int(np.ceil(spot_px))) + 16:

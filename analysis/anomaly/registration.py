@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 _ITERATIONS = 12
 _CERTAIN = 15.0
+_ALIKE = 0.5
 _SHARPEST = 3
 
 
@@ -49,7 +50,10 @@ def register_maps(golden: NDArray[np.float64], suspect: NDArray[np.float64], mos
     noise = float(np.median(np.abs(correlation - np.median(correlation)))) / 0.6745
     allowed = np.where(near, correlation, -np.inf)
     row, column = divmod(int(np.argmax(allowed)), golden.shape[1])
-    if not allowed[row, column] > _CERTAIN * noise:
+    alike = allowed[row, column] / max(float(np.sqrt(np.sum(left**2) * np.sum(right**2))), np.finfo(np.float64).tiny)
+    if np.ptp(golden) == 0 or np.ptp(suspect) == 0:
+        raise MapError("nothing corresponds in the two maps: one is the same everywhere")
+    if not (allowed[row, column] > _CERTAIN * noise or alike > _ALIKE):
         raise MapError(f"nothing corresponds in the two maps within {most} pixels; are they of one place?")
     return _refine(golden, suspect, (float(rows[row]), float(columns[column])), most)
 

@@ -17,6 +17,12 @@ def ingest_key(program_id: object, content_sha256: str, generation: str = "first
     return make_key("ingest", generation, [str(program_id), content_sha256], {})
 
 
+def anomaly_key(suspect: tuple[object, str], golden: Sequence[tuple[object, str]], algorithm_version: str) -> str:
+    """Return the key of comparing sessions; each is (id, content's sha256), the suspect's and the golden ones'."""
+    inputs = [str(part) for session in (suspect, *sorted(golden, key=str)) for part in session]
+    return make_key("anomaly", algorithm_version, inputs, {})
+
+
 def localize_key(
     probing_session_id: object, content_sha256: str, algorithm_version: str, parameters: Mapping[str, Any]
 ) -> str:

@@ -13,6 +13,7 @@ Handler = Callable[[JobContext], Completion]
 
 HANDLERS = {
     "ingest": "services.pipelines.ingest:run",
+    "anomaly": "services.pipelines.anomaly_job:run",
     "localize": "services.pipelines.localization_job:run",
     "monitor": "services.pipelines.monitor_job:run",
     "reference": "services.pipelines.reference_job:run",

@@ -18,10 +18,16 @@ from analysis.results import LOCATED_ABOVE, Localization
 from analysis.waveforms.cycles import MOST_DELAY, SETTLED
 from analysis.waveforms.quality import assess_quality
 from instruments.documents import decode_document
-from instruments.packing import PackedReading, PackedRecord, unpack_waveform
-from instruments.records import Netlist, PatternSet, ProbingSession, Samples, Waveform
+from instruments.packing import PackedReading, PackedRecord, unpack_raster, unpack_waveform
+from instruments.records import Netlist, PatternSet, ProbingSession, Raster, Samples, Waveform
 from services.pipelines.reading import open_sandbox
 from services.pipelines.simulated_session import compare_with_simulation
+from services.pipelines.skew_documents import (
+    acquisition_of,
+    timing_documents,
+    timing_parameters,
+    zero_power_documents,
+)
 from services.pipelines.versions import LOCALIZATION_VERSION
 
 ALGORITHM_VERSION = LOCALIZATION_VERSION
@@ -129,7 +135,8 @@ def _probed(session: ProbingSession, probe: dict[str, Any]) -> ProbedWaveform:
         sigma_nm = float(probe.get("placement_sigma_nm") or 0.0)
         spot = Spot(float(probe["x_um"]), float(probe["y_um"]), float(fwhm), sigma_nm)
     t0_s = record.t0_s if record.t0_s is not None else 0.0
-    return ProbedWaveform(str(probe["net"]), _average_segments(record, probe["file"]), t0_s, record.dt_s, spot)
+    values = _average_segments(record, probe["file"])
+    return ProbedWaveform(str(probe["net"]), values, t0_s, record.dt_s, spot, acquisition_of(session, record))
 
 
 def _average_segments(record: Waveform, file: str) -> NDArray[np.float64]:
@@ -166,10 +173,12 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
                 "snr": item.snr,
                 "skew_ps": _picoseconds(item.skew_s),
                 "skew_sigma_ps": _picoseconds(item.skew_sigma_s),
+                **timing,
                 "mixture": [{"net": part.net, "weight": part.weight, "sigma": part.sigma} for part in item.mixture],
             }
-            for item in result.waveforms
+            for item, timing in zip(result.waveforms, timing_documents(session, result.waveforms), strict=True)
         ],
+        "zero_power": zero_power_documents(session, result.waveforms),
         "next_probes": [
             {"net": item.net, "x_um": item.x_um, "y_um": item.y_um, "bits": item.bits, "seconds": item.seconds}
             for item in result.next_probes
@@ -207,7 +216,8 @@ def _provenance(session: ProbingSession) -> dict[str, Any]:
             "posterior": "sites share the prior equally; fail log and waveforms are independent given the fault",
             "candidate": "net is the output of the faulty gate; posterior is of all its faults together",
             "p_faulty": "probability that the net does not do what its fault-free simulation says",
-            "skew": "positive is later than simulated; standard error",
+            "skew": "positive is later than simulated; mean and standard deviation of the posterior",
+            "skew_outlier_probability": "that the delay is not where stated, or unlike the session's other delays",
             "mixture": "parts of the sum of absolute weights; standard error",
             "bits": "mutual information about the site",
         },
@@ -232,6 +242,7 @@ def parameters() -> dict[str, Any]:
         "prior_no_fault_untested": posterior.PRIOR_NO_FAULT_UNTESTED,
         "settled": list(SETTLED),
         "most_delay": MOST_DELAY,
+        **timing_parameters(),
     }
 
 
@@ -243,10 +254,15 @@ def session_of(records: tuple[PackedRecord, ...], read: Callable[[int, int], byt
     """
     parts: dict[str, list[Any]] = {}
     waveforms: dict[str, tuple[Waveform, ...]] = {}
+    maps: dict[str, tuple[Raster, ...]] = {}
     for record in records:
         if record.kind == "waveform":
             piece = unpack_waveform(record.name, record.fields, record.parts, read)
             waveforms[record.member_path] = (*waveforms.get(record.member_path, ()), piece)
+        elif record.kind == "raster":
+            data = read(record.parts[0].byte_offset, record.parts[0].byte_length)
+            raster = unpack_raster(record.name, record.fields, data)
+            maps[record.member_path] = (*maps.get(record.member_path, ()), raster)
         else:
             data = read(record.parts[0].byte_offset, record.parts[0].byte_length)
             parts.setdefault(record.kind, []).append(decode_document(record.kind, data))
@@ -268,6 +284,7 @@ def session_of(records: tuple[PackedRecord, ...], read: Callable[[int, int], byt
         placement=one("placement"),
         simulation=tuple(parts.get("digital_trace", ())),
         waveforms=waveforms,
+        maps=maps,
         vendor_metadata=head.vendor_metadata,
         warnings=head.warnings,
     )

@@ -11,7 +11,7 @@ from db.blobs import BlobStore
 from db.repositories.probing import StoredSession
 from instruments.documents import decode_document
 from instruments.packed_parts import PackedPart
-from instruments.packing import unpack_waveform
+from instruments.packing import unpack_raster, unpack_waveform
 from instruments.records import (
     DigitalTrace,
     FailLog,
@@ -19,6 +19,7 @@ from instruments.records import (
     PatternSet,
     Placement,
     ProbingSession,
+    Raster,
     Record,
     Waveform,
 )
@@ -49,6 +50,7 @@ def rebuild_session(stored: StoredSession, blobs: BlobStore) -> ProbingSession:
             _decode(row, "digital_trace", DigitalTrace, blobs) for row in stored.documents["digital_trace"]
         ),
         waveforms=rebuild_waveforms(stored.waveforms, blobs),
+        maps=_maps(stored.documents["raster"], blobs),
     )
 
 
@@ -71,6 +73,18 @@ def _checked(blobs: BlobStore, row: Row[Any]) -> bytes:
     if hashlib.sha256(data).hexdigest() != row.sha256:
         raise DamagedRecord(f"the stored bytes of record {row.id} are not those that were written")
     return data
+
+
+def _maps(rows: Sequence[Row[Any]], blobs: BlobStore) -> dict[str, tuple[Raster, ...]]:
+    """Return the maps by the file that the session names, in file order."""
+    same = ("kind", "bands", "dtype", "gain", "minimum", "maximum", "pitch_x_m", "pitch_y_m", "frequency_hz")
+    kept = (*same, "affine_um", "vendor_metadata", "warnings")
+    maps: dict[str, tuple[Raster, ...]] = {}
+    for row in rows:
+        fields = {name: getattr(row, name) for name in kept}
+        fields |= {"rows": row.row_count, "columns": row.column_count, "offset": row.offset}
+        maps[row.member_path] = (*maps.get(row.member_path, ()), unpack_raster(row.name, fields, _checked(blobs, row)))
+    return maps
 
 
 def rebuild_waveforms(rows: Sequence[Row[Any]], blobs: BlobStore) -> dict[str, tuple[Waveform, ...]]:

@@ -1,7 +1,10 @@
 """Versions of the analyses, importable without the analyses: they are part of job keys."""
 
-LOCALIZATION_VERSION = "2"
+LOCALIZATION_VERSION = "3"
 """Of :mod:`services.pipelines.localization`; raised whenever the same input may give another answer."""
 
 MONITORING_VERSION = "1"
 """Of :mod:`services.pipelines.reference_readings` and :mod:`services.pipelines.chart_evaluation`, in the same sense."""
+
+ANOMALY_VERSION = "1"
+"""Of :mod:`services.pipelines.golden_comparison`, in the same sense."""

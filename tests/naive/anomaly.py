@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 Rows = Sequence[Sequence[float]]
 
@@ -79,3 +80,31 @@ def peaks(field: NDArray[np.float64], least: float) -> set[tuple[int, int]]:
             if field[y, x] > least and field[y, x] >= max(near):
                 found.add((y, x))
     return found
+
+
+def chain_posterior(clock: Sequence[float], data: Sequence[float], sigma: float) -> list[float]:
+    """Bayes over every place of a break, no break, and each cell for itself, with the sums written out."""
+    ratios = [0.05 * 100 ** (k / 40) for k in range(41)]
+    nodes, weights = np.polynomial.hermite_e.hermegauss(15)
+
+    def rice(size: float, expected: float) -> float:
+        """The Bessel function is scaled by exp(-x), which completes the square."""
+        gap = math.exp(-((size - expected) ** 2) / (2 * sigma**2))
+        return size / sigma**2 * gap * float(special.ive(0, size * expected / sigma**2))
+
+    def reached(cell: int, ratio: float) -> float:
+        terms = [
+            w * rice(data[cell], clock[cell] * ratio * math.exp(0.4 * x)) for x, w in zip(nodes, weights, strict=True)
+        ]
+        return sum(terms) / float(sum(weights))
+
+    count = len(clock)
+    totals = [0.0] * (count + 2)
+    for ratio in ratios:
+        on = [reached(cell, ratio) for cell in range(count)]
+        off = [rice(data[cell], 0.0) for cell in range(count)]
+        for place in range(count + 1):
+            prior = 0.75 / count if place < count else 0.2
+            totals[place] += prior * math.prod(on[:place]) * math.prod(off[place:])
+        totals[count + 1] += 0.05 * math.prod((a + b) / 2 for a, b in zip(on, off, strict=True))
+    return [each / sum(totals) for each in totals]

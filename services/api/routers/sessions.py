@@ -14,13 +14,15 @@ from services.api.context import Analyses, ReadsRecords, RequestUnit
 from services.api.contract import describe_problems
 from services.api.listing import SessionQuery, answer_list, answer_row, describe_page, describe_row
 from services.api.record_documents import JobItem, SessionDetail, SessionItem
-from services.pipelines.job_keys import localize_key
-from services.pipelines.versions import LOCALIZATION_VERSION
+from services.pipelines.job_keys import anomaly_key, localize_key
+from services.pipelines.versions import ANOMALY_VERSION, LOCALIZATION_VERSION
+from services.problems import Problem
 
 router = APIRouter(prefix="/probing-sessions", tags=["probing sessions"])
 
 LOCALIZE_QUEUE = "cpu"
 _PRIORITY_OF_PEOPLE = 3
+MOST_GOLDEN = 20
 
 
 @router.get("", responses=describe_page(SessionItem))
@@ -64,6 +66,47 @@ def localize_session(session_id: uuid.UUID, context: Analyses) -> Response:
         job_id, created = jobs.insert(unit.connection, job)
         if created:
             unit.audit(audit.AuditEntry("localization.requested", "job", job_id, row["program_id"]))
+            unit.unit.after_commit(lambda: context.state.ring(job_id, LOCALIZE_QUEUE, _PRIORITY_OF_PEOPLE))
+        document = read_row(unit.connection, unit.caller, JOBS, job_id).encode()
+    return JsonAnswer(document, status_code=202 if created else 200, headers={"Location": f"/api/v1/jobs/{job_id}"})
+
+
+@router.post(
+    "/{session_id}/comparisons",
+    status_code=202,
+    responses={
+        200: {"model": JobItem, "description": "this has been asked before: the same job"},
+        202: {"model": JobItem, "description": "a new job"},
+        **describe_problems("not-found", "validation-failed"),
+    },
+)
+def compare_session(
+    session_id: uuid.UUID,
+    golden: Annotated[list[uuid.UUID], Query(min_length=1, max_length=MOST_GOLDEN, description="golden sessions")],
+    context: Analyses,
+) -> Response:
+    """Ask for what differs from golden sessions of the same program. Asking twice gives the same job."""
+    with context.begin() as unit:
+        rows = [fetch_row(unit.connection, unit.caller, SESSIONS, each) for each in (session_id, *golden)]
+        program_id = rows[0]["program_id"]
+        unit.caller.require_in(Action.ANALYSE, program_id)
+        if any(row["program_id"] != program_id for row in rows):
+            raise Problem("not-found", "a golden session is of another program")
+        inputs = [(row["id"], _content_of(unit, row["bundle_id"], row["raw_file_id"])) for row in rows]
+        job = jobs.NewJob(
+            job_key=anomaly_key(inputs[0], inputs[1:], ANOMALY_VERSION),
+            program_id=program_id,
+            kind="anomaly",
+            queue=LOCALIZE_QUEUE,
+            payload={"probing_session_id": str(session_id), "golden_session_ids": [str(each) for each in golden]},
+            requested_by=unit.caller.actor,
+            priority=_PRIORITY_OF_PEOPLE,
+            max_attempts=context.state.settings.job_max_attempts,
+            request_id=context.request_id,
+        )
+        job_id, created = jobs.insert(unit.connection, job)
+        if created:
+            unit.audit(audit.AuditEntry("comparison.requested", "job", job_id, program_id))
             unit.unit.after_commit(lambda: context.state.ring(job_id, LOCALIZE_QUEUE, _PRIORITY_OF_PEOPLE))
         document = read_row(unit.connection, unit.caller, JOBS, job_id).encode()
     return JsonAnswer(document, status_code=202 if created else 200, headers={"Location": f"/api/v1/jobs/{job_id}"})

@@ -1,0 +1,150 @@
+"""``faultlight anomaly`` and the job ``anomaly``: SIMULATED sessions of a good and a faulty die."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from services.cli import app
+from services.demo.circuit import build_accumulator
+from services.demo.die import DieOptions, SimulatedDie, write_session
+from services.demo.machine import HiddenFault
+from services.pipelines.golden_comparison import compare_paths
+from services.pipelines.localization import SessionError
+from services.pipelines.signal_maps import judge_chain
+from tests.analysis.anomaly.scenes import draw_map, map_noise
+
+PROBES = ("c4", "s4", "g3_n", "y0")
+SIZE = 96
+SPOTS = np.asarray([[row, column] for row in (24.0, 44.0, 64.0) for column in (22.0, 38.0, 54.0, 70.0)])
+
+
+def add_maps(folder: Path, seed: int, *, reached: int = 12, missing: int | None = None) -> None:
+    """Put SIMULATED LVI maps at the clock's and the data's frequency beside a session's waveforms."""
+    numbers = np.random.default_rng(seed)
+    own = np.full(12, 3.0 + 0j)
+    if missing is not None:
+        own[missing] = 0
+    data = np.where(np.arange(12) < reached, 1.8 + 0j, 0j)
+    entries = []
+    for name, amplitudes, frequency in (("clock", own, 1e8), ("data", data, 2.5e7)):
+        values = draw_map(SPOTS, amplitudes, (0.0, 0.0), SIZE) + map_noise(SIZE, numbers, correlated=False)
+        for band, plane in (("real", values.real), ("imaginary", values.imag)):
+            np.savetxt(folder / f"{name}_{band}.csv", plane, delimiter=",", fmt="%.6f")
+        bands = [{"name": band, "unit": "V", "file": f"{name}_{band}.csv"} for band in ("real", "imaginary")]
+        entries.append(
+            {
+                "file": f"{name}_real.csv",
+                "kind": "LVI",
+                "frequency_hz": frequency,
+                "bands": bands,
+                "rows": SIZE,
+                "columns": SIZE,
+                "pitch_nm": 50,
+                "affine_um": [[0.05, 0.0, 0.0], [0.0, 0.05, 0.0]],
+            }
+        )
+    document = json.loads((folder / "session.json").read_text())
+    lines = (folder / "placement.csv").read_text().splitlines()
+    nets = [line.split(",")[1] for line in lines[1:]]
+    cells = [f"ff{place}" for place in range(12)]
+    places = [f"ff{k},{nets[k]},{column * 0.05},{row * 0.05}" for k, (row, column) in enumerate(SPOTS)]
+    (folder / "placement.csv").write_text("\n".join([*lines, *places]) + "\n")
+    document["maps"] = entries
+    document["spot_fwhm_nm"] = 300
+    document["scan_chain"] = {"cells": cells, "clock_hz": 1e8, "data_hz": 2.5e7}
+    (folder / "session.json").write_text(json.dumps(document))
+
+
+def write(folder: Path, seed: int, fault: HiddenFault | None, role: str) -> Path:
+    write_session(folder, SimulatedDie(build_accumulator(), DieOptions(seed=seed, fault=fault)), PROBES)
+    path = folder / "session.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"role": role, "session": f"{role}-{seed}"}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    made = {
+        "golden": write(tmp_path_factory.mktemp("golden"), 7, None, "golden"),
+        "good": write(tmp_path_factory.mktemp("good"), 7, None, "suspect"),
+        "bad": write(tmp_path_factory.mktemp("bad"), 7, HiddenFault("c4", "stuck-0"), "suspect"),
+    }
+    add_maps(made["golden"], 1)
+    add_maps(made["good"], 2)
+    add_maps(made["bad"], 3, reached=5, missing=6)
+    return made
+
+
+@pytest.fixture(scope="module")
+def found(sessions: dict[str, Path]) -> dict[str, Any]:
+    return compare_paths(sessions["bad"], [sessions["golden"]])
+
+
+def test_a_faulty_die_differs_where_its_fault_shows(found: dict[str, Any]) -> None:
+    assert found["verdict"] == "different"
+    assert found["simulated"] is True
+    told = {net["net"]: net["verdict"] for net in found["nets"]}
+    assert told["c4"] in ("different", "no-signal")
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_a_missing_cell_is_found_on_its_map_in_micrometres(found: dict[str, Any]) -> None:
+    (clock, data) = found["maps"]
+    assert (clock["frequency_hz"], clock["verdict"]) == (1e8, "different")
+    place = clock["differences"][0]
+    assert (place["x_um"], place["y_um"]) == pytest.approx((0.05 * SPOTS[6][1], 0.05 * SPOTS[6][0]), abs=0.15)
+    assert place["amplitude_ratio"] < 0.3
+    assert data["differences_found"] >= 5
+
+
+def test_the_break_of_the_chain_is_named_with_its_posterior(found: dict[str, Any]) -> None:
+    chain = found["scan_chain"]
+    best = max(chain["cells"], key=lambda cell: cell["posterior"])
+    assert (chain["verdict"], best["cell"]) == ("located", "ff5")
+    assert chain["clockless"] == ["ff6"]
+
+
+def test_a_good_die_is_not_called_different(sessions: dict[str, Path]) -> None:
+    document = compare_paths(sessions["good"], [sessions["golden"]])
+    assert document["verdict"] in ("same", "unclear")
+    assert {each["verdict"] for each in document["maps"]} == {"same"}
+    assert document["scan_chain"]["verdict"] == "no-break"
+
+
+def test_only_golden_sessions_with_the_same_stimulus_are_references(sessions: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(SessionError, match="has the role suspect, not golden: it is no reference"):
+        compare_paths(sessions["bad"], [sessions["good"]])
+    with pytest.raises(SessionError, match="a golden session is needed"):
+        compare_paths(sessions["bad"], [])
+    other = write(tmp_path, 8, None, "golden")
+    with pytest.raises(SessionError, match="different patterns"):
+        compare_paths(sessions["bad"], [other])
+
+
+def test_a_chain_that_cannot_be_judged_says_why() -> None:
+    for chain, reason in (
+        ({"cells": 3}, "scan_chain.cells is no list of instance names"),
+        ({"cells": ["a"], "clock_hz": "x"}, "scan_chain.clock_hz is no frequency"),
+        ({"cells": ["a"], "clock_hz": 1e6}, "one map with amplitude and phase at clock_hz 1e+06 Hz is needed; 0 found"),
+    ):
+        assert judge_chain(chain, [], None, 300.0) == {"verdict": "unclear", "reason": reason, "cells": []}
+
+
+def test_the_command_prints_one_document_or_one_refusal(sessions: dict[str, Path]) -> None:
+    runner = CliRunner()
+    arguments = ["anomaly", str(sessions["bad"]), "--golden", str(sessions["golden"])]
+    answer = runner.invoke(app, [*arguments, "--json"])
+    assert answer.exit_code == 0
+    assert json.loads(answer.stdout)["verdict"] == "different"
+    told = runner.invoke(app, arguments)
+    assert "Verdict: different" in told.stdout
+    assert "(SIMULATED)" in told.stdout
+    refused = runner.invoke(app, ["anomaly", str(sessions["bad"]), "--golden", str(sessions["good"]), "--json"])
+    assert refused.exit_code == 2
+    assert json.loads(refused.stdout)["error"]["type"] == "SessionError"
+    gone = runner.invoke(app, ["anomaly", "nowhere", "--golden", str(sessions["golden"]), "--json"])
+    assert (gone.exit_code, json.loads(gone.stdout)["error"]["message"]) == (2, "there is no file nowhere")
