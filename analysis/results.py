@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from analysis.waveforms.delay_estimation import WaveformDelay
+
 VERDICTS = ("located", "ambiguous", "unmodelled", "no-fault")
 LOCATED_ABOVE = 0.95
 
@@ -44,6 +46,7 @@ class WaveformVerdict:
         p_faulty_alone: the same given this waveform only.
         snr: level difference over the noise of one cycle; ``None`` when unknown.
         skew_s, skew_sigma_s: delay against simulation and its standard error in seconds; ``None`` when unknown.
+        delay: how the delay was found: its bound, its edges, why it is refused; ``None`` when it was not asked for.
         mixture: weights of the nets under the spot.
         problems: what is wrong with the waveform itself, in words.
     """
@@ -56,6 +59,7 @@ class WaveformVerdict:
     skew_sigma_s: float | None
     mixture: tuple[NetWeight, ...]
     problems: tuple[str, ...]
+    delay: WaveformDelay | None = None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from analysis.localization.screening import screen
 from analysis.localization.stimulation import stimulate
 from analysis.localization.suspects import Suspects
 from analysis.results import LOCATED_ABOVE, Candidate, Localization, NextProbe, WaveformVerdict
-from analysis.waveforms.alignment import estimate_skew
+from analysis.waveforms.alignment import Acquisition, estimate_skew
 from analysis.waveforms.comparison import (
     Expectations,
     Observation,
@@ -52,7 +52,7 @@ class ProbedWaveform:
     """A waveform with the net that the laser was on.
 
     ``values`` is float64 of shape ``(samples,)`` in arbitrary units; sample ``i`` was taken at ``t0_s + i * dt_s``
-    seconds. ``spot`` says where the beam was, when that is known.
+    seconds. ``spot`` says where the beam was, when that is known, and ``acquisition`` what is known of edges and noise.
     """
 
     net: str
@@ -60,6 +60,7 @@ class ProbedWaveform:
     t0_s: float
     dt_s: float
     spot: Spot | None = None
+    acquisition: Acquisition | None = None
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,15 @@ def _describe(
     expected = best[spotted.nets[0]]
     fit = fit_levels(spotted.observation, spotted.expected(best))
     toggles = bool(np.ptp(expected) > 0)
-    skew = estimate_skew(waveform.values, waveform.t0_s, waveform.dt_s, problem.cycle_s, expected)
+    skew = estimate_skew(
+        waveform.values,
+        waveform.t0_s,
+        waveform.dt_s,
+        problem.cycle_s,
+        expected,
+        list(zip(best[spotted.nets[1:]], spotted.spreads.tolist(), strict=True)),
+        waveform.acquisition,
+    )
     return WaveformVerdict(
         net=waveform.net,
         p_faulty=faulty_probability(posterior, evidence),
@@ -218,6 +227,7 @@ def _describe(
         snr=min(fit.ratio, 1e9) if toggles else None,
         skew_s=skew.skew_s,
         skew_sigma_s=skew.sigma_s,
+        delay=skew.detail,
         mixture=estimate_mixture(problem, waveform, best),
         problems=assess_quality(waveform.values).problems,
     )

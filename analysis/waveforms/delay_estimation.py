@@ -4,26 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from analysis.waveforms.cycles import MOST_DELAY, WaveformError
 from analysis.waveforms.delay_fit import DelaySetting, Fit, fit_again, fit_delay, noise_kept
 from analysis.waveforms.delay_outliers import OutlierFit, weigh_outliers
-from analysis.waveforms.delay_posterior import Posterior, Search, WidthPrior, template
+from analysis.waveforms.delay_posterior import Posterior, template
 from analysis.waveforms.delay_statistics import DelayStatistics, Neighbour
 from analysis.waveforms.edge_delays import EdgeDelay, EdgeScene, time_edges
-from analysis.waveforms.edges import EdgeTrain, Record, cycle_edges
-from analysis.waveforms.noise import NoiseModel, TimingNoise
+from analysis.waveforms.edges import EdgeTrain, Record
+from analysis.waveforms.noise import NoiseModel
 
-MOST_ELSEWHERE = 0.02
+MOST_ELSEWHERE = 0.05
 """Probability of another delay above which none is stated."""
-MOST_SPREAD = 0.3
+MOST_SPREAD = 0.2
 """Standard error, as a part of the search, above which no delay is stated."""
 LEAST_RATIO = 3.5
 """Amplitude over its standard error below which there is no signal to time."""
-FINEST_EDGE_S = 2e-11
-"""Standard deviation of the narrowest edge that any detector shows."""
-WORTH_TIMING = 0.3
+WORTH_TIMING = 0.1
 """Expected error of a single edge, as a part of the search, above which none is timed."""
 LEAST_EDGES = 3
 """Timed edges that it takes to say which does not belong."""
@@ -32,6 +28,7 @@ LEAST_KEPT = 0.5
 """Part of the samples that must be left without the outlying edges."""
 MOST_OUTLYING = 0.3
 """Part of the edges up to which the others speak for the waveform."""
+_ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -62,39 +59,8 @@ class WaveformDelay:
     edge_spread_s: float = 0.0
 
 
-def setting_for_cycles(dt_s: float, cycle_s: float, timing: TimingNoise | None = None) -> DelaySetting:
-    """Return the setting for looped patterns of cycles of ``cycle_s`` seconds, sampled every ``dt_s``.
-
-    Nothing is known of the edges' width, and the baseline may drift. ``timing`` is of jitter and trigger.
-    """
-    least_s = min(cycle_s / 500, max(FINEST_EDGE_S, dt_s / 12))
-    search = Search(MOST_DELAY * cycle_s, WidthPrior(least_s, 0.05 * cycle_s))
-    return DelaySetting(search, baseline_terms=3, timing=timing or TimingNoise())
-
-
-def estimate_cycle_delay(
-    record: Record,
-    cycle_s: float,
-    bits: NDArray[np.float64],
-    neighbours: Sequence[tuple[NDArray[np.float64], float]] = (),
-    timing: TimingNoise | None = None,
-) -> WaveformDelay:
-    """Return the delay of ``record`` against the looped ``bits`` (float64, shape ``(cycles,)``, 0..1) of the net.
-
-    ``cycle_s`` is seconds; ``neighbours`` are the bits of the other nets under the spot, each with the expected size of
-    its swing against the net's own; ``timing`` is of jitter and trigger. Only samples of the first loop count.
-
-    Raises:
-        WaveformError: see :func:`estimate_delay`.
-    """
-    times_s = record.times_s
-    inside = np.flatnonzero((times_s >= -record.dt_s / 2) & (times_s < bits.size * cycle_s - record.dt_s / 2))
-    if not inside.size:
-        raise WaveformError("the waveform has no sample in the pattern loop")
-    first, last = int(inside[0]), int(inside[-1]) + 1
-    cut = Record(record.values[first:last], record.t0_s + first * record.dt_s, record.dt_s)
-    others = [Neighbour(cycle_edges(values, cycle_s), spread) for values, spread in neighbours if np.ptp(values) > 0]
-    return estimate_delay(cut, cycle_edges(bits, cycle_s), setting_for_cycles(record.dt_s, cycle_s, timing), others)
+NO_DELAY = WaveformDelay(None, None, None, 1.0, None, 0.0, None, "no delay was estimated")
+"""What stands for a delay that nobody asked for."""
 
 
 def estimate_delay(
@@ -170,16 +136,19 @@ def _without_outliers(
 ) -> WaveformDelay:
     """Fit again without the edges that do not belong, and widen the error by the scatter of those that do."""
     (train, fit), (delay, edges) = fitted, found
-    timed = [edge for edge in edges if edge.delay_s is not None]
-    outlying = [edge for edge in timed if (edge.outlier_probability or 0.0) > OUTLIER_ABOVE]
-    if outlying:
+    dropped: set[int] = set()
+    for _ in range(_ROUNDS):
+        worst = _worst(edges, dropped, setting.search.most_delay_s)
+        if not worst:
+            break
+        dropped |= worst
         keep = np.ones(record.values.size, np.bool_)
-        for edge in outlying:
-            keep &= np.abs(record.times_s - edge.time_s) > setting.search.most_delay_s
-        few = len(outlying) <= MOST_OUTLYING * len(timed) and keep.mean() > LEAST_KEPT
+        for place in dropped:
+            keep &= np.abs(record.times_s - edges[place].time_s) > setting.search.most_delay_s
+        few = len(dropped) <= MOST_OUTLYING * len(edges) and keep.mean() > LEAST_KEPT
         again = fit_again(fit, keep, setting) if few else ""
         if isinstance(again, str):
-            reason = f"the edges have no common delay: {len(outlying)} of {len(timed)} do not fit the others"
+            reason = f"the edges have no common delay: {len(dropped)} of {len(edges)} do not fit the others"
             return replace(delay, delay_s=None, sigma_s=None, bound_s=None, refused=reason, edges=edges)
         delay = _stated(again, setting)
         edges = _time_edges(record, train, (fit, again), setting)
@@ -187,8 +156,22 @@ def _without_outliers(
     if delay.sigma_s is None or not timed:
         return replace(delay, edges=edges)
     spread_s = _weigh(timed, setting.search.most_delay_s).spread_s
-    sigma_s = float(np.sqrt(delay.sigma_s**2 + spread_s**2 / max(1, len(timed) - len(outlying))))
+    sigma_s = float(np.sqrt(delay.sigma_s**2 + spread_s**2 / max(1, len(timed) - len(dropped))))
     return replace(delay, sigma_s=sigma_s, edges=edges, edge_spread_s=spread_s)
+
+
+def _worst(edges: Sequence[EdgeDelay], dropped: set[int], search_s: float) -> set[int]:
+    """Return the most outlying edges that are not ``dropped`` yet, an eighth of all at most: they bend the others."""
+    timed = [edge for edge in edges if edge.delay_s is not None]
+    if not timed:
+        return set()
+    centre_s = _weigh(timed, search_s).centre_s
+    off = {
+        place: abs(edge.delay_s - centre_s)
+        for place, edge in enumerate(edges)
+        if edge.delay_s is not None and (edge.outlier_probability or 0.0) > OUTLIER_ABOVE and place not in dropped
+    }
+    return set(sorted(off, key=lambda place: -off[place])[: max(1, len(timed) // 8)])
 
 
 def _stated(fit: Fit, setting: DelaySetting) -> WaveformDelay:

@@ -14,6 +14,8 @@ from analysis.waveforms.edges import EdgeTrain, Record, pair_samples
 from analysis.waveforms.noise import NoiseModel, TimingNoise, estimate_noise
 
 LEAST_SAMPLES = 8
+MISFIT = 1.1
+"""What the fit leaves, over the noise that was given, from which the former is believed: the model does not fit."""
 _PASSES = 2
 _LEAST_NOISE = 1e-13
 
@@ -103,9 +105,9 @@ def iterate(design: Design, values: NDArray[np.float64], scale: float, setting: 
         own = np.asarray(design.step @ shape * swing, np.float64)
         residual = np.asarray(values - own - design.nuisance @ nuisance, np.float64)
         fit = Fit(design, statistics, posterior, noise, swing, scale, values, nuisance, residual)
-        if given is None:
-            noise = estimate_noise(residual, statistics.freedom)
-            noise = noise if noise.innovation > _LEAST_NOISE else NoiseModel(_LEAST_NOISE, np.empty(0))
+        left = estimate_noise(residual, statistics.freedom)
+        if given is None or left.sigma() > MISFIT * noise.sigma():
+            noise = left if left.innovation > _LEAST_NOISE else NoiseModel(_LEAST_NOISE, np.empty(0))
     return fit if fit is not None else "nothing was fitted"
 
 

@@ -15,6 +15,7 @@ SHARE_PRIOR = (1.0, 19.0)
 SPREAD_SAMPLES = 6
 """Delays from which on their spread beyond their errors is fitted; fewer are taken to have none."""
 _ROUNDS = 60
+_CONVERGED = 1e-6
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def weigh_outliers(delays_s: NDArray[np.float64], sigmas_s: NDArray[np.float64],
     centre, spread = _weighted_median(delays_s, sigmas_s), 0.0
     doubt = np.full(delays_s.size, share)
     for _ in range(_ROUNDS):
+        before = doubt
         inlier = _log_normal(delays_s - centre, sigmas_s**2 + spread**2) + np.log1p(-share)
         outlier = _log_normal(delays_s - centre, sigmas_s**2 + search_s**2) + np.log(share)
         doubt = 1 / (1 + np.exp(np.clip(inlier - outlier, -700, 700)))
@@ -58,6 +60,8 @@ def weigh_outliers(delays_s: NDArray[np.float64], sigmas_s: NDArray[np.float64],
         centre = float(precision @ delays_s / max(precision.sum(), 1e-300))
         if delays_s.size >= SPREAD_SAMPLES:
             spread = _spread(delays_s - centre, sigmas_s, belief)
+        if np.abs(doubt - before).max() < _CONVERGED:
+            break
     precision = (1 - doubt) / (sigmas_s**2 + spread**2)
     return OutlierFit(centre, float(1 / np.sqrt(max(precision.sum(), 1e-300))), spread, float(share), doubt)
 
@@ -75,6 +79,6 @@ def _log_normal(offset: NDArray[np.float64], variance: NDArray[np.float64]) -> N
 def _spread(offsets: NDArray[np.float64], sigmas: NDArray[np.float64], belief: NDArray[np.float64]) -> float:
     """Return the likeliest common spread, of a geometric grid and zero; zero unless it is clearly better."""
     grid = np.concatenate([[0.0], np.geomspace(0.05, 20.0, 41) * float(np.median(sigmas))])
-    scores = [float(belief @ _log_normal(offsets, sigmas**2 + item**2)) for item in grid]
+    scores = _log_normal(offsets, sigmas**2 + grid[:, None] ** 2) @ belief
     best = int(np.argmax(scores))
     return float(grid[best]) if scores[best] - scores[0] > 2.0 else 0.0

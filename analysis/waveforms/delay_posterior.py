@@ -180,7 +180,10 @@ def _summarise(statistics: DelayStatistics, search: Search, coarse: _Grid, fine:
     density = mass / np.concatenate(
         [np.full(fine.delays.size, fine.delays[1] - fine.delays[0]), np.full(coarse.delays.size, _spacing(coarse))]
     )
-    elsewhere = mass_elsewhere(delays, mass, np.where(np.concatenate([inside >= 0, outside]), density, np.nan))
+    counts = np.concatenate([inside >= 0, outside])
+    gap_s = float(np.diff(statistics.knots_s).max()) if statistics.knots_s.size > 1 else 0.0
+    near_s = max(4 * width_s, gap_s)
+    elsewhere = mass_elsewhere(delays, mass, np.where(counts, density, np.nan), near_s)
     null = -0.5 * np.log(max(float(statistics.gram[0, 0]), 1e-300))
     gain = float(fine.values[row, column] - search.width.log_density(fine.log_widths[column : column + 1])[0]) - null
     return Posterior(mean, sigma, width_s, elsewhere, gain)
@@ -190,16 +193,21 @@ def _spacing(grid: _Grid) -> float:
     return float(grid.delays[1] - grid.delays[0])
 
 
-def mass_elsewhere(delays: NDArray[np.float64], mass: NDArray[np.float64], density: NDArray[np.float64]) -> float:
-    """Return the ``mass`` beyond where ``density`` first falls to a hundredth of its peak, on either side of it.
+def mass_elsewhere(
+    delays: NDArray[np.float64], mass: NDArray[np.float64], density: NDArray[np.float64], near: float
+) -> float:
+    """Return the ``mass`` beyond where ``density`` first falls to a hundredth of its peak, and not ``near`` the peak.
 
-    All have shape ``(points,)``; ``delays`` in any unit and order. A density of NaN marks points that do not count.
+    All have shape ``(points,)``; ``delays`` in any order and the unit of ``near``. A density of NaN marks points that
+    do not count.
     """
     order = np.argsort(delays, kind="stable")
     order = order[np.isfinite(density[order])]
-    ranked, weights = density[order], mass[order]
+    ranked, weights, places = density[order], mass[order], delays[order]
     peak = int(np.argmax(ranked))
     low = np.flatnonzero(ranked < _VALLEY * ranked[peak])
     first = int(low[low < peak].max(initial=-1))
     last = int(low[low > peak].min(initial=ranked.size))
-    return float(max(0.0, 1 - weights[first + 1 : last].sum()))
+    here = np.abs(places - places[peak]) <= near
+    here[first + 1 : last] = True
+    return float(weights[~here].sum())

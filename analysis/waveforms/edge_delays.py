@@ -14,8 +14,8 @@ from analysis.waveforms.delay_posterior import mass_elsewhere
 from analysis.waveforms.edges import EdgeTrain, Record, step_response
 from analysis.waveforms.noise import NoiseModel
 
-MOST_ELSEWHERE = 0.02
-MOST_SPREAD = 0.3
+MOST_ELSEWHERE = 0.05
+MOST_SPREAD = 0.2
 LEVELS_DIFFER = 1e-3
 """Probability of levels as different as these, below which every edge gets levels of its own."""
 MOST_WINDOW = 512
@@ -78,6 +78,7 @@ class _Windows:
     others: NDArray[np.float64]
     whitener: NDArray[np.float64] | None
     range_s: NDArray[np.float64]
+    step_s: float
 
     def whiten(self, values: NDArray[np.float64], innovation: float) -> NDArray[np.float64]:
         """Whiten along the last axis of ``values``, ``(edges, …, samples)``."""
@@ -139,7 +140,9 @@ def _cut(record: Record, train: EdgeTrain, scene: EdgeScene) -> _Windows:
     if scene.noise.coefficients.size:
         lags = np.abs(np.subtract.outer(columns, columns))
         whitener = np.linalg.inv(np.linalg.cholesky(scene.noise.autocovariance(columns.size)[lags]))
-    return _Windows(train.times_s, train.steps, offsets, mask, scene.own[index] * mask, others, whitener, range_s)
+    return _Windows(
+        train.times_s, train.steps, offsets, mask, scene.own[index] * mask, others, whitener, range_s, record.dt_s
+    )
 
 
 def _nearest_steps(record: Record, train: EdgeTrain, scene: EdgeScene, place: int) -> NDArray[np.float64]:
@@ -280,7 +283,8 @@ def _state(
     mass /= mass.sum()
     mean = float(mass @ delays)
     sigma = float(np.sqrt(mass @ (delays - mean) ** 2 * scene.kept[row]))
-    elsewhere = mass_elsewhere(delays, mass, density)
+    near_s = max(4 * scene.width_s, windows.step_s)
+    elsewhere = mass_elsewhere(delays, mass, density, near_s)
     known = elsewhere <= MOST_ELSEWHERE and 0 < sigma <= MOST_SPREAD * windows.range_s[row]
     time_s, step = float(windows.times[row]), float(windows.steps[row])
     return EdgeDelay(time_s, step, mean if known else None, sigma if known else None)

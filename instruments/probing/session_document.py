@@ -85,6 +85,10 @@ _RULES: tuple[tuple[str, str, bool, str, Check], ...] = (
     ("stimulus", "averages", False, "a positive whole number", _is_count),
     ("stimulus", "vdd_v", False, "a number", _is_number),
     ("stimulus", "temperature_c", False, "a number", _is_number),
+    ("timing", "bandwidth_hz", False, "a positive number", _is_positive),
+    ("timing", "rise_ps", False, "a positive number", _is_positive),
+    ("timing", "jitter_ps", False, "a number not below 0", _is_not_negative),
+    ("timing", "trigger_ps", False, "a number not below 0", _is_not_negative),
 )
 _PROBE_RULES: tuple[tuple[str, bool, str, Check], ...] = (
     ("file", True, "a file name", _is_text),
@@ -92,6 +96,7 @@ _PROBE_RULES: tuple[tuple[str, bool, str, Check], ...] = (
     ("x_um", False, "a number", _is_number),
     ("y_um", False, "a number", _is_number),
     ("placement_sigma_nm", False, "a number not below 0", _is_not_negative),
+    ("power_mw", False, "a number not below 0", _is_not_negative),
 )
 
 

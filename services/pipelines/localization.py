@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
-from analysis.localization import evidence, posterior
+from analysis.localization import evidence, priors
 from analysis.localization.localizer import ProbedWaveform, Problem, Progress, localize_fault
 from analysis.localization.mixture import Spot
 from analysis.results import LOCATED_ABOVE, Localization
@@ -231,15 +231,15 @@ def parameters() -> dict[str, Any]:
     """Return every constant that the answer depends on."""
     return {
         "located_above": LOCATED_ABOVE,
-        "prior_no_fault": posterior.PRIOR_NO_FAULT,
-        "prior_unmodelled": posterior.PRIOR_UNMODELLED,
+        "prior_no_fault": priors.PRIOR_NO_FAULT,
+        "class_priors": dict(priors.CLASS_PRIORS),
         "activities": list(evidence.ACTIVITIES),
-        "activity_prior": list(posterior.ACTIVITY_PRIOR),
+        "activity_prior": list(priors.ACTIVITY_PRIOR),
         "false_fail": evidence.FALSE_FAIL,
         "missed_fail": evidence.MISSED_FAIL,
         "misplaced": evidence.MISPLACED,
         "stray_prior": list(evidence.STRAY_PRIOR),
-        "prior_no_fault_untested": posterior.PRIOR_NO_FAULT_UNTESTED,
+        "prior_no_fault_untested": priors.PRIOR_NO_FAULT_UNTESTED,
         "settled": list(SETTLED),
         "most_delay": MOST_DELAY,
         **timing_parameters(),

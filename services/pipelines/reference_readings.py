@@ -200,7 +200,7 @@ def _measure_node(
         yield place.refuse("snr", "the levels show no noise")
     skew = estimate_skew(values, t0_s, waveform.dt_s, cycle_s, bits)
     if skew.skew_s is None or skew.sigma_s is None:
-        yield place.refuse("edge_skew", "no edge of the net's simulation is found in the waveform")
+        yield place.refuse("edge_skew", skew.detail.refused)
     else:
         yield place.reading("edge_skew", "ps", skew.skew_s / PICOSECOND, skew.sigma_s / PICOSECOND)
 

@@ -127,7 +127,9 @@ def _compare(
     nothing = np.empty((0, 0))
     alone = faulty_probability_alone(WaveformEvidence(nothing, mixed, elsewhere, wrong, np.empty(0, np.bool_)))
     fit = fit_levels(item.observation, of_one_net(expected[None]))
-    skew = estimate_skew(waveform.values, waveform.t0_s, waveform.dt_s, cycle_s, expected)
+    skew = estimate_skew(
+        waveform.values, waveform.t0_s, waveform.dt_s, cycle_s, expected, acquisition=waveform.acquisition
+    )
     return WaveformVerdict(
         net=waveform.net,
         p_faulty=alone,
@@ -135,6 +137,7 @@ def _compare(
         snr=min(fit.ratio, 1e9) if np.ptp(expected) > 0 else None,
         skew_s=skew.skew_s,
         skew_sigma_s=skew.sigma_s,
+        delay=skew.detail,
         mixture=(NetWeight(waveform.net, 1.0, 0.0),),
         problems=assess_quality(waveform.values).problems,
     )

@@ -19,7 +19,7 @@ def test_the_far_one_is_an_outlier() -> None:
 def test_probabilities_are_calibrated() -> None:
     generator = np.random.default_rng(1)
     stated, true = [], []
-    for _ in range(300):
+    for _ in range(150):
         wrong = generator.random(12) < 0.05
         delays = generator.normal(0, 1, 12) + np.where(wrong, generator.normal(0, 10, 12), 0)
         stated += weigh_outliers(delays, np.ones(12), 10.0).probabilities.tolist()
