@@ -149,6 +149,21 @@ def test_localizing_twice_is_one_job(api: Api) -> None:
     assert api.doorbell.rung == [uuid.UUID(first.json()["id"])]
 
 
+def test_comparing_twice_is_one_job_and_names_its_golden_sessions(api: Api) -> None:
+    session = populate(api.engine, api.state.blobs, program_id(api)).ids["session_id"]
+    path = f"/probing-sessions/{session}/comparisons"
+    first = api.call("POST", path, json={"golden_session_ids": [str(session)]})
+    second = api.call("POST", path, json={"golden_session_ids": [str(session)]})
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert first.json()["id"] == second.json()["id"]
+    assert (first.json()["kind"], first.json()["payload"]) == (
+        "anomaly",
+        {"probing_session_id": str(session), "golden_session_ids": [str(session)]},
+    )
+    assert api.call("POST", path, json={"golden_session_ids": []}).status_code == 422
+    assert api.call("POST", path, json={"golden_session_ids": [str(uuid.uuid4())]}).status_code == 404
+
+
 def test_a_waiting_job_is_cancelled_and_an_ended_one_is_not(api: Api) -> None:
     waiting = add_job(api)
     cancelled = api.call("POST", f"/jobs/{waiting}/cancel")

@@ -4,6 +4,7 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from db.repositories import audit, bundles, jobs, uploads
@@ -23,6 +24,14 @@ router = APIRouter(prefix="/probing-sessions", tags=["probing sessions"])
 LOCALIZE_QUEUE = "cpu"
 _PRIORITY_OF_PEOPLE = 3
 MOST_GOLDEN = 20
+
+
+class NewComparison(BaseModel):
+    """Which golden sessions to compare with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    golden_session_ids: list[uuid.UUID] = Field(min_length=1, max_length=MOST_GOLDEN)
 
 
 @router.get("", responses=describe_page(SessionItem))
@@ -77,17 +86,15 @@ def localize_session(session_id: uuid.UUID, context: Analyses) -> Response:
     responses={
         200: {"model": JobItem, "description": "this has been asked before: the same job"},
         202: {"model": JobItem, "description": "a new job"},
-        **describe_problems("not-found", "validation-failed"),
+        **describe_problems("not-found"),
     },
 )
-def compare_session(
-    session_id: uuid.UUID,
-    golden: Annotated[list[uuid.UUID], Query(min_length=1, max_length=MOST_GOLDEN, description="golden sessions")],
-    context: Analyses,
-) -> Response:
+def compare_session(session_id: uuid.UUID, wanted: NewComparison, context: Analyses) -> Response:
     """Ask for what differs from golden sessions of the same program. Asking twice gives the same job."""
     with context.begin() as unit:
-        rows = [fetch_row(unit.connection, unit.caller, SESSIONS, each) for each in (session_id, *golden)]
+        rows = [
+            fetch_row(unit.connection, unit.caller, SESSIONS, each) for each in (session_id, *wanted.golden_session_ids)
+        ]
         program_id = rows[0]["program_id"]
         unit.caller.require_in(Action.ANALYSE, program_id)
         if any(row["program_id"] != program_id for row in rows):
@@ -98,7 +105,10 @@ def compare_session(
             program_id=program_id,
             kind="anomaly",
             queue=LOCALIZE_QUEUE,
-            payload={"probing_session_id": str(session_id), "golden_session_ids": [str(each) for each in golden]},
+            payload={
+                "probing_session_id": str(session_id),
+                "golden_session_ids": [str(each) for each in wanted.golden_session_ids],
+            },
             requested_by=unit.caller.actor,
             priority=_PRIORITY_OF_PEOPLE,
             max_attempts=context.state.settings.job_max_attempts,
