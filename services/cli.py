@@ -160,6 +160,10 @@ def read(
 @app.command()
 def localize(
     session: Annotated[Path, typer.Argument(help="A probing session: a folder or .zip with session.json.")],
+    at_power: Annotated[
+        list[Path] | None,
+        typer.Option("--at-power", help="Another session of the unit, at another laser power; may be repeated."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Find the failing gate of a probing session, offline."""
@@ -167,7 +171,7 @@ def localize(
     from services.pipelines.localization import localize_path
 
     try:
-        document = localize_path(session).to_document()
+        document = localize_path(session, at_power or ()).to_document()
     except (InstrumentError, ValueError, FileNotFoundError, PermissionError) as error:
         _print_refusal(_refusal_of(error), as_json=as_json)
         raise typer.Exit(2) from error

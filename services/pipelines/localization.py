@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,12 @@ def _silent(_fraction: float, _message: str) -> None:
     """Report to nobody."""
 
 
-def localize(session: ProbingSession, progress: Progress = _silent) -> LocalizationReport:
+def localize(
+    session: ProbingSession, progress: Progress = _silent, others: Sequence[ProbingSession] = ()
+) -> LocalizationReport:
     """Find the failing gate of ``session``; ``progress`` is called with a fraction and a message.
+
+    ``others`` are sessions of the same unit, for the delays of nets that they probed at another laser power.
 
     A session with a simulation (VCD or FST of the good die) instead of a netlist gets its waveforms compared, and no
     candidates, since a dump says nothing about faulty machines.
@@ -64,13 +68,22 @@ def localize(session: ProbingSession, progress: Progress = _silent) -> Localizat
         analysis.waveforms.cycles.WaveformError: a waveform cannot be compared.
         analysis.circuits.netlist.CircuitError: the netlist cannot be simulated.
     """
+    for other in others:
+        if other.document.get("unit") != session.document.get("unit"):
+            raise SessionError(f"the session {other.name} is of another unit than {session.name}")
+    result, waveforms = _measure(session, progress)
+    delays = [(session, result.waveforms), *((other, _measure(other, _silent)[0].waveforms) for other in others)]
+    document = _document(session, result, waveforms) | {"zero_power": zero_power_documents(delays)}
+    return LocalizationReport(result, document)
+
+
+def _measure(session: ProbingSession, progress: Progress) -> tuple[Localization, list[ProbedWaveform]]:
     waveforms = [_probed(session, probe) for probe in session.document["waveforms"]]
     cycle_s = float(session.document["stimulus"]["cycle_s"])
     if session.netlist is None or session.patterns is None:
-        result = compare_with_simulation(session, waveforms, cycle_s)
-    else:
-        result = localize_fault(_problem(session, session.netlist, session.patterns, waveforms, cycle_s), progress)
-    return LocalizationReport(result, _document(session, result, waveforms))
+        return compare_with_simulation(session, waveforms, cycle_s), waveforms
+    problem = _problem(session, session.netlist, session.patterns, waveforms, cycle_s)
+    return localize_fault(problem, progress), waveforms
 
 
 def _problem(
@@ -178,7 +191,6 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
             }
             for item, timing in zip(result.waveforms, timing_documents(session, result.waveforms), strict=True)
         ],
-        "zero_power": zero_power_documents(session, result.waveforms),
         "next_probes": [
             {"net": item.net, "x_um": item.x_um, "y_um": item.y_um, "bits": item.bits, "seconds": item.seconds}
             for item in result.next_probes
@@ -317,8 +329,12 @@ def _held_in_memory(session: ProbingSession) -> ProbingSession:
     return replace(session, waveforms=waveforms)
 
 
-def localize_path(path: Path) -> LocalizationReport:
-    """Find the failing gate of the session in a folder or archive; raises what reading and analysing raise."""
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    return localize(read_session(path))
+def localize_path(path: Path, others: Sequence[Path] = ()) -> LocalizationReport:
+    """Find the failing gate of the session in a folder or archive; raises what reading and analysing raise.
+
+    ``others`` are sessions of the same unit, taken at another laser power.
+    """
+    for item in (path, *others):
+        if not item.exists():
+            raise FileNotFoundError(f"there is no file {item}")
+    return localize(read_session(path), others=[read_session(other) for other in others])

@@ -79,17 +79,21 @@ def _ps(seconds: float | None) -> float | None:
     return None if seconds is None else seconds * _PICO
 
 
-def zero_power_documents(session: ProbingSession, verdicts: Sequence[WaveformVerdict]) -> list[dict[str, Any]]:
-    """Return the skew without the laser of every net of ``session`` that was probed at two powers or more.
+def zero_power_documents(
+    measured: Sequence[tuple[ProbingSession, Sequence[WaveformVerdict]]],
+) -> list[dict[str, Any]]:
+    """Return the skew without the laser of every net that was ``measured`` at two powers or more.
 
-    A waveform's ``power_mw`` stands for the session's; ``verdicts`` are in the order of the session's waveforms.
+    Sessions come with their verdicts in the order of their waveforms; a waveform's ``power_mw`` stands for the
+    session's.
     """
-    usual = (session.document.get("laser") or {}).get("power_mw")
     found: dict[str, list[tuple[float, float, float]]] = {}
-    for probe, item in zip(session.document["waveforms"], verdicts, strict=True):
-        power = probe.get("power_mw") if probe.get("power_mw") is not None else usual
-        if power is not None and item.skew_s is not None and item.skew_sigma_s is not None:
-            found.setdefault(item.net, []).append((float(power), item.skew_s, item.skew_sigma_s))
+    for session, verdicts in measured:
+        usual = (session.document.get("laser") or {}).get("power_mw")
+        for probe, item in zip(session.document["waveforms"], verdicts, strict=True):
+            power = probe.get("power_mw") if probe.get("power_mw") is not None else usual
+            if power is not None and item.skew_s is not None and item.skew_sigma_s is not None:
+                found.setdefault(item.net, []).append((float(power), item.skew_s, item.skew_sigma_s))
     return [
         _zero_power(net, np.asarray(rows, np.float64))
         for net, rows in found.items()

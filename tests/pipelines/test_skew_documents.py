@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import ndtr
+from typer.testing import CliRunner
 
 from instruments.errors import CorruptField
+from services.cli import app
 from services.pipelines.localization import localize_path
 
 CYCLE_PS, CYCLES, DT_PS = 2000.0, 24, 20.0
@@ -70,6 +72,23 @@ def test_skews_have_bounds_edges_and_an_extrapolation(tmp_path: Path) -> None:
     assert zero["slope_ps_per_mw"] == pytest.approx(SLOPE_PS, abs=4 * zero["slope_sigma_ps_per_mw"])
     assert zero["p_linear"] is not None
     assert document["provenance"]["parameters"]["skew_most_elsewhere"] == 0.05
+
+
+def test_sessions_at_two_powers_are_put_together(tmp_path: Path) -> None:
+    unit = {"lot": "L1", "wafer": "W1", "x": 1, "y": 2}
+    for name, power in (("low", 1.0), ("high", 5.0), ("foreign", 3.0)):
+        (tmp_path / name).mkdir()
+        write_session(tmp_path / name, [power], unit=unit if name != "foreign" else {**unit, "x": 9})
+    command = ["localize", str(tmp_path / "low"), "--json", "--at-power"]
+    outcome = CliRunner().invoke(app, [*command, str(tmp_path / "high")])
+    assert outcome.exit_code == 0
+    (zero,) = json.loads(outcome.stdout)["zero_power"]
+    assert zero["powers_mw"] == [1.0, 5.0]
+    assert zero["p_linear"] is None
+    assert zero["skew_ps"] == pytest.approx(30, abs=4 * zero["skew_sigma_ps"])
+    refused = CliRunner().invoke(app, [*command, str(tmp_path / "foreign")])
+    assert refused.exit_code == 2
+    assert "another unit" in json.loads(refused.stdout)["error"]["message"]
 
 
 def test_one_power_is_not_extrapolated(tmp_path: Path) -> None:
