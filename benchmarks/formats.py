@@ -8,6 +8,7 @@ of all formats is written.
 
 import argparse
 import csv
+import math
 import os
 import tempfile
 import time
@@ -168,8 +169,11 @@ def _compare_with_vendor(registry: Registry, what: str, path: Path) -> list[Row]
     rows = [Row(f"{claim}samples fewer or more than tm_data_types", abs(found.size - theirs.values.size), "", "<= 0")]
     difference = float(np.max(np.abs(found - theirs.values)) / np.max(np.abs(theirs.values)))
     rows.append(Row(f"{claim}difference from tm_data_types", difference, "of largest", f"<= {FLOAT32_ROUNDING}"))
-    start = float(first.vendor_metadata["horizontal_offset_s"])
-    times = max(abs(start - theirs.t0_s), abs((first.dt_s or 0.0) - theirs.dt_s)) / theirs.dt_s
+    start = first.segments[0].t0_s
+    times = (
+        max(abs((math.inf if start is None else start) - theirs.t0_s), abs((first.dt_s or 0.0) - theirs.dt_s))
+        / theirs.dt_s
+    )
     rows.append(Row(f"{claim}time axis off from tm_data_types", times, "samples", f"<= {FLOAT32_ROUNDING}"))
     if len(theirs.triggers_s) > 1:
         triggers = np.asarray([segment.trigger_offset_s for segment in first.segments], np.float64)
@@ -263,8 +267,8 @@ def make_document(registry: Registry, trials: list[Trial], samples: dict[str, Sa
     if vendor:
         lines += [
             "tm_data_types 0.5.0 (it pins numpy below 2, so it runs in a Python of its own) on the real samples and on",
-            "files of kinds that they lack. The time axes are compared without the trigger's part of a sample,",
-            "which it leaves out of the first time; the instruments' own CSV files, and we, do not.",
+            "files of kinds that they lack. Like it we leave the trigger's part of a sample out of the first time; the",
+            "instruments' own CSV files do not, so a warning gives it.",
             "",
         ]
         lines += [_cells("what", "value", "bound", "holds"), _cells(*["---"] * 4)]

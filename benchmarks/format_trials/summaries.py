@@ -27,7 +27,7 @@ SUMMARIES: dict[str, FormatSummary] = {
     "tektronix_wfm": FormatSummary(
         "WFM#001 to WFM#003, both byte orders; analog records, parallel logic lines, FastFrame sets as segments with "
         "their average, interleaved I and Q as two waveforms",
-        "codes with gain and offset, unit, dt, t0 with the trigger's part of a sample, trigger time of each frame, the "
+        "codes with gain and offset, unit, dt, t0, trigger time and part of a sample of each frame, the "
         "named values after the curve",
         "the frames in both headers, the offsets in the curve objects, the length in the header and the checksum; of I "
         "and Q the sample rate in the notes against the horizontal scale",

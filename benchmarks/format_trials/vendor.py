@@ -61,7 +61,7 @@ class VendorReading:
     Attributes:
         values: all frames one after another, or all in-phase values and then all quadrature values, float64.
         triggers_s: of each frame after the first frame's, seconds.
-        t0_s: time of the first sample without the trigger's part of a sample, which tm_data_types leaves out.
+        t0_s: time of the first sample, seconds.
         dt_s: distance of samples, seconds.
     """
 

@@ -4,9 +4,10 @@ Source: Tektronix 077-0220, "Performance Oscilloscope Reference Waveform File Fo
 frames in both headers, the offsets in the curve objects, the length in the file header, and the checksum, the sum of
 all bytes before it. After it may come a block of named values (``tekmeta!``), which must be whole as well.
 
-Time 0 is the trigger. The horizontal offset is that of a whole number of samples; the rest, the time from the trigger
-to the next sample, is in each frame's update specification, and added here, as the instruments do in their CSV files
-("Zero Index"). Records of minima and maxima are refused.
+Time 0 is the trigger. The first time is the horizontal offset, as in Tektronix' own ``tm_data_types``. The time from
+the trigger to the next sample, a part of an interval in each frame's update specification, is in the metadata, and in
+a warning where it is not zero: the instruments add it in their CSV files ("Zero Index"), while files that
+``tm_data_types`` writes carry a part that means nothing. Records of minima and maxima are refused.
 """
 
 import math
@@ -45,7 +46,7 @@ class TektronixWfmAdapter:
     """Reads one record, or the frames of a FastFrame set as its segments, block by block, as native codes."""
 
     name = "tektronix_wfm"
-    version = "2"
+    version = "3"
     formats = ("tektronix-wfm",)
     reach = Reach.HEADER
 
@@ -110,7 +111,7 @@ def _record(source: Source, header: Header, notes: dict[str, Any]) -> Waveform:
     dtype = np.dtype("<u1") if digital else header.dtype.newbyteorder("<")
     segments, warnings = _segments(header)
     metadata: dict[str, Any] = {"version": f"WFM#00{header.version}", "notes": notes}
-    metadata |= {"horizontal_offset_s": header.t0_s, "frames": _stamps(header.stamps)}
+    metadata["frames"] = _stamps(header.stamps)
     if digital:
         metadata["lines"] = lines
     gain, offset = (1.0, 0.0) if digital else (header.gain, header.offset)
@@ -135,9 +136,14 @@ def _segments(header: Header) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
     if stray.any():
         warnings.append(
             f"the trigger's place between two samples is not right in {int(stray.sum())} of {stray.size} frames "
-            f"({stamps.part[stray][0]:g} of an interval); there the first time leaves it out"
+            f"({stamps.part[stray][0]:g} of an interval)"
         )
-    starts = header.t0_s + np.where(stray, 0.0, stamps.part) * header.dt_s
+    parts = stamps.part[~stray]
+    if parts.any():
+        warnings.append(
+            f"the first times leave out the trigger's part of a sample, {parts.min():g} to {parts.max():g} of an "
+            "interval, which the instrument adds in its CSV files"
+        )
     seconds = (stamps.second - stamps.second[0]) + (stamps.fraction_s - stamps.fraction_s[0])
     triggers: list[float | None] = seconds.tolist()
     if stamps.second.size > 1:
@@ -149,8 +155,7 @@ def _segments(header: Header) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
             warnings.append("the frames' trigger times do not increase")
     else:
         triggers = [0.0]
-    rows = zip(starts.tolist(), triggers, strict=True)
-    return tuple(Segment(header.count, start, trigger) for start, trigger in rows), tuple(warnings)
+    return tuple(Segment(header.count, header.t0_s, trigger) for trigger in triggers), tuple(warnings)
 
 
 def _stamps(stamps: Stamps) -> list[dict[str, Any]]:
@@ -171,14 +176,7 @@ def _part_pairs(source: Source, header: Header, record: Waveform, interval_s: fl
     if record.kind != "waveform" or header.count % 2 or header.summary:
         message = "interleaved I and Q are an odd number of values, logic lines or averaged frames"
         raise CountMismatch(message, file=source.name, expected="pairs", found=header.count)
-    scale = interval_s / header.dt_s
-    first = [
-        header.t0_s + (segment.t0_s - header.t0_s) * scale for segment in record.segments if segment.t0_s is not None
-    ]
-    segments = tuple(
-        Segment(header.count // 2, start, segment.trigger_offset_s)
-        for start, segment in zip(first, record.segments, strict=True)
-    )
+    segments = tuple(Segment(header.count // 2, segment.t0_s, segment.trigger_offset_s) for segment in record.segments)
     return [
         replace(
             record,

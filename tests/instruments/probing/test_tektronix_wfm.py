@@ -23,12 +23,14 @@ def test_versions_and_byte_orders_give_the_same(tmp_path: Path, version: int, or
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.wfm", data))
     assert (waveform.name, waveform.unit, waveform.samples.dtype.str) == ("Ref1", "V", "<i2")
     assert (waveform.dt_s, waveform.gain, waveform.offset) == (1e-9, 0.5, 2.0)
-    assert waveform.t0_s == pytest.approx(-5e-8 + 0.25e-9, rel=1e-12)
+    assert waveform.t0_s == -5e-8
     np.testing.assert_array_equal(waveform.samples.array(), CODES)
     assert waveform.vendor_metadata["notes"] == {"yOffset": 0.25, "label": "Ch 1", "clipped": 1}
-    assert waveform.vendor_metadata["horizontal_offset_s"] == -5e-8
     assert waveform.vendor_metadata["frames"] == [{"utc_s": 0, "fraction_s": 0.0, "trigger_part_samples": 0.25}]
-    assert waveform.warnings == ()
+    assert waveform.warnings == (
+        "the first times leave out the trigger's part of a sample, 0.25 to 0.25 of an interval, which the instrument "
+        "adds in its CSV files",
+    )
 
 
 @pytest.mark.parametrize(("code", "dtype"), [(1, "i4"), (4, "f4"), (5, "f8"), (6, "u1"), (7, "i1")])
@@ -65,8 +67,7 @@ def fast_frame(**changes: Any) -> bytes:
 def test_frames_are_segments_with_their_own_triggers(tmp_path: Path, version: int, order: str) -> None:
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.wfm", fast_frame(version=version, order=order)))
     assert [segment.count for segment in waveform.segments] == [30] * 4
-    starts = [segment.t0_s for segment in waveform.segments]
-    assert starts == pytest.approx([-5e-8 + part * 1e-9 for part in (0.25, 0.5, 0.0, 0.75)], rel=1e-12)
+    assert [segment.t0_s for segment in waveform.segments] == [-5e-8] * 4
     triggers = [segment.trigger_offset_s for segment in waveform.segments]
     assert triggers == pytest.approx([0.0, 2e-6, 0.250001, 2.500001], abs=1e-12)
     np.testing.assert_array_equal(waveform.samples.array(), FRAMES.ravel())
@@ -75,7 +76,8 @@ def test_frames_are_segments_with_their_own_triggers(tmp_path: Path, version: in
         "fraction_s": 0.5,
         "trigger_part_samples": 0.75,
     }
-    assert (waveform.minimum, waveform.maximum, waveform.warnings) == (-28.0, 31.5, ())
+    assert (waveform.minimum, waveform.maximum) == (-28.0, 31.5)
+    assert ["0 to 0.75 of an interval" in warning for warning in waveform.warnings] == [True]
 
 
 @pytest.mark.parametrize("block_bytes", [64, 200, 1 << 22])
@@ -121,12 +123,13 @@ def test_what_is_doubtful_of_trigger_times_is_said(tmp_path: Path) -> None:
     assert [segment.trigger_offset_s for segment in waveform.segments] == [None] * 4
     assert [segment.t0_s for segment in waveform.segments][:3] == [-5e-8] * 3
     assert waveform.warnings == (
-        "the trigger's place between two samples is not right in 1 of 4 frames (2.5 of an interval); there the first "
-        "time leaves it out",
+        "the trigger's place between two samples is not right in 1 of 4 frames (2.5 of an interval)",
+        "the first times leave out the trigger's part of a sample, 0 to 0.5 of an interval, which the instrument adds "
+        "in its CSV files",
         "the frames have no trigger times; when they were triggered is not known",
     )
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "b.wfm", fast_frame(stamps=STAMPS[::-1])))
-    assert waveform.warnings == ("the frames' trigger times do not increase",)
+    assert waveform.warnings[1:] == ("the frames' trigger times do not increase",)
 
 
 IQ = {
@@ -156,7 +159,7 @@ def test_pairs_are_two_waveforms_at_the_rate_of_the_notes(
     first, second = waveforms(ADAPTER, place(tmp_path, "a.wfm", data))
     assert (first.name, second.name, first.unit) == ("Ref1 I", "Ref1 Q", "V")
     assert first.dt_s == second.dt_s == dt_s
-    assert first.t0_s == pytest.approx(-5e-8 + 0.25 * dt_s, rel=1e-12)
+    assert first.t0_s == -5e-8
     assert [segment.count for segment in second.segments] == [50]
     np.testing.assert_array_equal(first.samples.array(), CODES[::2])
     np.testing.assert_array_equal(second.samples.array(), CODES[1::2])
@@ -335,15 +338,16 @@ def test_the_reader_of_another_hand_agrees(shared_data: Path) -> None:
         (waveform,) = waveforms(ADAPTER, source_of(path))
         (channel,) = Wfm.from_file(str(path)).channels
         np.testing.assert_allclose(waveform.values(), channel.volts, atol=1e-7)
-        assert waveform.vendor_metadata["horizontal_offset_s"] == channel.times[0]
+        assert waveform.t0_s == channel.times[0]
 
 
 @pytest.mark.shared_data
-def test_the_first_time_is_that_of_the_instruments_own_csv(shared_data: Path) -> None:
-    """The same capture, saved by the same oscilloscope in both formats: its CSV has the time of every sample."""
+def test_the_instruments_own_csv_adds_the_triggers_part_of_a_sample(shared_data: Path) -> None:
+    """The same capture, saved by the same oscilloscope in both formats: with the part that the warning names."""
     (waveform,) = waveforms(ADAPTER, source_of(shared_data / "formats" / "tek_wfm" / "digital_waveform.wfm"))
     lines = (shared_data / "formats" / "tek_csv" / "digital_waveform.csv").read_text().splitlines()
     times = [float(line.split(",")[0]) for line in lines[lines.index("Labels,,,,,,,,") + 2 :]]
     assert waveform.t0_s is not None
     assert waveform.dt_s is not None
-    np.testing.assert_allclose(waveform.t0_s + waveform.dt_s * np.arange(2500), times, rtol=0, atol=1e-15)
+    part = waveform.vendor_metadata["frames"][0]["trigger_part_samples"]
+    np.testing.assert_allclose(waveform.t0_s + waveform.dt_s * (np.arange(2500) + part), times, rtol=0, atol=1e-15)
