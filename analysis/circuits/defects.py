@@ -66,7 +66,8 @@ Defect = Fault | Bridge | DoubleFault
 def bridge_errors(good: Words, pairs: NDArray[np.int64], kind: str) -> tuple[Words, Words]:
     """Return the patterns in which each net of ``pairs`` (int64, ``(pairs, 2)``) is flipped: uint64 ``(pairs, words)``.
 
-    ``good`` is uint64 of shape ``(nets, words)``. Of a Byzantine bridge both are all patterns in which the nets differ.
+    ``kind`` is as in :class:`Bridge`; of a Byzantine bridge both are all patterns in which the nets differ. ``good`` is
+    uint64 of shape ``(nets, words)``.
     """
     first, second = good[pairs[:, 0]], good[pairs[:, 1]]
     differ = first ^ second

@@ -49,5 +49,5 @@ def bridge_prior(pairs: int) -> NDArray[np.float64]:
 
 
 def double_prior(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the log prior of two faults, in either order, from the log priors of each (permanent): same shape."""
+    """Return the log prior of two permanent faults, in either order, from their log priors ``first`` and ``second``."""
     return np.asarray(first + second + np.log(2) + PRIORS["double"], np.float64)

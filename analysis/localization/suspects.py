@@ -82,7 +82,7 @@ class Suspects:
         return np.stack([self._columns[net] for net in watched], axis=1)
 
     def simulate(self, watched: Sequence[int]) -> Words:
-        """Return the same without keeping it."""
+        """Return the changes of the nets ``watched`` without keeping them."""
         stimulated = self.stimulated
         double = np.asarray([isinstance(item, DoubleFault) for item in self.defects], np.bool_)
         used = np.unique(self.nets[~double])

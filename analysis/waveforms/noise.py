@@ -14,7 +14,7 @@ from scipy.sparse import csr_array, diags_array
 MOST_ORDER = 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NoiseModel:
     """An autoregression: ``e[i] = sum_k coefficients[k-1] e[i-k] + innovation * w[i]``.
 
@@ -25,6 +25,16 @@ class NoiseModel:
 
     innovation: float
     coefficients: NDArray[np.float64]
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether ``other`` is the same model, coefficient by coefficient."""
+        if not isinstance(other, NoiseModel):
+            return NotImplemented
+        return self.innovation == other.innovation and np.array_equal(self.coefficients, other.coefficients)
+
+    def __hash__(self) -> int:
+        """Return a number that equal models share."""
+        return hash((self.innovation, self.coefficients.tobytes()))
 
     def sigma(self) -> float:
         """Return the standard deviation of one sample."""

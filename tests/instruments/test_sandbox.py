@@ -60,7 +60,7 @@ def test_a_refusal_crosses_the_border_with_all_its_facts(sandbox: Sandbox, tmp_p
     error = caught.value
     assert (error.file, error.offset, error.offset_unit, error.found) == ("n.bench", 4, "line", "y = NAND(")
     assert str(error) in {reason["reason"] for reason in error.reasons}
-    assert {"adapter", "version", "reason"} == set(error.reasons[0])
+    assert {"adapter", "version", "reason", "verdict"} == set(error.reasons[0])
 
 
 @pytest.mark.parametrize("kind", [kind for kind in vars(errors).values() if isinstance(kind, type)])
