@@ -27,6 +27,7 @@ soak: setup
 	$(BIN)/python -m pytest -q -m slow tests/kill tests/uploader
 
 fuzz: setup
+	$(BIN)/python -m tests.fuzz
 	$(BIN)/python -m pytest -q -m fuzz tests
 
 gpu:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from instruments.adapter import Source
 from instruments.errors import CorruptField, CountMismatch
+from instruments.text_lines import split_lines
 
 _COMMENT = re.compile(r"^\s*#\s*(?P<name>[^:=]+?)\s*[:=]\s*(?P<value>.*?)\s*$")
 _DELIMITERS = ",;\t"
@@ -25,7 +26,7 @@ class CommentedTable:
 
 def header_in(text: str) -> tuple[str, ...]:
     """Return the cells of the first line of ``text`` that is neither empty nor a comment."""
-    first = next((line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
+    first = next((line for line in split_lines(text) if line.strip() and not line.lstrip().startswith("#")), "")
     return tuple(cell.strip().strip('"') for cell in first.split(delimiter_of(first)))
 
 
@@ -43,7 +44,7 @@ def read_commented_table(source: Source, text: str) -> CommentedTable:
     """
     comments: dict[str, str] = {}
     body: list[str] = []
-    for line in text.splitlines():
+    for line in split_lines(text):
         comment = _COMMENT.match(line)
         if comment:
             comments[comment["name"]] = comment["value"]

@@ -34,6 +34,7 @@ from instruments.electrical.stress_vocabulary import LIFETIME
 from instruments.errors import CountMismatch, InstrumentError
 from instruments.headings import Headings
 from instruments.records import Record
+from instruments.text_lines import split_lines
 
 HEADINGS = Headings(
     LIFETIME,
@@ -54,7 +55,7 @@ class LifetimesAdapter:
     """Reads lifetimes into a ``lifetime`` table."""
 
     name = "lifetimes"
-    version = "1"
+    version = "2"
     formats = ("lifetimes",)
     reach = Reach.WALK
 
@@ -102,7 +103,7 @@ class LifetimesAdapter:
 
 def _first_cells(text: str) -> set[str]:
     """Return the cells, in lower case, of the first row below the header."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [line for line in split_lines(text) if line.strip() and not line.lstrip().startswith("#")]
     return {cell.strip().strip('"').lower() for cell in lines[1].split(delimiter_of(lines[1]))} if lines[1:] else set()
 
 

@@ -44,7 +44,7 @@ class ReadoutsAdapter:
     """Reads readouts of stressed devices into a ``readout`` table."""
 
     name = "readouts"
-    version = "1"
+    version = "2"
     formats = ("readouts",)
     reach = Reach.WALK
 

@@ -64,7 +64,7 @@ class MetrologyAdapter:
     """Reads width and registration tables into a ``metrology_site`` table."""
 
     name = "mask_metrology"
-    version = "1"
+    version = "2"
     formats = ("mask-metrology",)
     reach = Reach.WALK
 

@@ -15,6 +15,7 @@ BLOCK_BYTES = 1 << 22
 LONG_BYTES = 1 << 18
 """From here on pyarrow is worth its import."""
 MAX_HEADER_LINES = 200
+BEGINS_AS_ROW = re.compile(r"[-+]?[.,]?\d")
 MAX_LINE_BYTES = 1 << 20
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
 SPECIAL = {
@@ -147,12 +148,22 @@ def find_opening(source: Source) -> Opening:
     for index in range(min(len(text), MAX_HEADER_LINES)):
         found = _dialect(text[index : index + 50], encoding, line_end)
         if found is not None:
+            _refuse_damaged_row(source, text[:index])
             found = _with_titles(found, text[index - 1] if index else "")
             start = sum(len(line) + 1 for line in raw[:index])
             lines = [line for line in text[index:] if line.strip()]
             rows = tuple(tuple(split(line, found.delimiter)[: found.columns]) for line in lines[:1000])
             return Opening(found, tuple(text[:index]), start, rows)
     raise NotThisFormat("no line of numbers was found", file=source.name)
+
+
+def _refuse_damaged_row(source: Source, header: list[str]) -> None:
+    """A first row with a cell that is no number must not pass for a line of the header, and be left out in silence."""
+    line = next((number for number in range(len(header), 0, -1) if header[number - 1].strip()), 0)
+    found = header[line - 1].strip() if line else ""
+    if BEGINS_AS_ROW.match(found):
+        message = "the line above the first row of numbers begins as one and is none"
+        raise CorruptField(message, file=source.name, offset=line, found=found[:80], offset_unit="line")
 
 
 def _dialect(lines: Sequence[str], encoding: str, line_end: bytes) -> Dialect | None:

@@ -231,6 +231,11 @@ def _start_time(header: dict[str, Any]) -> float | None:
     return -origin if header["maker"] == "rigol" else origin
 
 
+def _time_tag(value: float) -> float | None:
+    """Return when the segment was triggered, ``None`` where the file does not say it."""
+    return float(value) if math.isfinite(value) else None
+
+
 def _waveform(source: Source, buffers: list[_Buffer], index: int) -> Waveform:
     first = buffers[0]
     header = first.header
@@ -250,7 +255,7 @@ def _waveform(source: Source, buffers: list[_Buffer], index: int) -> Waveform:
     if not label:
         warnings.append("the file does not name its channels; they are numbered in the file's order")
     segments = tuple(
-        Segment(buffer.count, _start_time(buffer.header), float(buffer.header["time_tag_s"])) for buffer in buffers
+        Segment(buffer.count, _start_time(buffer.header), _time_tag(buffer.header["time_tag_s"])) for buffer in buffers
     )
     return Waveform(
         name=f"CH{label}" if label.isdigit() else label or f"waveform {index}",

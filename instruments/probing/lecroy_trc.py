@@ -116,7 +116,7 @@ class LecroyTrcAdapter:
     """Reads LeCroy waveforms, block by block, as native 8- or 16-bit codes."""
 
     name = "lecroy_trc"
-    version = "1"
+    version = "2"
     formats = ("lecroy-trc",)
     reach = Reach.HEADER
 
@@ -154,14 +154,14 @@ def _open_waveform(source: Source) -> Waveform:
     return Waveform(
         name=_channel(source),
         samples=Samples(np.dtype(f"<i{descriptor.width}"), descriptor.count, blocks),
-        unit=descriptor.unit,
+        unit=descriptor.unit or "unknown",
         dt_s=descriptor.dt_s,
         segments=segments,
         gain=descriptor.gain,
         offset=descriptor.offset,
         averages=descriptor.sweeps,
         vendor_metadata=_vendor_metadata(source, descriptor),
-        warnings=warnings,
+        warnings=warnings if descriptor.unit else (*warnings, "the descriptor gives no unit"),
     )
 
 
@@ -218,6 +218,10 @@ def _decode(source: Source, data: bytes, head: tuple[int, str, str, int], layout
     if not (np.isfinite(gain) and gain != 0 and np.isfinite(interval) and interval > 0):
         message = "the vertical gain or the horizontal interval is not right"
         raise CorruptField(message, file=source.name, offset=start + layout.gain, found=f"{gain}, {interval}")
+    offset, begin = float(number("f", layout.offset)), float(number("d", layout.horizontal_offset))
+    if not (np.isfinite(offset) and np.isfinite(begin)):
+        message = "the vertical or the horizontal offset is no finite number"
+        raise CorruptField(message, file=source.name, offset=start + layout.offset, found=f"{offset}, {begin}")
     sweeps = int(number("i", layout.sweeps)) if layout.sweeps is not None else 0
     return _Descriptor(
         start=start,
@@ -229,9 +233,9 @@ def _decode(source: Source, data: bytes, head: tuple[int, str, str, int], layout
         subarrays=subarrays,
         sweeps=sweeps if sweeps > 0 else None,
         gain=gain,
-        offset=-float(number("f", layout.offset)),
+        offset=-offset,
         dt_s=interval,
-        t0_s=float(number("d", layout.horizontal_offset)),
+        t0_s=begin,
         unit=unit,
         instrument=_text(data[layout.instrument_name : layout.instrument_name + 16]),
     )

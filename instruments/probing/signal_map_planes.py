@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from instruments.errors import CorruptField, CountMismatch, ReadingLimit, UnsupportedVersion
 from instruments.probing.tiff_directories import Directory, walk_directories
+from instruments.text_lines import split_lines
 
 MAXIMUM_BYTES = 512 << 20
 EXPANSION_FLOOR_BYTES = 4 << 20
@@ -117,7 +118,7 @@ def read_grid(path: Path, skip_lines: int, file: str) -> tuple[NDArray[np.float6
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CorruptField(f"{file} is not UTF-8", offset=error.start) from error
-    lines = text.splitlines()
+    lines = split_lines(text)
     numbered = [(number, line.strip(" \r")) for number, line in enumerate(lines, 1) if number > skip_lines]
     while numbered and not numbered[-1][1]:
         numbered.pop()

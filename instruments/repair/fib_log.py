@@ -14,7 +14,7 @@ class FibLogAdapter:
     """Reads the log of an ion or electron beam into a ``repair_step`` table."""
 
     name = "fib_log"
-    version = "1"
+    version = "2"
     formats = ("fib-log",)
     reach = Reach.WALK
 

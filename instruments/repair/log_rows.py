@@ -15,6 +15,7 @@ from instruments.adapter import Source
 from instruments.commented_table import read_commented_table
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit
 from instruments.guarded_xml import parse_xml
+from instruments.text_lines import split_lines
 
 MAX_BYTES = 128 << 20
 MAX_DEPTH = 16
@@ -80,7 +81,7 @@ def read_rows(source: Source) -> LogRows:
         rows, plain = _read_xml(source, data)
     elif text.lstrip()[:1] == "{":
         rows = _read_json(source, text)
-        plain = sum(1 for line in text.splitlines() if line.lstrip().startswith("{")) - len(rows.metadata.get("_", ()))
+        plain = sum(1 for line in split_lines(text) if line.lstrip().startswith("{")) - len(rows.metadata.get("_", ()))
     else:
         rows, plain = _read_csv(source, text)
     rows.metadata.pop("_", None)
@@ -109,7 +110,7 @@ def _read_json(source: Source, text: str) -> LogRows:
     """Read one object a line; an object without a step but with a schema or units is about the whole log."""
     found = LogRows()
     about: list[int] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(split_lines(text), 1):
         if not line.strip():
             continue
         try:

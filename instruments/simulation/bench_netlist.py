@@ -14,6 +14,7 @@ from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch, UnsupportedVersion
 from instruments.records import Gate, Netlist, Record
 from instruments.simulation.netlist_checks import PlacedGate, check_netlist
+from instruments.text_lines import split_lines
 
 NAME = r"[^\s(),=#]+"
 PORT = re.compile(rf"(INPUT|OUTPUT)\s*\(\s*({NAME})\s*\)", re.IGNORECASE)
@@ -85,7 +86,7 @@ def _parse(source: Source) -> Netlist:
         raise CorruptField("the text is not UTF-8", file=file, offset=error.start) from error
     ports: dict[str, dict[str, int]] = {"INPUT": {}, "OUTPUT": {}}
     gates: list[PlacedGate] = []
-    for line, raw in enumerate(text.splitlines(), 1):
+    for line, raw in enumerate(split_lines(text), 1):
         statement = raw.split("#")[0].strip()
         if not statement:
             continue
@@ -146,7 +147,7 @@ def _check_counts(text: str, gates: int, file: str) -> None:
 
 
 def _comments(text: str) -> list[str]:
-    comments = (line.split("#", 1)[1].strip() for line in text.splitlines() if "#" in line)
+    comments = (line.split("#", 1)[1].strip() for line in split_lines(text) if "#" in line)
     return [comment for comment in comments if comment][:20]
 
 
@@ -155,7 +156,7 @@ def _declared_warnings(text: str, ports: dict[str, dict[str, int]], gates: list[
     flip_flops = sum(1 for placed in gates if placed.gate.function == "DFF")
     found = {"i": len(ports["INPUT"]), "o": len(ports["OUTPUT"]), "d": flip_flops}
     warnings = []
-    for line in text.splitlines():
+    for line in split_lines(text):
         if not line.lstrip().startswith("#"):
             continue
         for count, what in re.findall(r"(\d+)\s+(inputs?|outputs?|D-type\s+flip-?flops?)\b", line, re.IGNORECASE):

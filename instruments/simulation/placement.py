@@ -18,7 +18,7 @@ class PlacementTableAdapter:
     """Reads ``instance,net,x_um,y_um`` into a Placement."""
 
     name = "placement_table"
-    version = "1"
+    version = "2"
     formats = ("placement",)
     reach = Reach.WALK
 

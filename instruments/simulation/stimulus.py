@@ -19,7 +19,7 @@ class PatternTableAdapter:
     """Reads ``cycle,<net>,<net>,…`` into a PatternSet."""
 
     name = "pattern_table"
-    version = "1"
+    version = "2"
     formats = ("patterns",)
     reach = Reach.WALK
 
@@ -54,7 +54,7 @@ class FailTableAdapter:
     """Reads ``cycle,output`` into a FailLog."""
 
     name = "fail_table"
-    version = "1"
+    version = "2"
     formats = ("fails",)
     reach = Reach.WALK
 

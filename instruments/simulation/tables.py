@@ -8,6 +8,7 @@ from instruments.adapter import Confidence, Sniff, Source
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit
 
 MAX_TABLE_BYTES = 512 << 20
+MOST_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,10 @@ def read_table(source: Source) -> TextTable:
     except csv.Error as error:
         message = f"the table is damaged: {error}"
         raise CorruptField(message, file=source.name, offset=reader.line_num, offset_unit="line") from error
+    commented = next((line for cells, line in zip(rows, lines, strict=True) if cells[0].startswith("#")), None)
+    if commented is not None:
+        message = "the table has a comment, which such tables do not have"
+        raise CorruptField(message, file=source.name, offset=commented, offset_unit="line")
     if not rows:
         raise NotThisFormat("the table is empty", file=source.name)
     header = rows[0]
@@ -97,4 +102,7 @@ def integer(source: Source, text: str, line: int, column: str) -> int:
     if not text.isascii() or not text.isdigit():
         message = f"{column} is not a whole number"
         raise CorruptField(message, file=source.name, offset=line, found=text, offset_unit="line")
+    if len(text) > MOST_DIGITS:
+        message = f"{column} is too large"
+        raise CorruptField(message, file=source.name, offset=line, found=text[:40], offset_unit="line")
     return int(text)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from instruments.errors import CorruptField, InstrumentError, Truncated, UnsupportedVersion
+from instruments.errors import CorruptField, InstrumentError, ReadingLimit, Truncated, UnsupportedVersion
 from instruments.simulation.value_change_tokens import (
     FRACTION,
     MARK,
@@ -24,6 +24,9 @@ from instruments.simulation.value_change_values import normalize_value
 
 LAST_TICK = 2**63 - 1
 KNOWN_TEXTS = 1 << 16
+WIDEST = 1 << 20
+"""Bits of a variable: sixteen times what every simulator must allow (IEEE Std 1364-2005, 4.3.1)."""
+_MOST_DIGITS = 18
 TEXT_COMMANDS = frozenset({"$date", "$version", "$comment", "$attrbegin", "$attrend"})
 BODY_COMMANDS = frozenset(
     {b"$end", b"$dumpvars", b"$dumpall", b"$dumpon", b"$dumpoff"},
@@ -217,11 +220,15 @@ def _expect_words(command: str, words: list[str], allowed: tuple[int, ...], line
         )
 
 
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+
+
 def _declare(dump: WalkedDump, words: list[str], scopes: tuple[str, ...], line: int) -> None:
     if words[:1] == ["port"]:
         message = "extended value change dumps (EVCD, port variables) are not read"
         raise UnsupportedVersion(message, offset=line, offset_unit="line")
-    if len(words) < 4 or not words[1].isdigit():
+    if len(words) < 4 or not _is_count(words[1]):
         raise CorruptField(
             "$var is not kind, width, identifier, name", offset=line, found=" ".join(words), offset_unit="line"
         )
@@ -232,6 +239,10 @@ def _declare(dump: WalkedDump, words: list[str], scopes: tuple[str, ...], line: 
         width = 1
     elif width == 0:
         raise CorruptField("a variable has width 0", offset=line, found=" ".join(words), offset_unit="line")
+    elif width > WIDEST:
+        raise ReadingLimit(
+            "a variable has too many bits", offset=line, expected=WIDEST, found=width, offset_unit="line"
+        )
     variable = DeclaredVariable(scopes, " ".join(words[3:]), identifier, kind, width, line)
     dump.variables.append(variable)
     dump.counts.setdefault(identifier, ChangeCount())

@@ -1,0 +1,126 @@
+"""What is damaged: small valid files of every adapter, of every variant that has a path of its own."""
+
+import gzip
+import io
+import json
+import struct
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.adapter_contract.cases import CASES, CODES, FLOATS, MAP, NETLIST, VARIANTS, Case
+from tests.instruments.electrical import stdf_writer
+from tests.instruments.mask.klarf_writer import nested
+from tests.instruments.mask.layout_writer import sample_oasis
+from tests.instruments.mask.metrology_tables import REGISTRATION
+from tests.instruments.probing import tdms_writer, writers
+from tests.instruments.repair import logs, tiff_writer
+
+WAVE = tdms_writer.WAVE
+FEW = CODES[:24]
+DUMP = b"""$date today $end
+$timescale 10 ps $end
+$scope module top $end
+$var wire 1 ! clk $end
+$var wire 1 ! alias $end
+$var reg 4 " bus [3:0] $end
+$var real 64 # level $end
+$var string 1 $ state $end
+$upscope $end
+$enddefinitions $end
+#0
+$dumpvars
+0!
+bxxxx "
+r0.5 #
+sIDLE $
+$end
+#2.5
+1!
+b101 "
+#7
+0!
+bz "
+r-1e-3 #
+sRUN $
+"""
+
+
+def parquet(columns: dict[str, list[object]]) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file, compression="none")
+    return file.getvalue()
+
+
+def texts_and_stamps() -> bytes:
+    """A TDMS file of a channel of texts, one of time stamps and one of complex numbers."""
+    items = [
+        tdms_writer.Item(tdms_writer.channel("t"), tdms_writer.text_index(2, 11)),
+        tdms_writer.Item(tdms_writer.channel("s"), tdms_writer.stamp_index(2)),
+        tdms_writer.Item(tdms_writer.channel("c"), tdms_writer.index("c8", 2), WAVE),
+    ]
+    raw = struct.pack("<II", 1, 3) + b"abc" + bytes(32) + np.array([1j, 2], "<c8").tobytes()
+    return tdms_writer.segment(items, raw)
+
+
+def big_endian() -> bytes:
+    items = [tdms_writer.Item(tdms_writer.channel("a"), tdms_writer.index("f4", 4, ">"), WAVE)]
+    flags = tdms_writer.BIG | tdms_writer.NEW_LIST
+    return tdms_writer.segment(items, np.arange(4, dtype=">f4").tobytes(), flags=flags)
+
+
+def single(adapter: str, name: str, data: bytes) -> Case:
+    return Case(adapter, name, {"": data}, (), "")
+
+
+def grid_map() -> Case:
+    bands = [{"name": "amplitude", "unit": "V", "file": "m.csv"}]
+    sidecar = json.dumps({**MAP, "bands": bands}).encode()
+    return Case("signal_map", "grid", {"map.json": sidecar, "m.csv": b"1,2,3\n4,5,6\n"}, (), "")
+
+
+def pair(adapter_name: str, settings: bytes, payload: bytes) -> Case:
+    return Case(adapter_name, "pair", {"a.bin": settings, "a.Wfm.bin": payload}, (), "")
+
+
+MORE = (
+    single("tektronix_isf", "e.isf", writers.isf(FEW, PT_FMT="ENV", short=True)),
+    single("tektronix_isf", "t.isf", writers.isf(FEW, ENCDG="ASCII")),
+    single("tektronix_wfm", "b.wfm", writers.tektronix_wfm(FEW, order=">", version=1, notes=())),
+    single("tektronix_wfm", "f.wfm", writers.tektronix_wfm(FEW.reshape(3, 8), stamps=((0.25, 0.0, 0),) * 3)),
+    single("oscilloscope", "z.wfm", writers.ds1000z(np.full((1, 40), 120, np.uint8), (2,))),
+    single("float_container", "r.bin", writers.container([writers.container_waveform([(1, FLOATS)])], b"RG01")),
+    single("float_container", "l.bin", writers.container([writers.container_waveform([(6, FLOATS.astype("u1"))])])),
+    single("delimited", "k.csv", b"x-axis,1\nsecond,Volt\n" + b"".join(b"%d,1.5\n" % i for i in range(30))),
+    single("delimited", "s.csv", b"time [ms];v [mV]\n" + b"".join(b"%d,5;1,5\n" % i for i in range(30))),
+    single("tdms", "t.tdms", texts_and_stamps()),
+    single("tdms", "b.tdms", big_endian()),
+    single("tdms", "s.tdms", tdms_writer.two_channels(4)),
+    pair("rohde_schwarz_pair", *writers.rohde_schwarz(FLOATS[:8].reshape(2, 4), stamps=(0.0, 1.0), times=True)),
+    grid_map(),
+    single("klarf", "n.klarf", nested().encode()),
+    single("layout", "a.oas", sample_oasis()),
+    single("mask_metrology", "r.csv", REGISTRATION.encode()),
+    single("laser_log", "l.csv", logs.LASER_CSV.encode()),
+    single("fib_log", "f.csv", logs.FIB_CSV.encode()),
+    single("fib_log", "f.jsonl", logs.FIB_JSON.encode()),
+    single(
+        "fibsem_image", "z.tif", tiff_writer.tiff(tiff_writer.PIXELS, {34118: tiff_writer.zeiss(tiff_writer.ZEISS)})
+    ),
+    single("fibsem_image", "t.tif", tiff_writer.tiff(tiff_writer.PIXELS, {50431: tiff_writer.tescan()}, order=">")),
+    single("stdf", "b.stdf", stdf_writer.sample(">").data()),
+    single("stdf", "z.stdf.gz", gzip.compress(stdf_writer.sample().data(), mtime=0)),
+    single("value_change_dump", "x.vcd", DUMP),
+    single(
+        "verilog_netlist",
+        "n.v",
+        b"module t (a, y);\n  input [1:0] a;\n  output y;\n  xor (y, a[0], a[1]);\nendmodule\n",
+    ),
+    single("bench_netlist", "q.bench", NETLIST + b"OUTPUT(q)\nq = DFF(d)\nd = XOR(q, a) # comment\n"),
+    single("lifetimes", "l.parquet", parquet({"time_h": [1.0, 2.0], "status": ["exact", "right"], "count": [1, 3]})),
+)
+ALL: dict[str, tuple[Case, ...]] = {
+    name: (case, *(more for more in (*MORE, *VARIANTS.values()) if more.adapter == name))
+    for name, case in CASES.items()
+}
