@@ -1,6 +1,9 @@
 """``faultlight anomaly`` and the job ``anomaly``: SIMULATED sessions of a good and a faulty die."""
 
+import io
 import json
+import uuid
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +11,22 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from db.schema.data import probing_session
+from db.schema.files import raw_file
+from db.schema.work import finding, result
 from services.cli import app
 from services.demo.circuit import build_accumulator
 from services.demo.die import DieOptions, SimulatedDie, write_session
 from services.demo.machine import HiddenFault
+from services.pipelines.anomaly_job import run
+from services.pipelines.context import JobRefused
 from services.pipelines.golden_comparison import compare_paths
+from services.pipelines.ingest import open_reader
 from services.pipelines.localization import SessionError
 from services.pipelines.signal_maps import judge_chain
 from tests.analysis.anomaly.scenes import draw_map, map_noise
+from tests.pipelines.bench import Bench
+from tests.workers.scenery import add_ingest, add_job, store_original
 
 PROBES = ("c4", "s4", "g3_n", "y0")
 SIZE = 96
@@ -148,3 +159,44 @@ def test_the_command_prints_one_document_or_one_refusal(sessions: dict[str, Path
     assert json.loads(refused.stdout)["error"]["type"] == "SessionError"
     gone = runner.invoke(app, ["anomaly", "nowhere", "--golden", str(sessions["golden"]), "--json"])
     assert (gone.exit_code, json.loads(gone.stdout)["error"]["message"]) == (2, "there is no file nowhere")
+
+
+def ingest(bench: Bench, program_id: uuid.UUID, folder: Path) -> uuid.UUID:
+    """Store a session as an archive and read it as a worker does; its id."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.writestr(path.name, path.read_bytes())
+    file_id = store_original(bench.engine, bench.blobs, program_id, f"{folder.name}.zip", sink.getvalue())
+    bench.ingest(add_ingest(bench.engine, program_id, {"raw_file_id": str(file_id)}), open_reader(bench.settings))
+    return uuid.UUID(str(next(row.id for row in bench.rows(probing_session) if row.raw_file_id == file_id)))
+
+
+def test_the_job_gives_the_command_s_answer_with_findings_and_provenance(
+    bench: Bench, program_id: uuid.UUID, sessions: dict[str, Path], found: dict[str, Any]
+) -> None:
+    suspect, golden = (ingest(bench, program_id, sessions[name]) for name in ("bad", "golden"))
+    payload = {"probing_session_id": str(suspect), "golden_session_ids": [str(golden)]}
+    job_id = add_job(bench.engine, program_id, "anomaly", job_key=uuid.uuid4().hex, queue="cpu", payload=payload)
+    context = bench.claim(job_id)
+    bench.finish(context, run(context))
+    (stored,) = [row for row in bench.rows(result) if row.kind == "anomaly"]
+    assert (stored.verdict, stored.simulated, stored.probing_session_id) == ("different", True, suspect)
+    assert [net["verdict"] for net in stored.body["nets"]] == [net["verdict"] for net in found["nets"]]
+    assert stored.body["maps"] == found["maps"]
+    assert stored.body["scan_chain"] == found["scan_chain"]
+    assert stored.provenance["inputs"] == sorted({row.sha256 for row in bench.rows(raw_file)})
+    assert stored.provenance["golden"] == ["golden-7"]
+    findings = bench.rows(finding)
+    assert {row.kind for row in findings} == {"net_difference", "map_difference", "chain_break"}
+    (best,) = [row for row in findings if (row.kind, row.rank) == ("chain_break", 1)]
+    assert (best.subject, best.probability > 0.95) == ("ff5", True)
+
+
+def test_the_job_refuses_what_is_no_reference(bench: Bench, program_id: uuid.UUID, sessions: dict[str, Path]) -> None:
+    suspect = ingest(bench, program_id, sessions["bad"])
+    for golden, reason in ((suspect, "no reference"), (uuid.uuid4(), "there is no probing session")):
+        payload = {"probing_session_id": str(suspect), "golden_session_ids": [str(golden)]}
+        job_id = add_job(bench.engine, program_id, "anomaly", job_key=uuid.uuid4().hex, queue="cpu", payload=payload)
+        with pytest.raises(JobRefused, match=reason):
+            run(bench.claim(job_id))
