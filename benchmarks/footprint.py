@@ -18,6 +18,8 @@ from services.uploader.client import UploadClient
 BINARY_SAMPLES = 1_000_000_000
 TEXT_BYTES = 2_000_000_000
 TEXT_BLOCK_ROWS = 200_000
+READING_S = 1200.0
+"""Memory is what counts here: a busy machine may take its time, within this bound."""
 
 
 class MemoryWatch:
@@ -56,7 +58,7 @@ def _resident(process: psutil.Process) -> int:
 
 def measure() -> list[Row]:
     """Upload a binary file and a text file of 2 GB each, watch the processes, then kill and restart the API."""
-    with running_stack() as stack, tempfile.TemporaryDirectory() as name:
+    with running_stack(read_timeout_s=READING_S) as stack, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         worker, server = stack.supervisor.pid("ingest-worker"), stack.supervisor.pid("api")
         if worker is None or server is None:
@@ -69,7 +71,7 @@ def measure() -> list[Row]:
                 with MemoryWatch(worker) as worker_watch:
                     with UploadClient(stack.url, stack.key) as client:
                         client.upload_file(path, PROGRAM)
-                    wait_for_jobs(stack, kind="ingest", count=index, timeout_s=1200)
+                    wait_for_jobs(stack, kind="ingest", count=index, timeout_s=READING_S)
                 path.unlink()
                 claim = f"peak RSS of an ingest worker and its reader, 2 GB {kind} file"
                 rows.append(Row(claim, worker_watch.peak_bytes / 1e6, "MB", "<= 600"))
