@@ -64,18 +64,41 @@ class WaveformVerdict:
 
 @dataclass(frozen=True)
 class NextProbe:
-    """A net worth probing next: expected information in bits, its place in micrometres, and laboratory seconds."""
+    """A net worth probing next.
+
+    Attributes:
+        net: where to put the laser.
+        bits: information about the site that its waveform is expected to give.
+        seconds: of laboratory time: moving the stage, settling, and averaging ``averages`` loops.
+        x_um, y_um: its place in micrometres; ``None`` when unknown.
+        averages: loops to average, those that bring most bits in a second; ``None`` where a session does not say how
+            many give which noise.
+    """
 
     net: str
     bits: float
     seconds: float
     x_um: float | None
     y_um: float | None
+    averages: int | None = None
 
 
 @dataclass(frozen=True)
 class Localization:
-    """The answer: verdict, ranked suspects, probability of no fault and of one outside the model, and the waveforms."""
+    """The answer.
+
+    Attributes:
+        verdict: one of :data:`VERDICTS`.
+        candidates: suspect sites, likeliest first.
+        no_fault: probability of a good die.
+        unmodelled: probability of a defect outside the model.
+        waveforms: what each waveform says.
+        next_probes: nets worth probing next, most bits in a second of laboratory time first.
+        decided: whether to stop: one site holds enough, alone or with those that no probe tells from it, or nothing
+            that can be probed tells more.
+        missing_bits: entropy of the site.
+        expected_probes: how many more probes it takes to decide, as far as the best ones tell; 0 when decided.
+    """
 
     verdict: str
     candidates: tuple[Candidate, ...]
@@ -83,3 +106,6 @@ class Localization:
     unmodelled: float
     waveforms: tuple[WaveformVerdict, ...]
     next_probes: tuple[NextProbe, ...]
+    decided: bool = False
+    missing_bits: float = 0.0
+    expected_probes: float = 0.0

@@ -16,7 +16,6 @@ from analysis.waveforms.comparison import (
     log_evidence_by_activity,
     of_one_net,
 )
-from analysis.waveforms.cycles import SETTLED
 
 ACTIVITIES = (1.0, 0.8, 0.6, 0.4, 0.2)
 """Parts of the loops in which a fault is active; 1 is permanent, the others intermittent."""
@@ -26,8 +25,8 @@ MISSED_FAIL = 1e-3
 """Chance that the tester misses a failing bit of an active fault."""
 FALSE_LATE = 1e-3
 """Chance that a delay fault fails a bit that its transition alone does not sensitize."""
-LATENESS = (0.1, 0.3, 0.5, 0.75, 1.0)
-"""Parts of a cycle by which a delay fault makes edges late; they stand in the places of :data:`ACTIVITIES`."""
+SPOILED = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Parts of the time a level is read in that late edges may spoil, one as likely as another, each waveform its own."""
 MISPLACED = 0.03
 """Chance that the spot was on another net than the session says."""
 FAIL_COLUMNS = ("explained", "missed", "idle", "unexplained", "active_cycles", "idle_cycles")
@@ -117,7 +116,7 @@ def fail_evidence(counts: FailCounts) -> NDArray[np.float64]:
 
 
 def late_fail_evidence(counts: FailCounts) -> NDArray[np.float64]:
-    """Return the log likelihood of the fail log for delay faults, float64 of shape ``(faults,)``.
+    """Return the log likelihood of the fail log for delay faults, whose ``counts`` these are: float64 ``(faults,)``.
 
     Every path from a late edge has its own slack, so that of the bits that a very late edge would fail an unknown part
     does (flat prior); other bits fail seldom, by paths that the single transition does not sensitize.
@@ -139,7 +138,8 @@ def byzantine_evidence(
 
     ``first`` and ``second`` are what each net fails where it loses, uint64 of shape ``(bridges, outputs, words)``. In
     each of ``cycles`` the first net loses, or the second, or neither is seen to, one as likely as the other. The sides,
-    uint64 of shape ``(bridges, 2, words)``, are only what the log tells.
+    uint64 of shape ``(bridges, 2, words)``, are only what the log tells. ``observed`` are the bits that failed and
+    ``mask`` the patterns that were applied, uint64 of shapes ``(outputs, words)`` and ``(words,)``.
     """
     bridges = len(first)
     evidence, sides = np.zeros(bridges), np.zeros((bridges, 2, first.shape[2]), np.uint64)
@@ -215,30 +215,23 @@ class SpotPrediction:
     spreads: NDArray[np.float64]
 
 
-def late_parts(window: tuple[float, float]) -> tuple[float, ...]:
-    """Return the part of ``window`` (from and to, in cycles) that each of :data:`LATENESS` spoils."""
-    start, stop = window
-    return tuple(float(np.clip((late - start) / (stop - start), 0.0, 1.0)) for late in LATENESS)
-
-
 def weigh_waveform(
     observation: Observation,
     prior: RatioPrior,
     spot: SpotPrediction,
     all_good: NDArray[np.uint8],
-    window: tuple[float, float] = SETTLED,
 ) -> WaveformEvidence:
     """Return the evidence of one waveform.
 
     ``spot`` says what the nets under it do; every one of them follows the hypothesis, neighbours too. ``all_good`` is
     uint8 0/1 of shape ``(nets, cycles)``, the fault-free values of the whole circuit; ``prior`` is of the ratio in one
-    cycle of ``observation``, whose levels are means over ``window`` of each cycle.
+    cycle of ``observation``. Of a late suspect the columns are all the mean over :data:`SPOILED`.
     """
     cycles = spot.good.shape[1]
     good = spot.good.astype(np.float64)
     differs = np.asarray(spot.changes[:, 0].any(axis=1), np.bool_)
     by_suspect = np.empty((len(spot.changes), len(ACTIVITIES)))
-    for late, parts in ((False, ACTIVITIES), (True, late_parts(window))):
+    for late, parts in ((False, ACTIVITIES), (True, SPOILED)):
         rows = np.flatnonzero(spot.late == late)
         if not rows.size:
             continue
@@ -246,6 +239,8 @@ def weigh_waveform(
         _, first, place = np.unique(flat, axis=0, return_index=True, return_inverse=True)
         bits = np.abs(good - unpack_patterns(spot.changes[rows[first]], cycles))
         found = log_evidence_by_activity(observation, good, Expectations(bits, spot.spreads), parts, prior)
+        if late:
+            found[:] = logsumexp(found, axis=1, keepdims=True) - np.log(len(parts))
         by_suspect[rows] = found[place.reshape(-1)]
     good_value = float(log_evidence(observation, Expectations(good[None], spot.spreads), prior)[0])
     nets = log_evidence(observation, of_one_net(all_good.astype(np.float64)), prior)

@@ -1,7 +1,7 @@
 """Finding the failing gate: every piece of evidence about one die, put together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from analysis.circuits.defects import neighbour_pairs
 from analysis.circuits.logic_simulation import unpack_patterns
 from analysis.circuits.netlist import Circuit
-from analysis.localization.candidates import MOST_CANDIDATES, rank_candidates
-from analysis.localization.evidence import ACTIVITIES, SpotPrediction, WaveformEvidence, late_parts, weigh_waveform
+from analysis.localization.candidates import rank_candidates
+from analysis.localization.evidence import SpotPrediction, WaveformEvidence, weigh_waveform
 from analysis.localization.mixture import Layout, Spot, estimate_mixture
-from analysis.localization.next_probe import MOST_HYPOTHESES, Hypotheses, rank_probes
 from analysis.localization.posterior import (
     Posterior,
     combine,
@@ -21,10 +20,11 @@ from analysis.localization.posterior import (
     faulty_probability_alone,
     likeliest,
 )
+from analysis.localization.probe_plan import LEAST_BITS, ProbePlan, plan_probes
 from analysis.localization.screening import screen
 from analysis.localization.stimulation import stimulate
 from analysis.localization.suspects import Suspects
-from analysis.results import LOCATED_ABOVE, Candidate, Localization, NextProbe, WaveformVerdict
+from analysis.results import LOCATED_ABOVE, Candidate, Localization, WaveformVerdict
 from analysis.waveforms.alignment import Acquisition, estimate_skew
 from analysis.waveforms.comparison import (
     Expectations,
@@ -34,15 +34,11 @@ from analysis.waveforms.comparison import (
     observe,
     usual_ratio,
 )
-from analysis.waveforms.cycles import SETTLED, WaveformError, read_cycle_levels
+from analysis.waveforms.cycles import WaveformError, read_cycle_levels
 from analysis.waveforms.quality import assess_quality
 
-STAGE_MOVE_S = 5.0
-USUAL_RATIO = 2.0
-"""Signal-to-noise ratio of one cycle that is expected before anything was measured."""
 DOUBTFUL_ABOVE = 0.5
 """Probability of being wrong from which a probed net speaks against a good die."""
-_NEGLIGIBLE = 1e-6
 
 Progress = Callable[[float, str], None]
 
@@ -98,7 +94,6 @@ class _Spotted:
     """A waveform's observation, and the nets under its spot: the probed one first, then neighbours."""
 
     observation: Observation
-    window: tuple[float, float]
     nets: list[int]
     spreads: NDArray[np.float64]
 
@@ -138,7 +133,7 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
     ]
     progress(0.85, "ranking the next probes")
     candidates = rank_candidates(suspects, posterior, sorted({net for item in spotted for net in item.nets}))
-    probes = _next_probes(problem, suspects, posterior, verdicts)
+    plan = plan_probes(problem, suspects, posterior, [verdict.snr for verdict in verdicts])
     progress(1.0, "done")
     return Localization(
         verdict=_verdict(candidates, posterior, problem, evidence),
@@ -146,14 +141,17 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
         no_fault=posterior.no_fault,
         unmodelled=posterior.unmodelled,
         waveforms=tuple(verdicts),
-        next_probes=probes,
+        next_probes=plan.probes,
+        decided=_decided(candidates, posterior, plan),
+        missing_bits=plan.missing_bits,
+        expected_probes=plan.expected_probes,
     )
 
 
 def _weigh(spotted: _Spotted, prior: RatioPrior, suspects: Suspects) -> WaveformEvidence:
     bits = suspects.stimulated.bits
     prediction = SpotPrediction(bits[spotted.nets], suspects.changes(spotted.nets), suspects.late, spotted.spreads)
-    return weigh_waveform(spotted.observation, prior, prediction, bits, spotted.window)
+    return weigh_waveform(spotted.observation, prior, prediction, bits)
 
 
 def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
@@ -171,7 +169,6 @@ def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
     known = [(circuit.number[net], weight) for net, weight in near if net in circuit.number]
     return _Spotted(
         observation,
-        levels.window,
         [circuit.number[waveform.net], *(net for net, _ in known)],
         np.asarray([weight for _, weight in known], np.float64),
     )
@@ -233,67 +230,12 @@ def _describe(
     )
 
 
-def _next_probes(
-    problem: Problem, suspects: Suspects, posterior: Posterior, verdicts: Sequence[WaveformVerdict]
-) -> tuple[NextProbe, ...]:
-    """Rank every net, those already probed too: a second look at a hard one may tell more than any other net.
-
-    Of nets that tell equally much, new ones come first, and of these the likeliest sites.
-    """
-    hypotheses = _hypotheses(problem, suspects, posterior)
-    if not hypotheses.weights.size:
-        return ()
-    ratios = [verdict.snr for verdict in verdicts if verdict.snr is not None]
-    ratio = float(np.median(ratios)) if ratios else USUAL_RATIO
-    loop_s = len(problem.patterns) * problem.cycle_s * (problem.averages or 1)
-    nets = problem.circuit.nets
-    probed = {problem.circuit.number[waveform.net] for waveform in problem.waveforms}
-    mass = np.bincount(hypotheses.sites + 1, weights=hypotheses.weights, minlength=len(nets) + 1)[1:]
-    order = sorted(range(len(nets)), key=lambda net: (net in probed, -mass[net]))
-    ranked = rank_probes(hypotheses, order, ratio)
-    return tuple(
-        NextProbe(nets[net], bits, loop_s + STAGE_MOVE_S, *problem.places_um.get(nets[net], (None, None)))
-        for net, bits in ranked[:MOST_CANDIDATES]
-    )
-
-
-def _hypotheses(problem: Problem, suspects: Suspects, posterior: Posterior) -> Hypotheses:
-    """Return the likeliest faults and no fault, with what every net would do under each."""
-    weights = posterior.faults.sum(axis=1) + posterior.resembling
-    order = np.argsort(-weights, kind="stable")[:MOST_HYPOTHESES]
-    order = order[weights[order] > _NEGLIGIBLE]
-    chosen, good = suspects.pick(order), suspects.stimulated.good
-    values = np.concatenate([chosen.simulate(range(len(good))), np.zeros((1, *good.shape), np.uint64)])
-    values ^= good
-    mass = np.append(weights[order], posterior.no_fault)
-    shares = posterior.faults[order]
-    parts = np.where(chosen.late[:, None], late_parts(SETTLED), ACTIVITIES)
-    activities = ((shares * parts).sum(axis=1) + _NEGLIGIBLE) / (shares.sum(axis=1) + _NEGLIGIBLE)
-    return Hypotheses(
-        weights=mass / mass.sum(),
-        sites=np.append(chosen.sites, -1),
-        activities=np.append(activities, 1.0),
-        good=good,
-        values=values,
-        cycles=suspects.stimulated.cycles,
-        neighbours=_neighbours_everywhere(problem),
-    )
-
-
-def _neighbours_everywhere(problem: Problem) -> dict[int, list[tuple[int, float]]]:
-    """Return by net what else a spot on it would cover, none where places or the beam are unknown."""
-    beam, number = problem.beam, problem.circuit.number
-    if beam is None:
-        return {}
-    return {
-        number[net]: [
-            (number[other], weight)
-            for other, weight in problem.layout.neighbours(net, replace(beam, x_um=x_um, y_um=y_um))
-            if other in number
-        ]
-        for net, (x_um, y_um) in problem.places_um.items()
-        if net in number
-    }
+def _decided(candidates: Sequence[Candidate], posterior: Posterior, plan: ProbePlan) -> bool:
+    """Return whether to stop: one site, or no fault, holds enough, or no net is worth the time of probing it."""
+    first = candidates[0].posterior if candidates else 0.0
+    if max(posterior.no_fault, first) >= LOCATED_ABOVE:
+        return True
+    return max((probe.bits for probe in plan.probes), default=0.0) < LEAST_BITS
 
 
 def _verdict(

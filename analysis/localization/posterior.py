@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from analysis.localization.evidence import ACTIVITIES, LATENESS, WaveformEvidence, resembling_waveform_evidence
+from analysis.localization.evidence import ACTIVITIES, WaveformEvidence, resembling_waveform_evidence
 from analysis.localization.priors import PRIOR_NO_FAULT, PRIOR_NO_FAULT_UNTESTED
 from analysis.localization.screening import Screening
 
@@ -70,5 +70,5 @@ def faulty_probability_alone(waveform: WaveformEvidence) -> float:
 
 
 def likeliest(posterior: Posterior, fault: int, *, late: bool = False) -> float:
-    """Return the likeliest activity of the suspect number ``fault`` under ``posterior``, or lateness in cycles."""
-    return (LATENESS if late else ACTIVITIES)[int(np.argmax(posterior.faults[fault]))]
+    """Return the likeliest activity of the suspect number ``fault`` under ``posterior``; 1 of a ``late`` one."""
+    return 1.0 if late else ACTIVITIES[int(np.argmax(posterior.faults[fault]))]

@@ -87,7 +87,7 @@ def test_a_neighbour_that_does_the_same_hides_the_net() -> None:
     stuck[0] = 0
     pair = hypotheses(np.stack([good, stuck]), [1, 1], good)
     alone = expected_information(pair, 0, 2.0)
-    hidden = expected_information(replace(pair, neighbours={0: [(1, 0.5)]}), 0, 2.0)
+    hidden = expected_information(replace(pair, neighbours=lambda net: (pair.good[[1]], np.array([0.5]))), 0, 2.0)
     assert alone > 0.95
     assert hidden < 0.6
 

@@ -1,0 +1,166 @@
+"""Hidden defects of every stratum, drawn at random until the patterns detect one, by simulators of their own."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from benchmarks.localization_trials.timed_die import SlowNet, TimedDie, gate_delays, run_timed
+from services.demo.circuit import DemoCircuit, place_in_rows
+from services.demo.die import DieOptions, SimulatedDie, Stimulus, list_hidden_faults, observed_nets
+from services.demo.machine import HiddenFault, detected, run
+
+SINGLE = ("stem", "pin", "swap", "intermittent")
+BRIDGES = ("dominant", "wired", "byzantine")
+STRATA = (*SINGLE, "slow", *BRIDGES, "double", "golden")
+MOST_DRAWS = 400
+CYCLE_MARGIN = 1.05
+"""The cycle over the latest event of a good die."""
+BRIDGE_NEAREST = 8
+Die = SimulatedDie | TimedDie
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A die with the nets at which its defect may rightly be reported; none for a good one."""
+
+    stratum: str
+    die: Die
+    sites: tuple[str, ...]
+    described: str
+
+
+class Undetected(Exception):  # noqa: N818
+    """The patterns detect no defect of a stratum in this circuit."""
+
+
+class DefectSource:
+    """Draws defective dies of one circuit.
+
+    Args:
+        circuit: of the demonstration's kind.
+        stimulus: the looped patterns.
+        options: how dies are measured.
+    """
+
+    def __init__(self, circuit: DemoCircuit, stimulus: Stimulus, options: DieOptions) -> None:
+        self.circuit, self.stimulus, self.options = circuit, stimulus, options
+        self.patterns = len(stimulus.bits)
+        self.good = run(circuit.gates, stimulus.packed, self.patterns)
+        self.observed = observed_nets(circuit)
+        self.nets = [gate.output for gate in circuit.gates if gate.function != "DFF"]
+        self._drivers = {gate.output: gate.inputs for gate in circuit.gates if gate.function != "DFF"}
+        self.tried = dict.fromkeys(STRATA, 0)
+        self.missed = dict.fromkeys(STRATA, 0)
+        delays = gate_delays(circuit, 1)
+        calm = run_timed(circuit, stimulus, delays, 1e-7)
+        self.timing = (delays, CYCLE_MARGIN * max(calm.last_event_s(), 1e-10))
+
+    def draw(self, stratum: str, seed: int) -> Trial:
+        """Return a die of ``stratum``.
+
+        Raises:
+            Undetected: none was detected in many draws.
+        """
+        generator = np.random.default_rng(seed)
+        maker: Callable[[np.random.Generator, int], Trial | None] = {
+            "golden": self._golden,
+            "slow": self._slow,
+            "double": self._double,
+        }.get(stratum, self._bridge if stratum in BRIDGES else self._single)
+        for draw in range(MOST_DRAWS):
+            self._stratum = stratum
+            trial = maker(generator, seed * 1000 + draw)
+            self.tried[stratum] += 1
+            if trial is not None:
+                return replace(trial, stratum=stratum)
+            self.missed[stratum] += 1
+        raise Undetected(f"the patterns detect no {stratum} defect")
+
+    def _die(self, seed: int, **changes: object) -> SimulatedDie:
+        return SimulatedDie(self.circuit, replace(self.options, seed=seed, **changes))  # type: ignore[arg-type]
+
+    def _golden(self, generator: np.random.Generator, seed: int) -> Trial:
+        del generator
+        return Trial("", self._die(seed, golden=True), (), "none")
+
+    def _single(self, generator: np.random.Generator, seed: int) -> Trial | None:
+        kinds = {"stem": ("stuck",), "pin": ("pin",), "swap": ("swap",)}.get(
+            self._stratum, (str(generator.choice(("stuck", "pin", "swap"))),)
+        )
+        faults = list_hidden_faults(self.circuit, kinds)
+        if not faults:
+            return None
+        fault = faults[int(generator.integers(len(faults)))]
+        if self._stratum == "intermittent":
+            fault = replace(fault, activity=float(generator.uniform(0.2, 0.8)))
+        return self._tested(fault, seed)
+
+    def _tested(self, fault: HiddenFault, seed: int) -> Trial | None:
+        if not detected(self.observed, self.good, run(self.circuit.gates, self.stimulus.packed, self.patterns, fault)):
+            return None
+        die = self._die(seed, fault=fault)
+        return Trial("", die, (fault.net,), str(fault)) if die.fails else None
+
+    def _slow(self, generator: np.random.Generator, seed: int) -> Trial | None:
+        """Half of them late by 0.5, 1 or 2 gate delays, half by a part of the cycle, as a resistive open makes them."""
+        delays, cycle_s = self.timing
+        net = str(generator.choice(self.nets))
+        gate_s = float(np.mean(list(delays.values())))
+        small = float(generator.choice((0.5, 1.0, 2.0))) * gate_s
+        late = small if generator.random() < 0.5 else float(generator.uniform(0.2, 1.0)) * cycle_s
+        rise, fall = [(1, 0), (0, 1), (1, 1)][int(generator.integers(3))]
+        slow = SlowNet(net, late * rise, late * fall)
+        options = replace(self.options, seed=seed, golden=True)
+        die = TimedDie(self.circuit, options, self.stimulus, slow, self.timing)
+        return Trial("", die, (net,), str(slow)) if die.fails else None
+
+    def _double(self, generator: np.random.Generator, seed: int) -> Trial | None:
+        ones = (1 << self.patterns) - 1
+        first, second = (str(net) for net in generator.choice(self.nets, 2, replace=False))
+        forced = {net: ones * int(generator.integers(2)) for net in (first, second)}
+        return self._forced(forced, seed, f"{first} and {second} stuck")
+
+    def _bridge(self, generator: np.random.Generator, seed: int) -> Trial | None:
+        first = str(generator.choice(self.nets))
+        near = self._neighbours(first)
+        if not near:
+            return None
+        second = str(generator.choice(near))
+        here, there = self.good[first], self.good[second]
+        if self._stratum == "dominant":
+            forced = {first: here, second: here}
+        elif self._stratum == "wired":
+            joined = here & there if generator.random() < 0.5 else here | there
+            forced = {first: joined, second: joined}
+        else:
+            side = int.from_bytes(generator.bytes(self.patterns // 8 + 1), "big") & ((1 << self.patterns) - 1)
+            both = (here & side) | (there & ~side)
+            forced = {first: both, second: both}
+        return self._forced(forced, seed, f"{self._stratum} bridge of {first} and {second}")
+
+    def _forced(self, forced: dict[str, int], seed: int, described: str) -> Trial | None:
+        faulty = run(self.circuit.gates, self.stimulus.packed, self.patterns, None, forced)
+        if not detected(self.observed, self.good, faulty):
+            return None
+        return Trial("", self._die(seed, forced=forced), tuple(forced), described)
+
+    def _neighbours(self, net: str) -> Sequence[str]:
+        """Return the nearest drains in the placement whose nets do not feed ``net`` nor are fed by it."""
+        places = place_in_rows(self.circuit)
+        x_um, y_um = places[net]
+        near = sorted(self.nets, key=lambda other: np.hypot(places[other][0] - x_um, places[other][1] - y_um))
+        return [
+            other
+            for other in near[1 : BRIDGE_NEAREST + 1]
+            if other not in self._fan_in(net) and net not in self._fan_in(other)
+        ]
+
+    def _fan_in(self, net: str) -> set[str]:
+        reached, waiting = set(), [net]
+        while waiting:
+            for source in self._drivers.get(waiting.pop(), ()):
+                if source not in reached:
+                    reached.add(source)
+                    waiting.append(source)
+        return reached

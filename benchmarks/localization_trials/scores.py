@@ -1,0 +1,159 @@
+"""What came out of each die, and the rows that a run of the benchmark prints."""
+
+import resource
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.results import Localization
+from benchmarks.localization_trials.defects import BRIDGES, SINGLE
+from benchmarks.report import Row
+
+TIE = 1e-6
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One die.
+
+    Attributes:
+        circuit, stratum: which die it was.
+        rank: of the best true site, ties as their mean, from 1; infinite when it is not named.
+        top: 1 when a true site stands first alone, its part of the place when it is tied.
+        collapsed: a true site stands first, or looks the same as what does.
+        confidence: posterior of the first candidate.
+        verdict: of the last answer.
+        decided: the localizer said stop within the budget.
+        probes: waveforms it took, the whole budget where it never said stop.
+        expected: how many probes it expected after the fail log.
+        minutes: laboratory time by its own account.
+        trace_probes: probes of a guided back-trace on the same die, read without error; ``None`` without one.
+        slat_top: expected top-1 of the fail log alone (single location at a time); ``None`` where it does not apply.
+        seconds: of computing, for each answer.
+        neighbours: nets beside the probed one under each spot.
+    """
+
+    circuit: str
+    stratum: str
+    rank: float
+    top: float
+    collapsed: bool
+    confidence: float
+    verdict: str
+    decided: bool
+    probes: int
+    expected: float
+    minutes: float
+    trace_probes: int | None
+    slat_top: float | None
+    seconds: tuple[float, ...]
+    neighbours: tuple[int, ...] = ()
+
+
+def rank_of(answer: Localization, sites: Sequence[str]) -> tuple[float, float]:
+    """Return the mean rank of the best of ``sites`` among those of its posterior, and its part of the first place."""
+    posteriors = {item.net: item.posterior for item in answer.candidates}
+    own = max((posteriors[net] for net in sites if net in posteriors), default=None)
+    if own is None:
+        return float("inf"), 0.0
+    above = sum(value > own * (1 + TIE) for value in posteriors.values())
+    tied = [net for net, value in posteriors.items() if abs(value - own) <= TIE * own]
+    right = sum(net in sites for net in tied)
+    return above + (len(tied) + 1) / 2 - (right - 1) / 2, right / len(tied) if above == 0 else 0.0
+
+
+def calibration_error(confidence: Sequence[float], correct: Sequence[float]) -> float:
+    """Return the expected calibration error: mean gap between confidence and hits over bins of equal width."""
+    places = np.minimum((np.asarray(confidence) * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(places, weights=np.asarray(confidence) - np.asarray(correct), minlength=BINS)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def mean_of(outcomes: Sequence[Outcome], value: Callable[[Outcome], float | None]) -> float:
+    """Return the mean of ``value`` over the ``outcomes`` that have one; 0 for none."""
+    known = [item for item in map(value, outcomes) if item is not None]
+    return float(np.mean(known)) if known else 0.0
+
+
+def rows_of(outcomes: Sequence[Outcome], snr: float) -> list[Row]:
+    """Return the protocol's table of ``outcomes``: single faults by circuit and over all, then every stratum."""
+    faulty = [item for item in outcomes if item.stratum != "golden"]
+    golden = [item for item in outcomes if item.stratum == "golden"]
+    singles = [item for item in faulty if item.stratum in SINGLE]
+    rows = []
+    for name in dict.fromkeys(item.circuit for item in singles):
+        rows += _circuit_rows(name, [item for item in singles if item.circuit == name])
+    if singles:
+        rows += _single_rows(singles, snr)
+    for stratum in dict.fromkeys(item.stratum for item in faulty):
+        rows += _stratum_rows(stratum, [item for item in faulty if item.stratum == stratum])
+    if golden:
+        alarms = mean_of(golden, lambda item: item.verdict in ("located", "unmodelled"))
+        rows.append(Row(f"false alarms on {len(golden)} defect-free dies", alarms, "part", "<= 0.02"))
+        quiet = mean_of(golden, lambda item: item.verdict == "no-fault")
+        rows.append(Row("defect-free dies called no-fault", quiet, "part"))
+    return rows + _overall_rows(outcomes, faulty)
+
+
+def _circuit_rows(name: str, dies: Sequence[Outcome]) -> list[Row]:
+    return [
+        Row(f"{name}: top-1 of {len(dies)} single faults", mean_of(dies, lambda item: item.top), "part"),
+        Row(f"{name}: top-1, polarity aside", mean_of(dies, lambda item: item.collapsed), "part"),
+        Row(f"{name}: probes", mean_of(dies, lambda item: item.probes), "probes"),
+        Row(f"{name}: probes of a back-trace", mean_of(dies, lambda item: item.trace_probes), "probes"),
+        Row(f"{name}: top-1 of the fail log alone (SLAT)", mean_of(dies, lambda item: item.slat_top), "part"),
+    ]
+
+
+def _single_rows(dies: Sequence[Outcome], snr: float) -> list[Row]:
+    ratio = mean_of(dies, lambda item: item.probes) / max(1e-9, mean_of(dies, lambda item: item.trace_probes))
+    least, most = (">= 0.97", "<= 0.3333") if snr >= 8 else (">= 0.9", "<= 0.5")
+    return [
+        Row("single faults: top-1", mean_of(dies, lambda item: item.top), "part", least),
+        Row("single faults: top-1, polarity aside", mean_of(dies, lambda item: item.collapsed), "part"),
+        Row("single faults: top-5", mean_of(dies, lambda item: item.rank <= 5), "part"),
+        Row("single faults: mean reciprocal rank", mean_of(dies, lambda item: 1 / item.rank), "part"),
+        Row("single faults: probes until decided", mean_of(dies, lambda item: item.probes), "probes"),
+        Row("single faults: 95th percentile", float(np.percentile([item.probes for item in dies], 95)), "probes"),
+        Row("single faults: probes expected", mean_of(dies, lambda item: item.expected), "probes"),
+        Row("single faults: probes of a back-trace", mean_of(dies, lambda item: item.trace_probes), "probes"),
+        Row("single faults: probes against the back-trace", ratio, "ratio", most),
+        Row("single faults: top-1 of the fail log alone (SLAT)", mean_of(dies, lambda item: item.slat_top), "part"),
+    ]
+
+
+def _stratum_rows(stratum: str, dies: Sequence[Outcome]) -> list[Row]:
+    first, five = {"slow": (">= 0.8", ">= 0.95")}.get(
+        stratum, ("", ">= 0.8") if stratum in (*BRIDGES, "double") else ("", "")
+    )
+    return [
+        Row(f"{stratum}: top-1 of {len(dies)} dies", mean_of(dies, lambda item: item.top), "part", first),
+        Row(f"{stratum}: top-5", mean_of(dies, lambda item: item.rank <= 5), "part", five),
+        Row(f"{stratum}: probes", mean_of(dies, lambda item: item.probes), "probes"),
+    ]
+
+
+def _overall_rows(outcomes: Sequence[Outcome], faulty: Sequence[Outcome]) -> list[Row]:
+    stopped = [item for item in faulty if item.verdict == "located"]
+    wrong = 1 - mean_of(stopped, lambda item: item.top > 0) if stopped else 0.0
+    users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    memory_mb = max(resource.getrusage(user).ru_maxrss for user in users) / 1024
+    rows = [Row(f"wrong stops among {len(stopped)} located of {len(faulty)}", wrong, "part", "<= 0.02")]
+    if faulty:
+        error = calibration_error([item.confidence for item in faulty], [item.top for item in faulty])
+        rows.append(Row("calibration error of the first posterior", error, "part", "<= 0.03"))
+    seconds = [value for item in outcomes for value in item.seconds]
+    return [
+        *rows,
+        Row("called unmodelled", mean_of(faulty, lambda item: item.verdict == "unmodelled"), "part"),
+        Row("laboratory time", mean_of(faulty, lambda item: item.minutes), "min"),
+        Row(
+            "neighbours under the spot",
+            float(np.mean([n for item in outcomes for n in item.neighbours] or [0])),
+            "nets",
+        ),
+        Row("seconds an answer", float(np.mean(seconds)), "s"),
+        Row("peak resident memory of a process", memory_mb, "MB", "<= 600"),
+    ]
