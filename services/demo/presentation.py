@@ -29,6 +29,9 @@ def print_localization(document: dict[str, Any], console: Console | None = None,
     probes = document["next_probes"]
     if probes and verdict != "located":
         console.print(_next_probes(probes[:most]))
+        console.print(
+            f"Expected to take {document['expected_probes']:.0f} more, {document['missing_bits']:.1f} bits are missing."
+        )
 
 
 def _suspects(candidates: list[dict[str, Any]], total: int) -> Table:
@@ -55,9 +58,10 @@ def _waveforms(wrong: list[dict[str, Any]], total: int) -> Table:
 
 def _next_probes(probes: list[dict[str, Any]]) -> Table:
     table = Table(title="Next probes", title_justify="left")
-    for heading in ("net", "x um", "y um", "bits", "seconds"):
+    for heading in ("net", "x um", "y um", "bits", "minutes", "averages"):
         table.add_column(heading, justify="left" if heading == "net" else "right")
     for item in probes:
         place = ["?" if item.get(axis) is None else f"{item[axis]:.2f}" for axis in ("x_um", "y_um")]
-        table.add_row(str(item["net"]), *place, f"{item['bits']:.2f}", f"{item['seconds']:.1f}")
+        averages = "as before" if item.get("averages") is None else str(item["averages"])
+        table.add_row(str(item["net"]), *place, f"{item['bits']:.2f}", f"{item['seconds'] / 60:.1f}", averages)
     return table

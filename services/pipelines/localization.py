@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
-from analysis.localization import evidence, priors
+from analysis.localization import evidence, priors, probe_plan
 from analysis.localization.localizer import ProbedWaveform, Problem, Progress, localize_fault
 from analysis.localization.mixture import Spot
 from analysis.results import LOCATED_ABOVE, Localization
@@ -192,9 +192,19 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
             for item, timing in zip(result.waveforms, timing_documents(session, result.waveforms), strict=True)
         ],
         "next_probes": [
-            {"net": item.net, "x_um": item.x_um, "y_um": item.y_um, "bits": item.bits, "seconds": item.seconds}
+            {
+                "net": item.net,
+                "x_um": item.x_um,
+                "y_um": item.y_um,
+                "bits": item.bits,
+                "seconds": item.seconds,
+                "averages": item.averages,
+            }
             for item in result.next_probes
         ],
+        "decided": result.decided,
+        "missing_bits": result.missing_bits,
+        "expected_probes": result.expected_probes,
         "quality": [_quality(waveform) for waveform in waveforms],
         "simulated": bool(session.document.get("simulated", False)),
         "provenance": _provenance(session),
@@ -221,7 +231,7 @@ def _quality(waveform: ProbedWaveform) -> dict[str, Any]:
 
 def _provenance(session: ProbingSession) -> dict[str, Any]:
     return {
-        "algorithm": "single-gate-fault posterior",
+        "algorithm": "posterior over gate, delay, bridge and double faults",
         "algorithm_version": ALGORITHM_VERSION,
         "parameters": parameters(),
         "conventions": {
@@ -232,6 +242,8 @@ def _provenance(session: ProbingSession) -> dict[str, Any]:
             "skew_outlier_probability": "that the delay is not where stated, or unlike the session's other delays",
             "mixture": "parts of the sum of absolute weights; standard error",
             "bits": "mutual information about the site",
+            "next_probes": "most bits in a second of laboratory time first",
+            "decided": "one site or no fault holds enough, or no probe is worth its time",
         },
         "session": session.name,
         "device": "cpu",
@@ -254,6 +266,10 @@ def parameters() -> dict[str, Any]:
         "prior_no_fault_untested": priors.PRIOR_NO_FAULT_UNTESTED,
         "settled": list(SETTLED),
         "most_delay": MOST_DELAY,
+        "stage_settle_s": probe_plan.STAGE_SETTLE_S,
+        "stage_um_per_s": probe_plan.STAGE_UM_PER_S,
+        "averaging": list(probe_plan.AVERAGING),
+        "least_bits": probe_plan.LEAST_BITS,
         **timing_parameters(),
     }
 

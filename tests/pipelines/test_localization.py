@@ -64,7 +64,10 @@ SCHEMA = {
             "mixture": [{"net": str, "weight": NUMBER, "sigma": NUMBER}],
         }
     ],
-    "next_probes": [{"net": str, "x_um": MAYBE, "y_um": MAYBE, "bits": NUMBER, "seconds": NUMBER}],
+    "next_probes": [{"net": str, "x_um": MAYBE, "y_um": MAYBE, "bits": NUMBER, "seconds": NUMBER, "averages": MAYBE}],
+    "decided": bool,
+    "missing_bits": NUMBER,
+    "expected_probes": NUMBER,
 }
 
 
@@ -75,6 +78,9 @@ def test_the_document_is_as_designed(document: dict[str, Any]) -> None:
     assert document["candidates"][0]["fault"] == "SA0"
     assert [item["net"] for item in document["waveforms"]] == list(PROBES)
     assert document["simulated"] is True
+    assert document["decided"] is True
+    assert document["expected_probes"] == 0
+    assert document["missing_bits"] < 0.5
     assert document["provenance"]["algorithm_version"] == LOCALIZATION_VERSION
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 
