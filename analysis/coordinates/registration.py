@@ -211,23 +211,38 @@ class _Problem:
         if self.count < self.fewest + 2:
             return everyone
         quorum = (self.count + self.fewest + 1) // 2
-        best, best_squared = math.inf, np.zeros(self.count)
-        for subset in self._subsets():
-            chosen = np.zeros(self.count, dtype=np.bool_)
-            chosen[list(subset)] = True
-            try:
-                squared = self._squared(self._solve(chosen, self.effective(Affine.identity())).transform)
-            except RegistrationRefused:
-                continue
-            middle = float(np.partition(squared, quorum - 1)[quorum - 1])
-            if middle < best:
-                best, best_squared = middle, squared
+        squared = self._squared_of_subsets()
+        middle = np.partition(squared, quorum - 1, axis=1)[:, quorum - 1]
+        winner = int(np.argmin(middle))
+        best, best_squared = float(middle[winner]), squared[winner]
         if not math.isfinite(best):
             return everyone
         small = (1 + 5 / max(1, self.count - self.fewest)) ** 2
         scale = best / stats.chi2.ppf(quorum / self.count * 0.999, 2) * small
         scale = max(1.0, scale) if self.stated else max(scale, np.finfo(float).tiny)
         return _keep_most(best_squared <= scale * stats.chi2.ppf(0.99, 2), -best_squared, self.fewest_inliers)
+
+    def _squared_of_subsets(self) -> Array:
+        """Return each point's squared residual from the map through each minimal subset; infinite without a map."""
+        subsets = np.asarray(self._subsets())
+        centre, size = (
+            self.source.xy.mean(axis=0),
+            float(np.abs(self.source.xy - self.source.xy.mean(axis=0)).max()) or 1.0,
+        )
+        if self.form == "translation":
+            centre, size = np.zeros(2), 1.0
+        jacobian = parameter_jacobian((self.source.xy - centre) / size)
+        design, wanted = jacobian @ self.basis, self.target.xy - jacobian @ self.base
+        unknowns = self.basis.shape[1]
+        square = design[subsets].reshape(len(subsets), unknowns, unknowns)
+        possible = np.abs(np.linalg.det(square)) > _COLLINEAR**2
+        squared = np.full((len(subsets), self.count), np.inf)
+        chosen = wanted[subsets[possible]].reshape(-1, unknowns, 1)
+        free = np.linalg.solve(square[possible], chosen)[..., 0]
+        residuals = wanted - np.einsum("nak,sk->sna", design, free)
+        inverse = np.linalg.inv(self.effective(Affine.identity()))
+        squared[possible] = np.einsum("sna,nab,snb->sn", residuals, inverse, residuals)
+        return squared
 
     def _subsets(self) -> list[tuple[int, ...]]:
         if math.comb(self.count, self.fewest) <= _MOST_SUBSETS:
@@ -237,11 +252,6 @@ class _Problem:
 
     def _residuals(self, transform: Affine) -> Array:
         return np.asarray(self.target.xy - (self.source.xy @ transform.matrix.T + transform.shift))
-
-    def _squared(self, transform: Affine) -> Array:
-        residuals = self._residuals(transform)
-        inverse = np.linalg.inv(self.effective(transform))
-        return np.asarray(np.einsum("ni,nij,nj->n", residuals, inverse, residuals))
 
     def report(self, fit: _Fit, inlier: NDArray[np.bool_], p_values: Array) -> Registration:
         factor = fit.variance_factor(stated=self.stated)
