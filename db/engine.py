@@ -1,9 +1,10 @@
 """The SQLAlchemy engine of one process."""
 
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -15,6 +16,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 SCHEMA = "faultlight"
 
 
+# What only reads: no transaction around a statement, so nothing to end when a connection goes back to the pool.
+_READS_ONLY: Mapping[str, Any] = MappingProxyType(
+    {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None, "skip_autocommit_rollback": True}
+)
+
+
 def make_engine(url: str, *, pool_size: int = 10, statement_timeout_s: float = 60.0) -> Engine:
     """Return an engine for ``url`` (``postgresql+psycopg://…``).
 
@@ -22,17 +29,30 @@ def make_engine(url: str, *, pool_size: int = 10, statement_timeout_s: float = 6
     before use, so that a restarted PostgreSQL costs no failed request, and every statement is bounded by
     ``statement_timeout_s`` seconds.
     """
+    return _make_engine(url, pool_size, [f"statement_timeout={int(statement_timeout_s * 1000)}"], {})
+
+
+def make_reading_engine(url: str, *, pool_size: int = 10, statement_timeout_s: float = 60.0) -> Engine:
+    """Return an engine as :func:`make_engine` does, for what only reads; the server refuses to write on it.
+
+    No transaction is opened around its statements: at PostgreSQL's level *read committed* each statement of a
+    transaction sees its own state of the data anyway, and the round trips are saved. The connections are its own,
+    because a connection that changed between the two ways would wait for the server each time.
+    """
+    options = [f"statement_timeout={int(statement_timeout_s * 1000)}", "default_transaction_read_only=on"]
+    return _make_engine(url, pool_size, options, _READS_ONLY)
+
+
+def _make_engine(url: str, pool_size: int, options: list[str], ways: Mapping[str, Any]) -> Engine:
+    # Every name is qualified; a user called like the schema must not make it the default one.
+    settings = " ".join(f"-c {option}" for option in [*options, "search_path=pg_catalog"])
     engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=5,
         pool_timeout=10,
-        connect_args={
-            "connect_timeout": 5,
-            "application_name": "faultlight",
-            # Every name is qualified; a user called like the schema must not make it the default one.
-            "options": f"-c statement_timeout={int(statement_timeout_s * 1000)} -c search_path=pg_catalog",
-        },
+        connect_args={"connect_timeout": 5, "application_name": "faultlight", "options": settings},
+        **ways,
     )
 
     @event.listens_for(engine, "connect")
@@ -69,17 +89,12 @@ def _answers(engine: Engine, connection: Any) -> bool:
 
 
 @lru_cache(maxsize=8)
-def reading(engine: Engine) -> Engine:
-    """Return ``engine``, on the same pool, without a transaction around its statements.
-
-    For what only reads: at PostgreSQL's level *read committed* each statement of a transaction sees its own state of
-    the data anyway, and two round trips are saved.
-    """
+def _without_transactions(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager
 def single_statement(engine: Engine) -> Iterator[Connection]:
     """Open a connection for one statement that is a transaction by itself: neither BEGIN nor COMMIT is sent for it."""
-    with reading(engine).connect() as connection:
+    with _without_transactions(engine).connect() as connection:
         yield connection

@@ -26,13 +26,13 @@ class PreparedQuery:
         self._constants = {name: value for name, value in compiled.params.items() if value is not None}
 
     def fetch(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
-        """Return all rows for these values of the parameters, in the connection's transaction.
+        """Return all rows for these values of the parameters, in the connection's transaction if it has any.
 
         Failures are SQLAlchemy's, as if the connection had executed the statement.
         """
-        if not connection.in_transaction():
-            raise exc.InvalidRequestError("a prepared query runs inside a transaction")
         driver: Any = connection.connection.dbapi_connection
+        if not (driver.autocommit or connection.in_transaction()):
+            raise exc.InvalidRequestError("a prepared query runs inside a transaction, or on a connection without any")
         try:
             with driver.cursor() as cursor:
                 cursor.execute(self._sql, self._constants | values)

@@ -1,4 +1,4 @@
-"""One request or task is one transaction."""
+"""One request or task is one transaction; one that only reads needs none."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +36,15 @@ def begin(engine: Engine) -> Iterator[UnitOfWork]:
     The actions registered by :meth:`UnitOfWork.after_commit` run after a commit that succeeded.
     """
     with engine.begin() as connection:
+        unit = UnitOfWork(connection)
+        yield unit
+    unit.run_after_commit()
+
+
+@contextmanager
+def read(engine: Engine) -> Iterator[UnitOfWork]:
+    """Open a connection of a reading engine (:func:`db.engine.make_reading_engine`): there is nothing to commit."""
+    with engine.connect() as connection:
         unit = UnitOfWork(connection)
         yield unit
     unit.run_after_commit()

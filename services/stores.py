@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Engine
 
 from db.blobs import BlobStore
-from db.engine import make_engine
+from db.engine import make_engine, make_reading_engine
 from services.settings import Settings
 
 
@@ -21,11 +21,24 @@ def open_engine(settings: Settings, *, pool_size: int = 10) -> Engine:
     Raises:
         ConfigurationError: no database is configured.
     """
+    return make_engine(_database_url(settings), pool_size=pool_size)
+
+
+def open_reading_engine(settings: Settings) -> Engine:
+    """Return an engine on the configured database for what only reads.
+
+    Raises:
+        ConfigurationError: no database is configured.
+    """
+    return make_reading_engine(_database_url(settings))
+
+
+def _database_url(settings: Settings) -> str:
     if settings.database_url is None:
         raise ConfigurationError(
             "set FAULTLIGHT_DATABASE_URL, or use `faultlight run`, which brings its own PostgreSQL"
         )
-    return make_engine(settings.database_url.get_secret_value(), pool_size=pool_size)
+    return settings.database_url.get_secret_value()
 
 
 def broker_url(settings: Settings) -> str:

@@ -40,7 +40,7 @@ from services.api.uploads.leftovers import sweep_leftovers
 from services.api.uploads.reception import sweep_expired
 from services.api.uploads.staging import Staging
 from services.settings import Settings, get_settings
-from services.stores import open_blobs, open_engine
+from services.stores import open_blobs, open_engine, open_reading_engine
 from services.telemetry import configure_logging
 from services.workers.doorbell import Doorbell
 
@@ -62,6 +62,7 @@ def open_state(settings: Settings) -> ApiState:
     return ApiState(
         settings=settings,
         engine=open_engine(settings),
+        reading_engine=open_reading_engine(settings),
         blobs=open_blobs(settings),
         doorbell=Doorbell(broker_url or ""),
         limiter=RateLimiter(broker_url, settings.rate_limit_per_minute),
@@ -123,6 +124,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await sweeper
         state.limiter.close()
         state.engine.dispose()
+        state.reading_engine.dispose()
 
 
 async def _sweep_forever(state: ApiState) -> None:

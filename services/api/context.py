@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db.repositories import access, audit
 from db.repositories.access import Action, ActionDenied, Caller
-from db.unit_of_work import UnitOfWork, begin
+from db.unit_of_work import UnitOfWork, begin, read
 from services.api.state import ApiState
 from services.problems import Problem
 
@@ -79,7 +79,7 @@ class RequestContext:
         key = self._key()
         caller = self.state.recent_keys.find(key, self.request_id)
         stale = False
-        with begin(self.state.reading_engine) as unit:
+        with read(self.state.reading_engine) as unit:
             if caller is None:
                 authenticated = access.authenticate(unit.connection, key, self.request_id)
                 self.state.recent_keys.keep(key, authenticated)

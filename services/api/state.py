@@ -1,7 +1,6 @@
-"""What one API process holds: settings, the engine, the blob store, the doorbell, the rate limiter."""
+"""What one API process holds: settings, the engines, the blob store, the doorbell, the rate limiter."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 from uuid import UUID
 
@@ -9,7 +8,6 @@ import anyio
 from sqlalchemy import Engine
 
 from db.blobs import BlobStore
-from db.engine import reading
 from services.api.ratelimit import RateLimiter
 from services.api.recent_keys import RecentKeys
 from services.api.uploads.digests import RunningDigests
@@ -30,6 +28,7 @@ class ApiState:
 
     settings: Settings
     engine: Engine
+    reading_engine: Engine
     blobs: BlobStore
     doorbell: RingsForJobs
     limiter: RateLimiter
@@ -38,11 +37,6 @@ class ApiState:
     digests: RunningDigests
     file_threads: anyio.CapacityLimiter
     head_revision: str
-
-    @cached_property
-    def reading_engine(self) -> Engine:
-        """The engine for requests that only read."""
-        return reading(self.engine)
 
     def ring(self, job_id: UUID, queue: str, priority: int) -> None:
         """Tell the workers that a job waits; nothing depends on it."""

@@ -31,6 +31,7 @@ from services.api.state import ApiState
 from services.api.uploads.digests import RunningDigests
 from services.api.uploads.staging import Staging
 from services.settings import Settings
+from services.stores import open_reading_engine
 from services.telemetry import configure_logging
 from tests.conftest import sqlalchemy_url
 
@@ -143,6 +144,7 @@ def start_api(settings: Settings, engine: Engine, blobs: BlobStore, shared_app: 
         state = ApiState(
             settings=changed,
             engine=engine,
+            reading_engine=open_reading_engine(changed),
             blobs=blobs,
             doorbell=doorbell,
             limiter=RateLimiter(None, 0),

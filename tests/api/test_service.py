@@ -244,6 +244,7 @@ def test_a_database_that_is_down_is_told_with_retry_after(api: Api) -> None:
 
     gone = make_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
     object.__setattr__(api.state, "engine", gone)
+    object.__setattr__(api.state, "reading_engine", gone)
     for path in ("/api/v1/jobs", "/readyz"):
         answer = api.client.get(path, headers={"Authorization": f"Bearer {api.admin_key}"})
         assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")

@@ -1,13 +1,14 @@
 """Connections of the pool: lost ones are replaced unseen, reads run without a transaction."""
 
-import threading
+from collections.abc import Iterator
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, InternalError
 
-from db.engine import reading
+from db.engine import make_reading_engine
+from db.prepared import PreparedQuery
 
 _PID = text("SELECT pg_backend_pid()")
 
@@ -55,17 +56,39 @@ def test_a_connection_lost_while_in_use_is_an_error_and_leaves_the_pool(engine: 
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
 
 
-def test_reading_opens_no_transaction_and_leaves_none_behind(engine: Engine) -> None:
-    """Each statement of a reading engine is its own; the same pool then gives transactions again."""
+@pytest.fixture
+def reading_engine(engine: Engine) -> Iterator[Engine]:
+    """An engine for reading on the same database."""
+    made = make_reading_engine(engine.url.render_as_string(hide_password=False), pool_size=2)
+    yield made
+    made.dispose()
+
+
+def test_reading_opens_no_transaction_and_leaves_none_behind(reading_engine: Engine) -> None:
+    """Each statement of a reading engine is its own, however it was executed, and the connection is used again."""
     in_transaction = text("SELECT now() = statement_timestamp()")
-    opened = threading.Event()
-    event.listen(engine, "checkout", lambda *_: opened.set())
-    with reading(engine).begin() as connection:
-        connection.execute(text("SELECT pg_sleep(0.01)"))
-        assert connection.execute(in_transaction).scalar_one()
+    pids = []
+    for _ in range(2):
+        with reading_engine.connect() as connection:
+            connection.execute(text("SELECT pg_sleep(0.01)"))
+            assert connection.execute(in_transaction).scalar_one()
+            pids.append(connection.execute(_PID).scalar_one())
+            assert PreparedQuery(text("SELECT 1")).fetch(connection) == [(1,)]
+    assert pids[0] == pids[1]
+
+
+def test_a_reading_engine_cannot_write(reading_engine: Engine) -> None:
+    """What must not write is refused by the server, not by our care."""
+    with reading_engine.connect() as connection, pytest.raises(InternalError, match="read-only transaction"):
+        connection.execute(text("CREATE TABLE written ()"))
+    with reading_engine.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def test_a_reading_engine_replaces_what_the_server_closed(reading_engine: Engine, database_server: str) -> None:
+    """Without a transaction a lost connection is found at checkout all the same."""
+    with reading_engine.connect() as connection:
         pid = connection.execute(_PID).scalar_one()
-    assert opened.is_set()
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_sleep(0.01)"))
-        assert not connection.execute(in_transaction).scalar_one()
-        assert connection.execute(_PID).scalar_one() == pid
+    _end_idle_connections(database_server, [pid])
+    with reading_engine.connect() as connection:
+        assert connection.execute(_PID).scalar_one() != pid
