@@ -24,23 +24,40 @@ MOST_NEIGHBOURS = 9
 
 @dataclass(frozen=True)
 class Spot:
-    """Where the beam was: micrometres in the layout's frame, its width and the error of its place in nanometres."""
+    """Where the beam was: micrometres in the layout's frame, its width and the error of its place in nanometres.
+
+    ``sigma_nm`` is of each axis; ``covariance_nm2``, ``((xx, xy), (xy, yy))``, takes its part where the axes differ.
+    """
 
     x_um: float
     y_um: float
     fwhm_nm: float
     sigma_nm: float = 0.0
+    covariance_nm2: tuple[tuple[float, float], tuple[float, float]] | None = None
+
+    @property
+    def place_covariance_nm2(self) -> NDArray[np.float64]:
+        """Covariance of the beam's place in square nanometres, float64 ``(2, 2)``."""
+        if self.covariance_nm2 is not None:
+            return np.asarray(self.covariance_nm2, np.float64)
+        return self.sigma_nm**2 * np.eye(2)
 
 
 def spot_weight(spot: Spot, x_um: float, y_um: float) -> float:
     """Return the root mean square intensity of ``spot`` at ``x_um``, ``y_um`` (micrometres), 1 at a sure centre.
 
-    The mean is over the beam's placement error, normal in each axis: with ``s`` the spot's standard deviation, that of
-    ``exp(-r^2 / s^2)``.
+    The mean is over the beam's normal placement error: with ``s`` the spot's standard deviation and ``C`` the error's
+    covariance, that of ``exp(-r^2 / s^2)``: ``exp(-r' (s^2 W)^-1 r) / sqrt(det W)`` with ``W = I + 2 C / s^2``.
     """
-    squared_nm = ((x_um - spot.x_um) * 1e3) ** 2 + ((y_um - spot.y_um) * 1e3) ** 2
-    own, wide = _variances(spot)
-    return float(np.sqrt(own / wide * np.exp(-squared_nm / wide)))
+    return float(_spot_weights(spot, np.array([[x_um, y_um]]))[0])
+
+
+def _spot_weights(spot: Spot, places_um: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return :func:`spot_weight` at each of ``places_um``, ``(n, 2)``."""
+    off_nm = (places_um - (spot.x_um, spot.y_um)) * 1e3
+    own, widening = _variances(spot)
+    squared = (off_nm * np.linalg.solve(own * widening, off_nm.T).T).sum(axis=1)
+    return np.asarray(np.exp(-squared / 2) / np.linalg.det(widening) ** 0.25, np.float64)
 
 
 class Layout:
@@ -61,20 +78,25 @@ class Layout:
             return []
         reach_um = _reach_nm(spot) / 1e3
         found = self._tree.query_ball_point((spot.x_um, spot.y_um), reach_um)
-        weights = [(self.nets[i], spot_weight(spot, *self._places[i])) for i in sorted(found) if self.nets[i] != net]
-        return sorted(weights, key=lambda item: -item[1])[:MOST_NEIGHBOURS]
+        indices = sorted(index for index in found if self.nets[index] != net)
+        intensities = _spot_weights(spot, self._places[indices]).tolist()
+        weights = [(self.nets[index], weight) for index, weight in zip(indices, intensities, strict=True)]
+        near = [item for item in weights if item[1] >= LEAST_WEIGHT]
+        return sorted(near, key=lambda item: -item[1])[:MOST_NEIGHBOURS]
 
 
 def _reach_nm(spot: Spot) -> float:
-    """Return the distance at which :func:`spot_weight` falls to :data:`LEAST_WEIGHT`."""
-    own, wide = _variances(spot)
-    return float(np.sqrt(max(0.0, wide * np.log(own / wide / LEAST_WEIGHT**2))))
+    """Return the distance beyond which :func:`spot_weight` is below :data:`LEAST_WEIGHT` in every direction."""
+    own, widening = _variances(spot)
+    brightest = 1.0 / float(np.sqrt(np.linalg.det(widening)))
+    widest = own * float(np.linalg.eigvalsh(widening)[-1])
+    return float(np.sqrt(max(0.0, widest * np.log(brightest / LEAST_WEIGHT**2))))
 
 
-def _variances(spot: Spot) -> tuple[float, float]:
-    """Return the variance of the spot in square nanometres, and the same widened by twice that of its place."""
+def _variances(spot: Spot) -> tuple[float, NDArray[np.float64]]:
+    """Return the variance of the spot in square nanometres, and by what its place widens it: ``I + 2 C / s^2``."""
     own = spot.fwhm_nm**2 / (8 * np.log(2))
-    return own, own + 2 * spot.sigma_nm**2
+    return own, np.eye(2) + 2 * spot.place_covariance_nm2 / own
 
 
 def estimate_mixture(

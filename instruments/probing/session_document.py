@@ -8,6 +8,7 @@ from typing import Any
 
 from instruments.bundle import check_member_path
 from instruments.errors import CorruptField, UnsupportedVersion
+from instruments.probing.session_alignment import check_places, is_alignment
 from instruments.probing.signal_map_document import is_affine
 
 FILE = "session.json"
@@ -70,6 +71,7 @@ _RULES: tuple[tuple[str, str, bool, str, Check], ...] = (
     ("", "layout", False, "a file name", _is_text),
     ("", "delays", False, "a file name", _is_text),
     ("", "affine", False, "two rows of three numbers", is_affine),
+    ("", "alignment", False, "an object with points, and a form of affine, similarity, …", is_alignment),
     ("", "maps", False, "a list of maps, each with its file", _is_maps),
     ("unit", "program", False, "a text", _is_text),
     ("unit", "product", False, _A_NAME, _is_name),
@@ -95,6 +97,8 @@ _PROBE_RULES: tuple[tuple[str, bool, str, Check], ...] = (
     ("net", True, "a text", _is_text),
     ("x_um", False, "a number", _is_number),
     ("y_um", False, "a number", _is_number),
+    ("stage_x_um", False, "a number", _is_number),
+    ("stage_y_um", False, "a number", _is_number),
     ("placement_sigma_nm", False, "a number not below 0", _is_not_negative),
     ("power_mw", False, "a number not below 0", _is_not_negative),
 )
@@ -122,6 +126,7 @@ def read_document(path: Path, name: str) -> dict[str, Any]:
         raise UnsupportedVersion("the session's schema is not known", file=name, expected=SCHEMA, found=found)
     _check_sections(document, name)
     _check_probes(document.get("waveforms"), name)
+    check_places(document, name)
     _check_stimulus_source(document, name)
     return document
 

@@ -21,6 +21,13 @@ from instruments.documents import decode_document
 from instruments.packing import PackedReading, PackedRecord, unpack_raster, unpack_waveform
 from instruments.records import Netlist, PatternSet, ProbingSession, Raster, Samples, Waveform
 from services.pipelines.reading import open_sandbox
+from services.pipelines.session_places import (
+    StageMap,
+    alignment_document,
+    probe_place,
+    stage_map,
+    stage_place,
+)
 from services.pipelines.simulated_session import compare_with_simulation
 from services.pipelines.skew_documents import (
     acquisition_of,
@@ -78,7 +85,8 @@ def localize(
 
 
 def _measure(session: ProbingSession, progress: Progress) -> tuple[Localization, list[ProbedWaveform]]:
-    waveforms = [_probed(session, probe) for probe in session.document["waveforms"]]
+    stage = stage_map(session.document)
+    waveforms = [_probed(session, probe, stage) for probe in session.document["waveforms"]]
     cycle_s = float(session.document["stimulus"]["cycle_s"])
     if session.netlist is None or session.patterns is None:
         return compare_with_simulation(session, waveforms, cycle_s), waveforms
@@ -135,7 +143,7 @@ def _fails(session: ProbingSession, circuit: Circuit, cycles: int) -> NDArray[np
     return fails
 
 
-def _probed(session: ProbingSession, probe: dict[str, Any]) -> ProbedWaveform:
+def _probed(session: ProbingSession, probe: dict[str, Any], stage: StageMap | None) -> ProbedWaveform:
     records = [item for item in session.waveforms[probe["file"]] if item.kind == "waveform"]
     if len(records) != 1:
         raise SessionError(f"{probe['file']} holds {len(records)} waveforms; a probe is one")
@@ -144,9 +152,9 @@ def _probed(session: ProbingSession, probe: dict[str, Any]) -> ProbedWaveform:
         raise SessionError(f"{probe['file']} does not say its sample interval; it cannot be compared with cycles")
     spot = None
     fwhm = session.document.get("spot_fwhm_nm")
-    if fwhm and probe.get("x_um") is not None and probe.get("y_um") is not None:
-        sigma_nm = float(probe.get("placement_sigma_nm") or 0.0)
-        spot = Spot(float(probe["x_um"]), float(probe["y_um"]), float(fwhm), sigma_nm)
+    place = probe_place(probe, stage)
+    if fwhm and place is not None:
+        spot = Spot(place.x_um, place.y_um, float(fwhm), place.ellipse.major_nm, place.covariance_nm2)
     t0_s = record.t0_s if record.t0_s is not None else 0.0
     values = _average_segments(record, probe["file"])
     return ProbedWaveform(str(probe["net"]), values, t0_s, record.dt_s, spot, acquisition_of(session, record))
@@ -164,6 +172,7 @@ def _average_segments(record: Waveform, file: str) -> NDArray[np.float64]:
 
 
 def _document(session: ProbingSession, result: Localization, waveforms: list[ProbedWaveform]) -> dict[str, Any]:
+    stage = stage_map(session.document)
     return {
         "verdict": result.verdict,
         "candidates": [
@@ -199,12 +208,14 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
                 "bits": item.bits,
                 "seconds": item.seconds,
                 "averages": item.averages,
+                **stage_place(item.x_um, item.y_um, stage),
             }
             for item in result.next_probes
         ],
         "decided": result.decided,
         "missing_bits": result.missing_bits,
         "expected_probes": result.expected_probes,
+        "alignment": alignment_document(stage),
         "quality": [_quality(waveform) for waveform in waveforms],
         "simulated": bool(session.document.get("simulated", False)),
         "provenance": _provenance(session),
