@@ -4,6 +4,9 @@ Waicukauski et al., "Fault simulation for structured VLSI", VLSI Systems Design,
 further axis of faulty machines, all evaluated by one numpy operation per gate.
 """
 
+import operator
+from typing import Any, Protocol, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +14,25 @@ from analysis.circuits.netlist import TABLE_PREFIX, Circuit, CircuitError
 
 Words = NDArray[np.uint64]
 """Packed patterns: bit ``i % 64`` of word ``i // 64`` is pattern ``i``; bits past the last pattern are 0 or garbage."""
+
+
+class Packed(Protocol):
+    """Packed patterns of any array library: uint64 of numpy, int64 of torch (which has no unsigned operations)."""
+
+    def __and__(self, other: Any, /) -> Any:
+        """Bit by bit."""
+
+    def __or__(self, other: Any, /) -> Any:
+        """Bit by bit."""
+
+    def __xor__(self, other: Any, /) -> Any:
+        """Bit by bit."""
+
+    def __invert__(self) -> Any:
+        """Bit by bit."""
+
+
+AnyPacked = TypeVar("AnyPacked", bound=Packed)
 
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 
@@ -45,7 +67,7 @@ def without_polarity(words: Words, mask: Words) -> Words:
     return np.asarray(np.where(inverted, ~words, words) & mask, np.uint64)
 
 
-def evaluate(function: str, operands: list[Words]) -> Words:
+def evaluate(function: str, operands: list[AnyPacked]) -> AnyPacked:
     """Return ``function`` (see :class:`~analysis.circuits.netlist.LogicGate`) of packed ``operands`` of equal shape.
 
     Raises:
@@ -56,37 +78,44 @@ def evaluate(function: str, operands: list[Words]) -> Words:
     base, inverted = _BASES.get(function, (None, False))
     if base is None or not operands:
         raise CircuitError(f"the function {function} of {len(operands)} operands cannot be evaluated")
-    result = operands[0]
+    result: Any = operands[0]
     for operand in operands[1:]:
         result = base(result, operand)
-    return ~result if inverted else result
+    answer: AnyPacked = ~result if inverted else result
+    return answer
 
 
 _BASES = {
-    "AND": (np.bitwise_and, False),
-    "NAND": (np.bitwise_and, True),
-    "OR": (np.bitwise_or, False),
-    "NOR": (np.bitwise_or, True),
-    "XOR": (np.bitwise_xor, False),
-    "XNOR": (np.bitwise_xor, True),
-    "BUF": (np.bitwise_or, False),
-    "NOT": (np.bitwise_or, True),
+    "AND": (operator.and_, False),
+    "NAND": (operator.and_, True),
+    "OR": (operator.or_, False),
+    "NOR": (operator.or_, True),
+    "XOR": (operator.xor, False),
+    "XNOR": (operator.xor, True),
+    "BUF": (operator.or_, False),
+    "NOT": (operator.or_, True),
 }
 
 
-def _evaluate_table(bits: str, operands: list[Words]) -> Words:
+def _evaluate_table(bits: str, operands: list[AnyPacked]) -> AnyPacked:
     """Shannon expansion: pick between the two halves of the table by the first operand."""
     if not operands:
         raise CircuitError("a truth table without inputs is a constant")
     if len(operands) == 1:
         operand = operands[0]
-        choices = {"00": operand ^ operand, "01": operand, "10": ~operand, "11": operand | ~operand}
+        choices: dict[str, AnyPacked] = {
+            "00": operand ^ operand,
+            "01": operand,
+            "10": ~operand,
+            "11": operand | ~operand,
+        }
         return choices[bits]
     half = len(bits) // 2
     if bits[:half] == bits[half:]:
         return _evaluate_table(bits[:half], operands[1:])
     low, high = _evaluate_table(bits[:half], operands[1:]), _evaluate_table(bits[half:], operands[1:])
-    return low ^ (operands[0] & (low ^ high))
+    chosen: AnyPacked = low ^ (operands[0] & (low ^ high))
+    return chosen
 
 
 def constant_of(function: str, shape: tuple[int, ...]) -> Words | None:
@@ -110,7 +139,8 @@ def simulate(circuit: Circuit, stimulus: Words) -> Words:
         raise CircuitError(f"the circuit has {len(circuit.inputs)} inputs, the stimulus {len(stimulus)} rows")
     values = np.empty((len(circuit.nets), stimulus.shape[1]), np.uint64)
     values[list(circuit.inputs)] = stimulus
-    for gate, pins, net in zip(circuit.gates, circuit.fan_in, circuit.drives, strict=True):
-        constant = constant_of(gate.function, values[net].shape)
-        values[net] = constant if constant is not None else evaluate(gate.function, [values[pin] for pin in pins])
+    for stage in circuit.stages:
+        constant = constant_of(stage.function, (len(stage.drives), stimulus.shape[1]))
+        operands = [values[pins] for pins in stage.pins.T]
+        values[stage.drives] = constant if constant is not None else evaluate(stage.function, operands)
     return values

@@ -5,6 +5,7 @@ and its data net an output (the tester reads it).
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +33,23 @@ class LogicGate:
     output: str
     function: str
     inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Gates of one function and one logic level, which do not wait for each other.
+
+    Attributes:
+        function: see :class:`LogicGate`.
+        gates: places in ``Circuit.gates``, int64 of shape ``(g,)``.
+        pins: net numbers of their inputs, int64 of shape ``(g, inputs)``.
+        drives: net numbers of their outputs, int64 of shape ``(g,)``.
+    """
+
+    function: str
+    gates: NDArray[np.int64]
+    pins: NDArray[np.int64]
+    drives: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -76,6 +94,24 @@ class Circuit:
         for net in self.outputs:
             counts[net] += 1
         return counts
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """All gates, level by level: after the gates that drive them, those of one function together."""
+        level = [0] * len(self.nets)
+        members: dict[tuple[int, str, int], list[int]] = {}
+        for gate, (pins, net) in enumerate(zip(self.fan_in, self.drives, strict=True)):
+            level[net] = 1 + max((level[pin] for pin in pins), default=0)
+            members.setdefault((level[net], self.gates[gate].function, len(pins)), []).append(gate)
+        return tuple(
+            Stage(
+                function,
+                np.asarray(gates, np.int64),
+                np.asarray([self.fan_in[gate] for gate in gates], np.int64).reshape(len(gates), inputs),
+                np.asarray([self.drives[gate] for gate in gates], np.int64),
+            )
+            for (_, function, inputs), gates in sorted(members.items())
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -140,7 +176,7 @@ def _number_of(number: Mapping[str, int], name: str) -> int:
 def _check_drivers(logic: Sequence[LogicGate], sources: Sequence[str]) -> None:
     driven = [*sources, *(gate.output for gate in logic)]
     if len(set(driven)) != len(driven):
-        twice = next(name for name in driven if driven.count(name) > 1)
+        twice = next(name for name, count in Counter(driven).items() if count > 1)
         raise CircuitError(f"the net {twice} has two drivers")
     for gate in logic:
         table = gate.function.startswith(TABLE_PREFIX)
@@ -155,7 +191,8 @@ def _check_drivers(logic: Sequence[LogicGate], sources: Sequence[str]) -> None:
 
 def _topological_order(logic: Sequence[LogicGate], sources: Sequence[str]) -> list[LogicGate]:
     """Return the gates with every gate after those that drive it (Kahn's algorithm)."""
-    waiting = {gate.output: len(set(gate.inputs) - set(sources)) for gate in logic}
+    known = set(sources)
+    waiting = {gate.output: len(set(gate.inputs) - known) for gate in logic}
     readers: dict[str, list[LogicGate]] = {}
     for gate in logic:
         for net in set(gate.inputs):
