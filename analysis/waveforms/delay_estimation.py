@@ -73,6 +73,19 @@ def estimate_delay(
     Raises:
         WaveformError: there are too few samples, one is not finite, or the times are not.
     """
+    delay = _estimate(record, train, setting, neighbours)
+    trigger_s = setting.timing.trigger_s
+    return replace(delay, edges=tuple(_widened(edge, trigger_s) for edge in delay.edges)) if trigger_s > 0 else delay
+
+
+def _widened(edge: EdgeDelay, trigger_s: float) -> EdgeDelay:
+    """Add the trigger's error, which all edges share, so that it does not matter to which of them do not belong."""
+    return edge if edge.sigma_s is None else replace(edge, sigma_s=float(np.hypot(edge.sigma_s, trigger_s)))
+
+
+def _estimate(
+    record: Record, train: EdgeTrain, setting: DelaySetting, neighbours: Sequence[Neighbour]
+) -> WaveformDelay:
     fit = fit_delay(record, train, setting, neighbours)
     if isinstance(fit, str):
         return WaveformDelay(None, None, None, 1.0, None, 0.0, None, fit)

@@ -31,7 +31,8 @@ class EdgeDelay:
     Attributes:
         time_s: when it should come, seconds.
         step: change of the simulated level, 1 for a rising edge.
-        delay_s, sigma_s: how much later it comes, and the standard error; ``None`` where that is ambiguous.
+        delay_s, sigma_s: how much later it comes, and the standard error, of which the trigger's part is the same for
+            all edges; ``None`` where that is ambiguous.
         outlier_probability: that it does not belong to the others; ``None`` where it has no delay.
     """
 
