@@ -19,7 +19,7 @@ class FormatSummary:
 
 SUMMARIES: dict[str, FormatSummary] = {
     "lecroy_trc": FormatSummary(
-        "templates LECROY_2_3 and LECROY_1_0, 8 and 16 bits, both byte orders, sequences as segments",
+        "templates LECROY_2_3, LECROY_2_2 and LECROY_1_0, 8 and 16 bits, both byte orders, sequences as segments",
         "codes with gain and offset, unit, dt, t0, trigger time of each segment, sweeps, WAVEDESC verbatim, user text",
         "the lengths of all arrays in WAVEDESC add up to the file; bytes / width = WAVE_ARRAY_COUNT",
         "a second array (extrema, complex), an axis that is not time",

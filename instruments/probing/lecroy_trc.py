@@ -1,13 +1,15 @@
-"""LeCroy ``.trc`` files: templates LECROY_2_3 and LECROY_1_0, sequence files as segments.
+"""LeCroy ``.trc`` files: templates LECROY_2_3, LECROY_2_2 and LECROY_1_0, sequence files as segments.
 
 Source: the instrument's own template (``TEMPLATE?``) as printed in the LeCroy remote control manuals. A file is an
 optional IEEE 488.2 block header (``#9nnnnnnnnn``), the WAVEDESC block, and arrays whose lengths WAVEDESC gives; their
 sum must be the file's length, which is the independent count. ``value = VERTICAL_GAIN * code - VERTICAL_OFFSET``.
+
+Of an acquisition that was stopped early only the points from FIRST_VALID_PNT to LAST_VALID_PNT are read; the others are
+padding. Where WAVEFORM_SETUP left points out, the manuals do not say what interval and offset then stand for: they stay
+unknown. RIS files, whose samples are not evenly spaced, are refused.
 """
 
-import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
 from instruments.description import Reach, RecordDescription, describe_record
-from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit, Truncated, UnsupportedVersion
+from instruments.errors import CorruptField, CountMismatch, ReadingLimit, Truncated, UnsupportedVersion
+from instruments.probing.lecroy_wavedesc import MARK, Descriptor, read_descriptor, text_of
 from instruments.records import Record, Samples, Segment, Waveform
 
 BLOCK_SAMPLES = 1 << 20
@@ -25,104 +28,24 @@ TRAILING_BYTES = 4
 """Some instruments end the file with a line feed or padding; more than this is not explained."""
 MAX_TEXT_BYTES = 16 << 20
 MAX_SEGMENTS = 1_000_000
-_MARK = b"WAVEDESC"
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Byte offsets in WAVEDESC of one template."""
-
-    length: int
-    arrays: tuple[tuple[str, int], ...]
-    instrument_name: int
-    wave_array_count: int
-    subarray_count: int
-    sweeps: int | None
-    gain: int
-    offset: int
-    horizontal_interval: int
-    horizontal_offset: int
-    vertical_unit: int
-    horizontal_unit: int
-
-
-_ARRAYS_2_3 = (
-    ("WAVE_DESCRIPTOR", 36),
-    ("USER_TEXT", 40),
-    ("RES_DESC1", 44),
-    ("TRIGTIME_ARRAY", 48),
-    ("RIS_TIME_ARRAY", 52),
-    ("RES_ARRAY1", 56),
-    ("WAVE_ARRAY_1", 60),
-    ("WAVE_ARRAY_2", 64),
-    ("RES_ARRAY2", 68),
-    ("RES_ARRAY3", 72),
-)
-_LAYOUTS = {
-    "LECROY_2_3": _Layout(346, _ARRAYS_2_3, 76, 116, 144, 148, 156, 160, 176, 180, 196, 244),
-    "LECROY_1_0": _Layout(
-        320,
-        (
-            ("WAVE_DESCRIPTOR", 36),
-            ("USER_TEXT", 40),
-            ("TRIGTIME_ARRAY", 44),
-            ("WAVE_ARRAY_1", 48),
-            ("WAVE_ARRAY_2", 52),
-        ),
-        56,
-        92,
-        112,
-        None,
-        120,
-        290,
-        134,
-        138,
-        154,
-        202,
-    ),
-}
-
-
-@dataclass(frozen=True)
-class _Descriptor:
-    """WAVEDESC, decoded; ``start`` is its byte offset in the file."""
-
-    start: int
-    template: str
-    order: str
-    width: int
-    arrays: dict[str, int]
-    count: int
-    subarrays: int
-    sweeps: int | None
-    gain: float
-    offset: float
-    dt_s: float
-    t0_s: float
-    unit: str
-    instrument: str
-
-    def start_of(self, name: str) -> int:
-        """Return the byte offset in the file of the array ``name``."""
-        offset = self.start
-        for array, length in self.arrays.items():
-            if array == name:
-                return offset
-            offset += length
-        raise KeyError(name)
+_NO_WAVEFORMS = {2: "a histogram", 4: "coefficients of a filter"}
+_INTERLEAVED = (1, 8)
+"""RECORD_TYPE."""
 
 
 class LecroyTrcAdapter:
     """Reads LeCroy waveforms, block by block, as native 8- or 16-bit codes."""
 
     name = "lecroy_trc"
-    version = "2"
+    version = "3"
     formats = ("lecroy-trc",)
     reach = Reach.HEADER
 
     def sniff(self, source: Source) -> Sniff:
         """Look for WAVEDESC at the beginning of ``source``, after an optional block header."""
-        place = source.head[:64].find(_MARK)
+        place = source.head[:64].find(MARK)
         if place < 0:
             return Sniff(Confidence.NO, "there is no WAVEDESC in the first 64 bytes")
         return Sniff(Confidence.CERTAIN, f"WAVEDESC at byte {place}")
@@ -146,16 +69,20 @@ class LecroyTrcAdapter:
 
 
 def _open_waveform(source: Source) -> Waveform:
-    descriptor = _read_descriptor(source)
+    descriptor = read_descriptor(source)
     warnings = _check_lengths(source, descriptor)
-    segments = _read_segments(source, descriptor)
-    start = descriptor.start_of("WAVE_ARRAY_1")
-    blocks = partial(_read_blocks, source.path, start, descriptor)
+    _check_kind(source, descriptor)
+    first, count, doubts = _kept(source, descriptor)
+    segments, more = _place_segments(descriptor, _read_segments(source, descriptor), first, count)
+    warnings = (*warnings, *doubts, *more)
+    start = descriptor.start_of("WAVE_ARRAY_1") + first * descriptor.width
+    blocks = partial(_read_blocks, source.path, start, (f"{descriptor.order}i{descriptor.width}", count))
+    sparse = descriptor.points.step > 1
     return Waveform(
         name=_channel(source),
-        samples=Samples(np.dtype(f"<i{descriptor.width}"), descriptor.count, blocks),
+        samples=Samples(np.dtype(f"<i{descriptor.width}"), count, blocks),
         unit=descriptor.unit or "unknown",
-        dt_s=descriptor.dt_s,
+        dt_s=None if sparse else descriptor.dt_s,
         segments=segments,
         gain=descriptor.gain,
         offset=descriptor.offset,
@@ -169,79 +96,61 @@ def _channel(source: Source) -> str:
     return Path(source.name).stem or "waveform"
 
 
-def _text(data: bytes) -> str:
-    return data.split(b"\x00")[0].decode("latin-1").strip()
+def _check_kind(source: Source, descriptor: Descriptor) -> None:
+    """Refuse what is no regular waveform although its arrays look like one."""
+    kind = _NO_WAVEFORMS.get(descriptor.points.record_type)
+    if kind is not None:
+        message = f"the record is {kind}, no waveform over time"
+        raise UnsupportedVersion(message, file=source.name, expected=0, found=descriptor.points.record_type)
+    length = descriptor.arrays.get("RIS_TIME_ARRAY", 0)
+    if length:
+        message = "the samples of a repetitive signal (RIS) are not evenly spaced and are not read"
+        raise UnsupportedVersion(message, file=source.name, expected=0, found=length)
 
 
-def _read_descriptor(source: Source) -> _Descriptor:
-    start = source.head[:64].find(_MARK)
-    if start < 0:
-        raise NotThisFormat("there is no WAVEDESC", file=source.name)
-    with source.path.open("rb") as file:
-        file.seek(start)
-        data = file.read(346)
-    template = _text(data[16:32])
-    layout = _LAYOUTS.get(template)
-    if layout is None:
-        known = ", ".join(_LAYOUTS)
-        message = "the WAVEDESC template is not known"
-        raise UnsupportedVersion(message, file=source.name, offset=start + 16, expected=known, found=template[:40])
-    if len(data) < layout.length:
-        message = "the file ends inside WAVEDESC"
-        raise Truncated(message, file=source.name, offset=start, expected=layout.length, found=len(data))
-    order = "<" if data[34] == 1 else ">"
-    comm_type = struct.unpack_from(order + "h", data, 32)[0]
-    if comm_type not in (0, 1):
-        raise CorruptField(
-            "COMM_TYPE is not right", file=source.name, offset=start + 32, expected="0 or 1", found=comm_type
-        )
-    return _decode(source, data, (start, template, order, comm_type + 1), layout)
+def _kept(source: Source, descriptor: Descriptor) -> tuple[int, int, tuple[str, ...]]:
+    """Return the first sample to read, how many, and what to say of the others.
+
+    Raises:
+        UnsupportedVersion: padding reaches into a segment of a sequence.
+    """
+    points, count = descriptor.points, descriptor.count
+    first, last = points.first, points.last
+    if (first, last) in ((0, 0), (0, count - 1)):
+        return 0, count, ()
+    if not 0 <= first <= last < count:
+        return 0, count, (f"the valid points {first} to {last} are not among the {count} in the file; all were read",)
+    each = descriptor.each
+    if descriptor.subarrays > 1 and (first or (last + 1) % each):
+        message = "an acquisition that was stopped ends inside a segment of the sequence"
+        raise UnsupportedVersion(message, file=source.name, expected=count - 1, found=last)
+    left = count - (last - first + 1)
+    return first, last - first + 1, (f"{left} points before or after the valid ones are padding and were left out",)
 
 
-def _decode(source: Source, data: bytes, head: tuple[int, str, str, int], layout: _Layout) -> _Descriptor:
-    start, template, order, width = head
-
-    def number(kind: str, offset: int) -> Any:
-        return struct.unpack_from(order + kind, data, offset)[0]
-
-    arrays = {name: int(number("i", offset)) for name, offset in layout.arrays}
-    negative = next((name for name, length in arrays.items() if length < 0), None)
-    if negative is not None:
-        raise CorruptField(f"the length of {negative} is negative", file=source.name, found=arrays[negative])
-    subarrays = max(1, int(number("i", layout.subarray_count)))
-    unit = _text(data[layout.vertical_unit : layout.vertical_unit + 48])
-    time_unit = _text(data[layout.horizontal_unit : layout.horizontal_unit + 48])
-    if time_unit.upper() != "S":
-        message = "the horizontal unit is not the second; this is no waveform over time"
-        raise UnsupportedVersion(message, file=source.name, expected="S", found=time_unit[:20])
-    gain, interval = float(number("f", layout.gain)), float(number("f", layout.horizontal_interval))
-    if not (np.isfinite(gain) and gain != 0 and np.isfinite(interval) and interval > 0):
-        message = "the vertical gain or the horizontal interval is not right"
-        raise CorruptField(message, file=source.name, offset=start + layout.gain, found=f"{gain}, {interval}")
-    offset, begin = float(number("f", layout.offset)), float(number("d", layout.horizontal_offset))
-    if not (np.isfinite(offset) and np.isfinite(begin)):
-        message = "the vertical or the horizontal offset is no finite number"
-        raise CorruptField(message, file=source.name, offset=start + layout.offset, found=f"{offset}, {begin}")
-    sweeps = int(number("i", layout.sweeps)) if layout.sweeps is not None else 0
-    return _Descriptor(
-        start=start,
-        template=template,
-        order=order,
-        width=width,
-        arrays=arrays,
-        count=int(number("i", layout.wave_array_count)),
-        subarrays=subarrays,
-        sweeps=sweeps if sweeps > 0 else None,
-        gain=gain,
-        offset=-offset,
-        dt_s=interval,
-        t0_s=begin,
-        unit=unit,
-        instrument=_text(data[layout.instrument_name : layout.instrument_name + 16]),
-    )
+def _place_segments(
+    descriptor: Descriptor, segments: tuple[Segment, ...], first: int, count: int
+) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
+    """Return the segments that hold the ``count`` samples from ``first`` on, with times where they are known."""
+    points, doubts = descriptor.points, []
+    if descriptor.subarrays > 1:
+        placed = list(segments[: count // descriptor.each])
+    else:
+        begin = segments[0].t0_s
+        moved = None if begin is None else begin + first * descriptor.dt_s if first else begin
+        placed = [Segment(count, moved, segments[0].trigger_offset_s)]
+    if points.step > 1:
+        doubts.append(f"only one of {points.step} points was sent (SPARSING_FACTOR): their interval is not known")
+    if points.begin > 0:
+        doubts.append(f"the first {points.begin} points were not sent (FIRST_POINT): the first time is not known")
+    if doubts:
+        placed = [Segment(part.count, None, part.trigger_offset_s) for part in placed]
+    if points.record_type in _INTERLEAVED:
+        doubts.append("the samples are interleaved from several sweeps, without a time for each sweep")
+    return tuple(placed), tuple(doubts)
 
 
-def _check_lengths(source: Source, descriptor: _Descriptor) -> tuple[str, ...]:
+def _check_lengths(source: Source, descriptor: Descriptor) -> tuple[str, ...]:
     """Compare the arrays' lengths with the file's, the samples' bytes with their count, the count with the segments."""
     expected = descriptor.start + sum(descriptor.arrays.values())
     if source.size_bytes < expected:
@@ -268,9 +177,9 @@ def _check_lengths(source: Source, descriptor: _Descriptor) -> tuple[str, ...]:
     return (f"{extra} bytes after the last array were ignored",) if extra else ()
 
 
-def _read_segments(source: Source, descriptor: _Descriptor) -> tuple[Segment, ...]:
+def _read_segments(source: Source, descriptor: Descriptor) -> tuple[Segment, ...]:
     """Return the segments with the times of TRIGTIME: trigger after the first one's, first sample after its trigger."""
-    each = descriptor.count // descriptor.subarrays
+    each = descriptor.each
     if descriptor.subarrays == 1:
         return (Segment(each, descriptor.t0_s, 0.0),)
     length = descriptor.arrays["TRIGTIME_ARRAY"]
@@ -288,9 +197,9 @@ def _read_segments(source: Source, descriptor: _Descriptor) -> tuple[Segment, ..
     return tuple(Segment(each, float(offset), float(trigger)) for trigger, offset in times)
 
 
-def _read_blocks(path: Path, start: int, descriptor: _Descriptor) -> Iterator[NDArray[Any]]:
-    native = np.dtype(f"{descriptor.order}i{descriptor.width}")
-    left = descriptor.count
+def _read_blocks(path: Path, start: int, what: tuple[str, int]) -> Iterator[NDArray[Any]]:
+    """Yield so many samples of the type that ``what`` says."""
+    native, left = np.dtype(what[0]), what[1]
     with path.open("rb") as file:
         file.seek(start)
         while left:
@@ -301,7 +210,7 @@ def _read_blocks(path: Path, start: int, descriptor: _Descriptor) -> Iterator[ND
             yield block.astype(native.newbyteorder("<"), copy=False)
 
 
-def _vendor_metadata(source: Source, descriptor: _Descriptor) -> dict[str, Any]:
+def _vendor_metadata(source: Source, descriptor: Descriptor) -> dict[str, Any]:
     with source.path.open("rb") as file:
         file.seek(descriptor.start)
         block = file.read(descriptor.arrays["WAVE_DESCRIPTOR"] or 346)
@@ -313,6 +222,10 @@ def _vendor_metadata(source: Source, descriptor: _Descriptor) -> dict[str, Any]:
         "arrays": descriptor.arrays,
         "subarray_count": descriptor.subarrays,
         "sweeps_per_acquisition": descriptor.sweeps,
+        "valid_points": [descriptor.points.first, descriptor.points.last],
+        "first_point": descriptor.points.begin,
+        "sparsing_factor": descriptor.points.step,
+        "record_type": descriptor.points.record_type,
         "wavedesc_hex": block.hex(),
-        "user_text": _text(text),
+        "user_text": text_of(text),
     }

@@ -156,3 +156,61 @@ def test_a_header_without_samples_is_refused(shared_data: Path) -> None:
     assert str(caught.value) == (
         "lecroy_1.trc: the file ends before its arrays do at byte 357 (expected 804357, found 357)"
     )
+
+
+def changed(folder: Path, *changes: Callable[[bytearray], None], segments: int = 1) -> bytes:
+    data = written(folder, CODES[:segments])
+    for change in changes:
+        change(data)
+    return bytes(data)
+
+
+def test_padding_around_the_valid_points_is_left_out(tmp_path: Path) -> None:
+    """A roll-mode acquisition that was stopped: points 3 to 39 of 50 are good."""
+    data = changed(tmp_path, put(124, "2i", 3, 39))
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "stopped.trc", data))
+    np.testing.assert_array_equal(waveform.samples.array(), CODES[0, 3:40])
+    assert [(part.count, part.t0_s) for part in waveform.segments] == [(37, pytest.approx(-1e-8 + 3e-9))]
+    assert waveform.warnings == ("13 points before or after the valid ones are padding and were left out",)
+    described = list(ADAPTER.describe(place(tmp_path, "stopped.trc", data))[1])
+    assert described[0].count == 37
+
+
+def test_an_aborted_sequence_keeps_its_whole_segments(tmp_path: Path) -> None:
+    data = changed(tmp_path, put(124, "2i", 0, 49), segments=2)
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "aborted.trc", data))
+    np.testing.assert_array_equal(waveform.samples.array(), CODES[0])
+    assert [part.count for part in waveform.segments] == [50]
+    broken = place(tmp_path, "broken.trc", changed(tmp_path, put(124, "2i", 0, 60), segments=2))
+    with pytest.raises(UnsupportedVersion, match="ends inside a segment of the sequence"):
+        ADAPTER.read(broken)
+
+
+def test_points_that_were_not_sent_leave_the_time_axis_unknown(tmp_path: Path) -> None:
+    sparse = place(tmp_path, "sparse.trc", changed(tmp_path, put(136, "i", 4)))
+    (waveform,) = waveforms(ADAPTER, sparse)
+    assert (waveform.dt_s, waveform.t0_s) == (None, None)
+    assert "their interval is not known" in waveform.warnings[0]
+    late = place(tmp_path, "late.trc", changed(tmp_path, put(132, "i", 100)))
+    (waveform,) = waveforms(ADAPTER, late)
+    assert waveform.dt_s == pytest.approx(1e-9)
+    assert waveform.t0_s is None
+    assert waveform.warnings == ("the first 100 points were not sent (FIRST_POINT): the first time is not known",)
+
+
+def test_records_that_are_no_regular_waveform_are_refused(tmp_path: Path) -> None:
+    histogram = place(tmp_path, "histogram.trc", changed(tmp_path, put(316, "h", 2)))
+    with pytest.raises(UnsupportedVersion, match="the record is a histogram"):
+        ADAPTER.read(histogram)
+    data = changed(tmp_path, put(52, "i", 16), put(316, "h", 8))
+    samples = START + 346
+    interleaved = place(tmp_path, "ris.trc", data[:samples] + bytes(16) + data[samples:])
+    with pytest.raises(UnsupportedVersion, match="RIS"):
+        ADAPTER.read(interleaved)
+
+
+def test_the_template_2_2_has_the_fields_of_2_3(tmp_path: Path) -> None:
+    older = place(tmp_path, "older.trc", changed(tmp_path, put(16, "10s", b"LECROY_2_2")))
+    (waveform,) = waveforms(ADAPTER, older)
+    assert waveform.vendor_metadata["template"] == "LECROY_2_2"
+    np.testing.assert_array_equal(waveform.samples.array(), CODES[0])
