@@ -29,11 +29,73 @@ class Candidate:
 
 @dataclass(frozen=True)
 class NetWeight:
-    """Weight of a net under the spot with its standard error, as parts of the probed net's usual amplitude."""
+    """Weight of a net under the spot with its standard error, as parts of the sum of all absolute weights.
+
+    ``low`` and ``high`` bound it with 95 % probability; ``None`` where nothing is known of the spot.
+    """
 
     net: str
     weight: float
     sigma: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class SpotNet:
+    """A net that the spot may have been on, and how probable that is."""
+
+    net: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Residual:
+    """What is left of a waveform without the nets under its spot; ``None`` where a test cannot be made.
+
+    Attributes:
+        stranger: the net not under the spot that shows most in it.
+        p_stranger: probability of as much in noise alone, all nets asked.
+        excess: its variance over that of the noise within the cycles.
+        p_excess: probability of so much by chance.
+        p_memory: probability of neighbouring cycles so much alike by chance.
+    """
+
+    stranger: str | None
+    p_stranger: float | None
+    excess: float | None
+    p_excess: float | None
+    p_memory: float | None
+
+
+@dataclass(frozen=True)
+class SpotReport:
+    """Where a spot really was.
+
+    Attributes:
+        on_net: probability that the net's drain was the nearest to the beam.
+        elsewhere: probability that the beam was nowhere near the place that the session says.
+        nets: likeliest nets, that net among them.
+        swing: sum of all absolute weights, in the waveform's unit.
+        detector_tail: time constant of the detector that fits best, as a part of a cycle; 0 where it settles at once.
+        residual: whether what is left is noise.
+    """
+
+    on_net: float
+    elsewhere: float
+    nets: tuple[SpotNet, ...]
+    swing: float
+    detector_tail: float
+    residual: Residual
+
+
+@dataclass(frozen=True)
+class SiteMass:
+    """Probability of a net as the site; ``resembling`` of a defect outside the model that looks most like one there."""
+
+    net: str
+    probability: float
+    resembling: float
 
 
 @dataclass(frozen=True)
@@ -48,6 +110,7 @@ class WaveformVerdict:
         skew_s, skew_sigma_s: delay against simulation and its standard error in seconds; ``None`` when unknown.
         delay: how the delay was found: its bound, its edges, why it is refused; ``None`` when it was not asked for.
         mixture: weights of the nets under the spot.
+        spot: where the spot really was, and what is left of the waveform; ``None`` when it was not asked for.
         problems: what is wrong with the waveform itself, in words.
     """
 
@@ -60,6 +123,7 @@ class WaveformVerdict:
     mixture: tuple[NetWeight, ...]
     problems: tuple[str, ...]
     delay: WaveformDelay | None = None
+    spot: SpotReport | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +162,7 @@ class Localization:
             that can be probed tells more.
         missing_bits: entropy of the site.
         expected_probes: how many more probes it takes to decide, as far as the best ones tell; 0 when decided.
+        sites: every net that holds some of the posterior, most first.
     """
 
     verdict: str
@@ -109,3 +174,4 @@ class Localization:
     decided: bool = False
     missing_bits: float = 0.0
     expected_probes: float = 0.0
+    sites: tuple[SiteMass, ...] = ()

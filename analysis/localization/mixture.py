@@ -72,6 +72,11 @@ class Layout:
         self._places = np.asarray(list(places_um.values()), np.float64).reshape(-1, 2)
         self._tree = cKDTree(self._places) if self.nets else None
 
+    def by_number(self, number: Mapping[str, int]) -> dict[int, tuple[float, float]]:
+        """Return the places by ``number`` of the net instead of its name; nets without a number are left out."""
+        places = self._places.tolist()
+        return {number[net]: (x, y) for net, (x, y) in zip(self.nets, places, strict=True) if net in number}
+
     def neighbours(self, net: str, spot: Spot | None) -> list[tuple[str, float]]:
         """Return the nets under ``spot`` besides ``net`` with their intensity, strongest first; none without a spot."""
         if spot is None or self._tree is None:

@@ -1,0 +1,239 @@
+"""Which net a spot was really on, and the mixture of nets that its waveform shows.
+
+The beam was within the error of its stated place, or, seldom, on any other net. Every place within the error sees the
+drains around it by its distance to them; every hypothesis about the defect says what each of these nets does. The
+waveform speaks for or against each combination (:mod:`analysis.waveforms.unmixing`), and the spot was on the net whose
+drain is nearest to the beam. The hypotheses weigh what everything but this waveform says of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from analysis.circuits.logic_simulation import unpack_patterns
+from analysis.localization.evidence import ACTIVITIES, MISPLACED
+from analysis.localization.mixture import Layout, Spot
+from analysis.localization.posterior import Posterior
+from analysis.localization.suspects import Suspects
+from analysis.results import NetWeight, Residual, SpotNet, SpotReport
+from analysis.waveforms.comparison import Observation
+from analysis.waveforms.cycles import CycleLevels
+from analysis.waveforms.detector_response import respond
+from analysis.waveforms.residual_tests import examine_residual, variance_within
+from analysis.waveforms.unmixing import SpotModel, Unmixing, parts_of, spot_evidence, unmix
+
+if TYPE_CHECKING:
+    from analysis.localization.localizer import ProbedWaveform, Problem
+
+MOST_HYPOTHESES = 10
+LOOKED_AT = 48
+"""Other nets that are tried with all their neighbours; the rest is tried alone."""
+STEPS = np.arange(-2.4, 2.5, 0.8)
+"""Places of the beam along each axis of its ellipse, in standard deviations."""
+TAILS = ((0.0, 0.7), (0.15, 0.1), (0.3, 0.1), (0.6, 0.1))
+"""Detector's time constants, as parts of a cycle, and how likely each is beforehand."""
+LATE_PART = 0.5
+"""Part of a level that a late edge spoils."""
+NAMED_ABOVE = 0.005
+MOST_NAMED = 8
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A waveform and where it may come from.
+
+    Attributes:
+        observation, levels: the waveform by cycle.
+        net: number of the net that the session names.
+        near: numbers of the nets under the spot, the named one first.
+        spot: where the beam was; ``None`` when unknown.
+        layout: places of the drains.
+        number: each net's number by its name.
+    """
+
+    observation: Observation
+    levels: CycleLevels
+    net: int
+    near: list[int]
+    spot: Spot | None
+    layout: Layout
+    number: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Behaviours:
+    """What nets may do: values without a defect, and hypotheses with the log of what else speaks for them.
+
+    Attributes:
+        good: float64 ``(nets, cycles)``, under the likeliest hypothesis.
+        near: float64 ``(hypotheses, nets under the spot, cycles)``.
+        log_weights: float64 ``(hypotheses,)``.
+    """
+
+    good: Array
+    near: Array
+    log_weights: Array
+
+
+def behaviours_of(
+    suspects: Suspects, near: Sequence[int], best: Array, posterior: Posterior, without: Posterior
+) -> Behaviours:
+    """Return what the nets ``near`` do under the hypotheses that ``posterior`` holds likeliest, equal ones together.
+
+    ``best`` are all nets' values under the likeliest, float64 ``(nets, cycles)``; ``without`` is the posterior over
+    the same ``suspects`` with the waveform in question left out: its weights count.
+    """
+    clean = suspects.stimulated.bits[list(near)].astype(np.float64)
+    likely = posterior.faults.sum(axis=1) + posterior.resembling
+    order = np.argsort(-likely, kind="stable")[: MOST_HYPOTHESES * 4]
+    weights = without.faults.sum(axis=1) + without.resembling
+    bits = unpack_patterns(suspects.pick(order).changes(list(near)), suspects.stimulated.cycles)
+    shares = posterior.faults[order].argmax(axis=1) if len(order) else np.empty(0, np.int64)
+    parts = np.where(suspects.late[order], LATE_PART, np.asarray(ACTIVITIES)[shares])
+    found: dict[bytes, tuple[Array, float]] = {clean.tobytes(): (clean, without.no_fault)}
+    for place, suspect in enumerate(order):
+        values = clean + parts[place] * (np.abs(clean - bits[place]) - clean)
+        key = values.tobytes()
+        found[key] = (values, found.get(key, (values, 0.0))[1] + float(weights[suspect]))
+        if len(found) > MOST_HYPOTHESES:
+            break
+    tiny = np.finfo(np.float64).tiny
+    chosen = list(found.values())
+    return Behaviours(
+        best, np.stack([values for values, _ in chosen]), np.log([max(weight, tiny) for _, weight in chosen])
+    )
+
+
+def beam_grid(spot: Spot) -> tuple[Array, Array]:
+    """Return places that the beam of ``spot`` may have had, ``(places, 2)`` micrometres, and their log probability."""
+    variances, axes = np.linalg.eigh(spot.place_covariance_nm2)
+    sigmas_um = np.sqrt(np.clip(variances, 0.0, None)) / 1e3
+    steps = [STEPS if sigma > 0 else np.zeros(1) for sigma in sigmas_um]
+    grid = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 2)
+    logs = -0.5 * (grid**2).sum(axis=1)
+    centre = np.asarray([spot.x_um, spot.y_um])
+    return centre + (grid * sigmas_um) @ axes.T, np.asarray(logs - logsumexp(logs))
+
+
+def intensities_at(spot: Spot, beams_um: Array, drains_um: Array) -> Array:
+    """Return how much a ``spot`` at each of ``beams_um``, ``(b, 2)``, sees of each of ``drains_um``: ``(b, d)``."""
+    squared = ((beams_um[:, None] - drains_um[None]) ** 2).sum(axis=-1) * 1e6
+    return np.asarray(np.exp(-4 * np.log(2) * squared / spot.fwhm_nm**2), np.float64)
+
+
+def describe_spot(
+    problem: "Problem", waveform: "ProbedWaveform", scene: Scene, behaviours: Behaviours
+) -> tuple[tuple[NetWeight, ...], SpotReport]:
+    """Return the mixture of ``waveform`` by net, given that the beam was near its place, and where it really was.
+
+    ``scene`` and ``behaviours`` belong to that waveform of ``problem``.
+    """
+    names = problem.circuit.nets
+    model, tail = _model(scene, behaviours)
+    found = unmix(scene.observation, model)
+    near_log, elsewhere = _elsewhere(scene, behaviours.good, found.log_evidence)
+    nearest = model.intensities.argmax(axis=1)
+    by_place = found.joint.sum(axis=1) * np.exp(near_log)
+    owners = [scene.near[k] for k in nearest]
+    probabilities: Array = np.bincount(owners, weights=by_place, minlength=len(names)) + elsewhere
+    order = np.argsort(-probabilities, kind="stable")[:MOST_NAMED]
+    toggling = np.ptp(behaviours.near, axis=2).max(axis=0) > 0
+    parts = parts_of(found.draws, np.asarray(toggling, np.bool_))
+    mixture = tuple(
+        NetWeight(names[net], part.weight, part.sigma, part.low, part.high)
+        for net, part in zip(scene.near, parts, strict=True)
+    )
+    report = SpotReport(
+        on_net=min(1.0, float(probabilities[scene.net])),
+        elsewhere=min(1.0, float(elsewhere.sum())),
+        nets=tuple(
+            SpotNet(names[net], float(probabilities[net])) for net in order if probabilities[net] >= NAMED_ABOVE
+        ),
+        swing=float(np.abs(found.draws[:, toggling]).sum(axis=1).mean()) if toggling.any() else 0.0,
+        detector_tail=tail,
+        residual=_residual(problem, waveform, scene, behaviours, (found, tail)),
+    )
+    return mixture, report
+
+
+def _places_of(scene: Scene, nets: Sequence[int]) -> Array:
+    """Return the drains' places; of a net that has none, infinitely far away."""
+    known = scene.layout.by_number(scene.number)
+    return np.asarray([known.get(net, (np.inf, np.inf)) for net in nets], np.float64)
+
+
+def _model(scene: Scene, behaviours: Behaviours) -> tuple[SpotModel, float]:
+    """Return the model of the spot with the detector's tail that fits best."""
+    if scene.spot is None or scene.net not in scene.layout.by_number(scene.number):
+        intensities, log_places = np.ones((1, len(scene.near))), np.zeros(1)
+    else:
+        beams, log_places = beam_grid(scene.spot)
+        intensities = intensities_at(scene.spot, beams, _places_of(scene, scene.near))
+    usual = np.sqrt((np.exp(log_places)[:, None] * intensities**2).sum(axis=0))
+    # The tail is chosen at the mean place: it hardly depends on where exactly the beam was.
+    fits = []
+    for tail, prior in TAILS:
+        values = respond(behaviours.near, tail, scene.levels.window)
+        logs = spot_evidence(scene.observation, values, np.broadcast_to(usual, values.shape[:2]))
+        fits.append((float(logsumexp(logs + behaviours.log_weights)) + np.log(prior), tail, values))
+    _, tail, values = max(fits, key=lambda fit: fit[0])
+    return SpotModel(values, behaviours.log_weights, intensities, log_places), tail
+
+
+def _elsewhere(scene: Scene, values: Array, near: float) -> tuple[float, Array]:
+    """Return the log probability that the beam was near its place, and of each net that it was on it by mistake."""
+    evidence = spot_evidence(scene.observation, values[:, None], np.ones((len(values), 1)))
+    if scene.spot is not None:
+        known = scene.layout.by_number(scene.number)
+        order = [net for net in np.argsort(-evidence, kind="stable")[:LOOKED_AT] if int(net) in known]
+        if order:
+            evidence[order] = _with_neighbours(scene, values, order, scene.spot)
+    logs = evidence - np.log(len(evidence)) + np.log(MISPLACED)
+    here = near + np.log1p(-MISPLACED)
+    total = float(logsumexp(np.append(logs, here)))
+    return here - total, np.asarray(np.exp(logs - total), np.float64)
+
+
+def _with_neighbours(scene: Scene, values: Array, nets: Sequence[int], spot: Spot) -> Array:
+    """Return the evidence of a beam on each of ``nets`` and what lies around it."""
+    names = {number: name for name, number in scene.number.items()}
+    known = scene.layout.by_number(scene.number)
+    groups = []
+    for net in nets:
+        there = Spot(*known[int(net)], spot.fwhm_nm, spot.sigma_nm, spot.covariance_nm2)
+        near = scene.layout.neighbours(names[int(net)], there)
+        groups.append([(int(net), 1.0), *((scene.number[name], part) for name, part in near if name in scene.number)])
+    width = max(map(len, groups))
+    members = np.asarray([[net for net, _ in group] + [0] * (width - len(group)) for group in groups])
+    parts = np.asarray([[part for _, part in group] + [0.0] * (width - len(group)) for group in groups])
+    return spot_evidence(scene.observation, values[members], parts)
+
+
+def _residual(
+    problem: "Problem",
+    waveform: "ProbedWaveform",
+    scene: Scene,
+    behaviours: Behaviours,
+    fit: tuple[Unmixing, float],
+) -> Residual:
+    found, tail = fit
+    window = scene.levels.window
+    hypothesis = int(found.joint.sum(axis=0).argmax())
+    outside = np.setdiff1d(np.arange(len(behaviours.good)), scene.near)
+    within = variance_within(
+        waveform.values, (waveform.t0_s, waveform.dt_s), problem.cycle_s, len(problem.patterns), window
+    )
+    tests = examine_residual(
+        scene.observation,
+        respond(behaviours.near[hypothesis], tail, window),
+        respond(behaviours.good[outside], tail, window),
+        within,
+    )
+    stranger = None if tests.stranger is None else problem.circuit.nets[int(outside[tests.stranger])]
+    return Residual(stranger, tests.p_stranger, tests.excess, tests.p_excess, tests.p_memory)
