@@ -1,0 +1,178 @@
+"""When a waveform needs no more averages: a sequential test between hypotheses about the net under the spot.
+
+After every repeat each hypothesis has its posterior probability; averaging stops as soon as one class of them holds all
+but the stated chance of being wrong (the matrix sequential probability ratio test in Baum & Veeravalli, "A sequential
+procedure for multihypothesis testing", IEEE Trans. Inf. Theory 40, 1994; Wald's for two). Amplitude, sign, offset,
+drift, noise and the weights of other nets under the spot are unknown: a level is ``sigma (r x + sum_k g_k r u_k n_k +
+e) + baseline``, the noise ``sigma`` with the right Haar prior, ``r`` and ``r u_k`` normal around zero, their size a
+mixture. The ratio of two such likelihoods of all repeats is a martingale under either for every noise and baseline
+(Pérez-Ortiz et al., "E-statistics, group invariance and anytime-valid testing", Ann. Statist. 52, 2024), so that
+looking after every repeat costs nothing: among decisions, at most the stated part is wrong, with amplitudes drawn from
+their prior.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+from scipy.stats import f as f_distribution
+
+from analysis.waveforms.comparison import Expectations
+from analysis.waveforms.repeats import RepeatedLevels
+
+SIZES = tuple(float(item) for item in np.geomspace(0.03, 30.0, 13))
+"""Expected signal-to-noise ratios of one cycle in one repeat; each is as likely as another."""
+LEAVES_OVER = 1e-4
+"""Probability of what the likeliest hypothesis leaves unexplained, below which none of them fits."""
+_BLOCK = 512
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """The hypotheses that a probe shall separate.
+
+    Attributes:
+        expected: what the nets under the spot do under each.
+        log_prior: float64 of shape ``(hypotheses,)``, log probabilities before the waveform.
+        classes: int64 of shape ``(hypotheses,)``, from 0 without gaps: hypotheses of one class need not be told apart.
+    """
+
+    expected: Expectations
+    log_prior: NDArray[np.float64]
+    classes: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The state of the test after some repeats.
+
+    Attributes:
+        repeats: how many were looked at: up to the decision, or all.
+        decided: the class that was decided for; ``None`` while there is no decision.
+        posterior: float64 of shape ``(classes,)`` at that time.
+        best: the likeliest hypothesis.
+        to_go: further repeats that the decision is expected to take; 0 when decided, infinite when nothing separates
+            the two likeliest classes.
+        p_fit: probability of repeats that differ from the likeliest hypothesis as much as these; ``None`` while one
+            repeat cannot say.
+    """
+
+    repeats: int
+    decided: int | None
+    posterior: NDArray[np.float64]
+    best: int
+    to_go: float
+    p_fit: float | None
+
+
+def log_likelihood(repeats: RepeatedLevels, expected: Expectations) -> NDArray[np.float64]:
+    """Return the log likelihood of all ``repeats`` under each of ``expected`` against noise alone: ``(hypotheses,)``.
+
+    Raises:
+        ValueError: there is no repeat yet, or the levels have neither signal nor noise.
+    """
+    if not repeats.count or not repeats.power > 0:
+        raise ValueError("a likelihood needs at least one repeat with noise")
+    pieces = [np.empty(0)]
+    for start in range(0, len(expected.values), _BLOCK):
+        pieces.append(_of_block(repeats, expected.values[start : start + _BLOCK], expected.spreads))
+    return np.concatenate(pieces)
+
+
+def _of_block(
+    repeats: RepeatedLevels, values: NDArray[np.float64], spreads: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    columns = repeats.without_baseline(values) * np.concatenate([[1.0], spreads])[:, None]
+    gram = repeats.count * (columns @ columns.transpose(0, 2, 1))
+    strengths, axes = np.linalg.eigh(gram)
+    strengths = np.maximum(strengths, 0.0)
+    seen = np.einsum("hkj,hk->hj", axes, columns @ repeats.total) ** 2 / repeats.power
+    terms = []
+    for size in SIZES:
+        gain = size**2 / (1 + size**2 * strengths)
+        left = np.maximum(1 - (gain * seen).sum(axis=1), _ROUNDING)
+        terms.append(-0.5 * np.log1p(size**2 * strengths).sum(axis=1) - repeats.freedom / 2 * np.log(left))
+    return np.asarray(logsumexp(np.stack(terms), axis=0) - math.log(len(SIZES)), np.float64)
+
+
+def posterior_of_classes(log_joint: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return each class's probability, float64 of shape ``(classes,)``, from ``log_joint`` of its hypotheses."""
+    shares = np.exp(log_joint - logsumexp(log_joint))
+    return np.asarray(np.bincount(classes, weights=shares, minlength=int(classes.max()) + 1), np.float64)
+
+
+def decide(states: Sequence[RepeatedLevels], alternatives: Alternatives, wrong: float) -> Decision:
+    """Return the decision at the first of ``states`` that allows one, or the state of the test after the last.
+
+    ``states`` are the repeats after each look, in order (:meth:`RepeatedLevels.add`); ``wrong`` is the most
+    probability of a wrong decision.
+
+    Raises:
+        ValueError: there is no state or no hypothesis, ``wrong`` is not between 0 and 0.5, or see
+            :func:`log_likelihood`.
+    """
+    if not states or not alternatives.log_prior.size:
+        raise ValueError("a sequential test needs a repeat and a hypothesis")
+    if not 0 < wrong < 0.5:
+        raise ValueError(f"the chance of a wrong decision is between 0 and 0.5, not {wrong}")
+    for state in states:
+        joint = log_likelihood(state, alternatives.expected) + alternatives.log_prior
+        posterior = posterior_of_classes(joint, alternatives.classes)
+        if posterior.max() >= 1 - wrong:
+            break
+    decided = int(np.argmax(posterior)) if posterior.max() >= 1 - wrong else None
+    best = int(np.argmax(joint))
+    to_go = 0.0 if decided is not None else _to_go(state, alternatives, joint, wrong)
+    return Decision(state.count, decided, posterior, best, to_go, fit_probability(state, alternatives.expected, best))
+
+
+def fit_probability(repeats: RepeatedLevels, expected: Expectations, place: int) -> float | None:
+    """Return the probability that the mean of ``repeats`` differs as much from hypothesis ``place`` of ``expected``.
+
+    An F-test of what the fit leaves of the mean against the scatter of the repeats: noise that does not average out,
+    or a waveform like none of the hypotheses, fails it. ``None`` for one repeat.
+    """
+    if repeats.count < 2 or not repeats.scatter > 0:
+        return None
+    columns = repeats.without_baseline(expected.values[place]).T
+    weights, _, rank, _ = np.linalg.lstsq(columns, repeats.mean, rcond=1e-9)
+    left = repeats.mean - columns @ weights
+    own = repeats.freedom // repeats.count
+    between = (repeats.count - 1) * own
+    freedom = own - int(rank)
+    if freedom < 1:
+        return None
+    ratio = (repeats.count * float(left @ left) / freedom) / (repeats.scatter / between)
+    return float(f_distribution.sf(ratio, freedom, between))
+
+
+def _to_go(repeats: RepeatedLevels, alternatives: Alternatives, joint: NDArray[np.float64], wrong: float) -> float:
+    """Return the expected further repeats if the likeliest hypothesis is true.
+
+    The log likelihood ratio to the likeliest one of another class grows by half the energy between them in each repeat,
+    amplitude and neighbours fitted.
+    """
+    best = int(np.argmax(joint))
+    others = np.flatnonzero(alternatives.classes != alternatives.classes[best])
+    if not others.size:
+        return 0.0
+    rival = int(others[np.argmax(joint[others])])
+    own = repeats.without_baseline(alternatives.expected.values[best]).T
+    weights, _, rank, _ = np.linalg.lstsq(own, repeats.mean, rcond=1e-9)
+    left = repeats.mean - own @ weights
+    freedom = max(1, repeats.freedom - int(rank))
+    variance = (repeats.scatter + repeats.count * float(left @ left)) / freedom
+    signal = own @ weights
+    against = repeats.without_baseline(alternatives.expected.values[rival]).T
+    fitted, *_ = np.linalg.lstsq(against, signal, rcond=1e-9)
+    growth = 0.5 * float(np.sum((signal - against @ fitted) ** 2)) / max(variance, 1e-300)
+    if not growth > _ROUNDING:
+        return math.inf
+    posterior = posterior_of_classes(joint, alternatives.classes)
+    held = float(posterior.max())
+    missing = math.log((1 - wrong) / wrong) - math.log(max(held, 1e-300) / max(1 - held, 1e-300))
+    return float(max(1.0, math.ceil(missing / growth)))
