@@ -19,7 +19,7 @@ from analysis.waveforms.comparison import Expectations
 from analysis.waveforms.confidence_sequence import bound_ratio, bound_swing
 from analysis.waveforms.cycles import CycleLevels
 from analysis.waveforms.repeats import RepeatedLevels, begin_repeats
-from analysis.waveforms.sequential_test import Alternatives, log_likelihood, posterior_of_classes
+from analysis.waveforms.sequential_test import Alternatives, log_likelihoods, posterior_of_classes
 from benchmarks.report import Row, print_rows
 
 Floats = NDArray[np.float64]
@@ -104,12 +104,8 @@ def run(case: Case, seed: int, number: int) -> Trial:
     alternatives = Alternatives(
         Expectations(values, np.full(case.neighbours, 0.5)), np.log(prior), np.arange(1 + case.faults)
     )
-    posteriors = [
-        posterior_of_classes(
-            log_likelihood(state, alternatives.expected) + alternatives.log_prior, alternatives.classes
-        )
-        for state in states
-    ]
+    joint = log_likelihoods(states, alternatives.expected) + alternatives.log_prior
+    posteriors = [posterior_of_classes(row, alternatives.classes) for row in joint]
     return Trial(truth, np.asarray(posteriors))
 
 

@@ -51,10 +51,11 @@ class Decision:
     """The state of the test after some repeats.
 
     Attributes:
-        repeats: how many were looked at: up to the decision, or all.
+        repeats: how many there are.
+        needed: after how many of them the decision was there; ``None`` while there is none.
         decided: the class that was decided for; ``None`` while there is no decision.
-        posterior: float64 of shape ``(classes,)`` at that time.
-        best: the likeliest hypothesis.
+        posterior: float64 of shape ``(classes,)``, after all repeats.
+        log_joint: float64 of shape ``(hypotheses,)``: log of prior and likelihood of all repeats.
         to_go: further repeats that the decision is expected to take; 0 when decided, infinite when nothing separates
             the two likeliest classes.
         p_fit: probability of repeats that differ from the likeliest hypothesis as much as these; ``None`` while one
@@ -62,41 +63,50 @@ class Decision:
     """
 
     repeats: int
+    needed: int | None
     decided: int | None
     posterior: NDArray[np.float64]
-    best: int
+    log_joint: NDArray[np.float64]
     to_go: float
     p_fit: float | None
 
+    @property
+    def best(self) -> int:
+        """The likeliest hypothesis."""
+        return int(np.argmax(self.log_joint))
 
-def log_likelihood(repeats: RepeatedLevels, expected: Expectations) -> NDArray[np.float64]:
-    """Return the log likelihood of all ``repeats`` under each of ``expected`` against noise alone: ``(hypotheses,)``.
+
+def log_likelihoods(states: Sequence[RepeatedLevels], expected: Expectations) -> NDArray[np.float64]:
+    """Return the log likelihood of each of ``states`` under each of ``expected`` against noise alone.
+
+    ``states`` are repeats of one waveform after some looks. Returns float64 of shape ``(states, hypotheses)``.
 
     Raises:
-        ValueError: there is no repeat yet, or the levels have neither signal nor noise.
+        ValueError: there is no state, one has no repeat, or its levels have neither signal nor noise.
     """
-    if not repeats.count or not repeats.power > 0:
+    if not states or any(not state.count or not state.power > 0 for state in states):
         raise ValueError("a likelihood needs at least one repeat with noise")
-    pieces = [np.empty(0)]
+    pieces = [np.empty((len(states), 0))]
     for start in range(0, len(expected.values), _BLOCK):
-        pieces.append(_of_block(repeats, expected.values[start : start + _BLOCK], expected.spreads))
-    return np.concatenate(pieces)
+        pieces.append(_of_block(states, expected.values[start : start + _BLOCK], expected.spreads))
+    return np.concatenate(pieces, axis=1)
 
 
 def _of_block(
-    repeats: RepeatedLevels, values: NDArray[np.float64], spreads: NDArray[np.float64]
+    states: Sequence[RepeatedLevels], values: NDArray[np.float64], spreads: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    columns = repeats.without_baseline(values) * np.concatenate([[1.0], spreads])[:, None]
-    gram = repeats.count * (columns @ columns.transpose(0, 2, 1))
-    strengths, axes = np.linalg.eigh(gram)
-    strengths = np.maximum(strengths, 0.0)
-    seen = np.einsum("hkj,hk->hj", axes, columns @ repeats.total) ** 2 / repeats.power
+    columns = states[0].without_baseline(values) * np.concatenate([[1.0], spreads])[:, None]
+    strengths, axes = np.linalg.eigh(columns @ columns.transpose(0, 2, 1))
+    totals = np.stack([state.total for state in states], axis=1)
+    power = np.asarray([state.power for state in states])
+    seen = np.einsum("hkj,hkl->hjl", axes, columns @ totals) ** 2 / power
+    grown = np.maximum(strengths, 0.0)[..., None] * np.asarray([state.count for state in states])
+    freedom = np.asarray([state.freedom for state in states])
     terms = []
     for size in SIZES:
-        gain = size**2 / (1 + size**2 * strengths)
-        left = np.maximum(1 - (gain * seen).sum(axis=1), _ROUNDING)
-        terms.append(-0.5 * np.log1p(size**2 * strengths).sum(axis=1) - repeats.freedom / 2 * np.log(left))
-    return np.asarray(logsumexp(np.stack(terms), axis=0) - math.log(len(SIZES)), np.float64)
+        left = np.maximum(1 - (size**2 / (1 + size**2 * grown) * seen).sum(axis=1), _ROUNDING)
+        terms.append(-0.5 * np.log1p(size**2 * grown).sum(axis=1) - freedom / 2 * np.log(left))
+    return np.asarray(logsumexp(np.stack(terms), axis=0).T - math.log(len(SIZES)), np.float64)
 
 
 def posterior_of_classes(log_joint: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -106,28 +116,33 @@ def posterior_of_classes(log_joint: NDArray[np.float64], classes: NDArray[np.int
 
 
 def decide(states: Sequence[RepeatedLevels], alternatives: Alternatives, wrong: float) -> Decision:
-    """Return the decision at the first of ``states`` that allows one, or the state of the test after the last.
+    """Return what the first of ``states`` decides that decides anything, and the state of the test after the last.
 
     ``states`` are the repeats after each look, in order (:meth:`RepeatedLevels.add`); ``wrong`` is the most
     probability of a wrong decision.
 
     Raises:
         ValueError: there is no state or no hypothesis, ``wrong`` is not between 0 and 0.5, or see
-            :func:`log_likelihood`.
+            :func:`log_likelihoods`.
     """
     if not states or not alternatives.log_prior.size:
         raise ValueError("a sequential test needs a repeat and a hypothesis")
     if not 0 < wrong < 0.5:
         raise ValueError(f"the chance of a wrong decision is between 0 and 0.5, not {wrong}")
-    for state in states:
-        joint = log_likelihood(state, alternatives.expected) + alternatives.log_prior
-        posterior = posterior_of_classes(joint, alternatives.classes)
-        if posterior.max() >= 1 - wrong:
-            break
-    decided = int(np.argmax(posterior)) if posterior.max() >= 1 - wrong else None
-    best = int(np.argmax(joint))
-    to_go = 0.0 if decided is not None else _to_go(state, alternatives, joint, wrong)
-    return Decision(state.count, decided, posterior, best, to_go, fit_probability(state, alternatives.expected, best))
+    joint = log_likelihoods(states, alternatives.expected) + alternatives.log_prior
+    posteriors = np.stack([posterior_of_classes(row, alternatives.classes) for row in joint])
+    sure = np.flatnonzero(posteriors.max(axis=1) >= 1 - wrong)
+    last, state = joint[-1], states[-1]
+    to_go = 0.0 if sure.size else _to_go(state, alternatives, last, wrong)
+    return Decision(
+        repeats=state.count,
+        needed=states[sure[0]].count if sure.size else None,
+        decided=int(np.argmax(posteriors[sure[0]])) if sure.size else None,
+        posterior=np.asarray(posteriors[-1], np.float64),
+        log_joint=np.asarray(last, np.float64),
+        to_go=to_go,
+        p_fit=fit_probability(state, alternatives.expected, int(np.argmax(last))),
+    )
 
 
 def fit_probability(repeats: RepeatedLevels, expected: Expectations, place: int) -> float | None:
