@@ -1,9 +1,10 @@
 """Ingest at scale: very many small mixed files through the real way, and every count reconciled at the end.
 
-``--files`` sends so many (``make bench`` sends 640). Files of every format that the project can write, bundles, cut
-files, noise and repeated content go through the uploader's client, the API, the worker, PostgreSQL and the blob store
-of a running stack. Then each file is looked for: stored or quarantined once, its records and their counts what the
-writer knows, its bytes in the store, no lease held. Progress goes to standard error.
+``--files`` sends so many (``make bench`` sends 640), ``--seconds`` begins to send no other after so long. Files of
+every format that the project can write, bundles, cut files, noise and repeated content go through the uploader's
+client, the API, the worker, PostgreSQL and the blob store of a running stack. Then each file is looked for: stored or
+quarantined once, its records and their counts what the writer knows, its bytes in the store, no lease held. Progress
+goes to standard error.
 """
 
 import argparse
@@ -35,29 +36,37 @@ from services.uploader.client import UploadClient
 FILES = 640
 SENDERS = 4
 WORKERS = 2
+BACKLOG = 1000
+"""Senders wait while more than these are to be read, so that a run that is given a time ends soon after it."""
+BACKLOG_EVERY = 200
 TELL_S = 10.0
 READ_ALONE = 320
 
 
-def measure(files: int, workers: int = WORKERS) -> list[Row]:
-    """Send ``files`` files to be read by ``workers`` workers; return how fast, and how many differences there are."""
+def measure(files: int, workers: int = WORKERS, seconds: float = float("inf")) -> list[Row]:
+    """Send ``files`` files, or as many as ``seconds`` allow, to be read by ``workers`` workers.
+
+    Returns how fast that was, and how many differences there are.
+    """
     with running_stack() as stack, tempfile.TemporaryDirectory(prefix="faultlight-mixed-") as name:
         for number in range(2, workers + 1):
             worker = f"ingest-worker-{number}"
             stack.supervisor.start(worker, "worker", "--queue", "ingest", "--name", worker)
         _tell(f"writing {files:,} files of {len(MAKERS)} formats")
-        sent = write_population(Path(name), files)
+        made = write_population(Path(name), files)
         os.sync()
         started, cpu_s = time.perf_counter(), _cpu_s()
         with _connected(stack) as database, _progress(stack, files):
-            answers = _send_all(stack, sent)
+            answers = _send_all(stack, database, made, seconds)
+            sent = made[: len(answers)]
             sent_s = time.perf_counter() - started
-            _wait(stack, database)
+            _wait_until(stack, database, 0)
             whole_s, cpu_s = time.perf_counter() - started, _cpu_s() - cpu_s
             _tell("reconciling")
             account = reconcile(database, open_blobs(stack.settings), sent, answers)
             _tell(f"{len(account.differences)} differences; removing the files")
         alone_s = _reading_alone(sent)
+        files = len(sent)
     for difference in account.differences[:EXAMPLES]:
         _tell(difference)
     return [
@@ -102,18 +111,25 @@ def _connected(stack: Stack) -> Iterator[psycopg.Connection[TupleRow]]:
         yield connection
 
 
-def _send_all(stack: Stack, sent: list[Sent]) -> dict[str, str]:
-    """Send everything by a few senders in turns, as agents on as many instruments would; return their answers."""
+def _send_all(stack: Stack, database: psycopg.Connection[TupleRow], made: list[Sent], seconds: float) -> dict[str, str]:
+    """Send the files in their order, as agents on as many instruments would; return the answers by path.
+
+    Those that are sent are the first ones: after ``seconds`` none is begun.
+    """
     answers: dict[str, str] = {}
-    work, lock = iter(sent), threading.Lock()
+    work, lock = iter(enumerate(made)), threading.Lock()
+    deadline = time.monotonic() + seconds
+
+    def take() -> Sent | None:
+        with lock:
+            number, one = next(work, (0, None)) if time.monotonic() < deadline else (0, None)
+            if number % BACKLOG_EVERY == BACKLOG_EVERY - 1:
+                _wait_until(stack, database, BACKLOG)
+            return one
 
     def send_some() -> None:
         with UploadClient(stack.url, stack.key) as client:
-            while True:
-                with lock:
-                    one = next(work, None)
-                if one is None:
-                    return
+            while (one := take()) is not None:
                 upload = client.upload_bundle if one.is_bundle else client.upload_file
                 outcome = upload(one.path, PROGRAM)
                 answers[str(one.path)] = str(outcome.bundle_id if one.is_bundle else outcome.raw_file_id)
@@ -124,14 +140,14 @@ def _send_all(stack: Stack, sent: list[Sent]) -> dict[str, str]:
     return answers
 
 
-def _wait(stack: Stack, database: psycopg.Connection[TupleRow]) -> None:
-    """Wait until no job is waiting or running."""
-    query = "SELECT EXISTS (SELECT FROM faultlight.job WHERE state IN ('queued', 'running'))"
-    while database.execute(query).fetchone() == (True,):
+def _wait_until(stack: Stack, database: psycopg.Connection[TupleRow], most: int) -> None:
+    """Wait until no more than ``most`` jobs are waiting or running."""
+    query = "SELECT count(*) FROM (SELECT FROM faultlight.job WHERE state IN ('queued', 'running') LIMIT %s) AS undone"
+    while database.execute(query, [most + 1]).fetchone() == (most + 1,):
         died = stack.check()
         if died:
             raise RuntimeError(f"{died} died")
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 @contextmanager
@@ -184,9 +200,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="machine output on standard output and nothing else")
     parser.add_argument("--files", type=int, default=FILES, help="how many files are sent")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="after which no other file is sent")
     parser.add_argument("--workers", type=int, default=WORKERS, help="how many processes read them")
     arguments = parser.parse_args()
-    rows = measure(arguments.files, arguments.workers)
+    rows = measure(arguments.files, arguments.workers, arguments.seconds)
     print_rows(rows, as_json=arguments.json)
     return 0 if all(row.holds is not False for row in rows) else 1
 

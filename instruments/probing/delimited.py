@@ -38,7 +38,7 @@ class DelimitedAdapter:
     """Reads a table of regularly sampled values into one waveform for each value column."""
 
     name = "delimited"
-    version = "2"
+    version = "3"
     formats = ("delimited",)
     reach = Reach.WALK
 

@@ -76,7 +76,7 @@ class TektronixIsfAdapter:
     """Reads one curve, block by block, as native codes."""
 
     name = "tektronix_isf"
-    version = "1"
+    version = "2"
     formats = ("tektronix-isf",)
     reach = Reach.HEADER
 
@@ -204,6 +204,11 @@ def _read_preamble(source: Source) -> _Preamble:
         raise CorruptField("YMULT or XINCR is not right", file=source.name, found=f"{gain}, {interval}")
     start, length = _block_header(source, found.end()) if binary else (found.end(), source.size_bytes - found.end())
     point_offset = _number(source, fields, "PT_OFF") if fields.get("PT_OFF") else 0.0
+    offset = _number(source, fields, "YZERO") - gain * _number(source, fields, "YOFF")
+    t0_s = _number(source, fields, "XZERO") - interval * point_offset
+    if not all(map(math.isfinite, (offset, t0_s, 2 * interval))):
+        message = "the preamble's numbers are too large: an offset, a time or an interval made of them is not finite"
+        raise CorruptField(message, file=source.name, found=f"offset {offset}, start {t0_s} s, interval {interval} s")
     return _Preamble(
         fields=fields,
         text=text,
@@ -212,9 +217,9 @@ def _read_preamble(source: Source) -> _Preamble:
         dtype=_dtype(source, fields) if binary else None,
         count=_count(source, fields, "NR_PT"),
         gain=gain,
-        offset=_number(source, fields, "YZERO") - gain * _number(source, fields, "YOFF"),
+        offset=offset,
         dt_s=interval,
-        t0_s=_number(source, fields, "XZERO") - interval * point_offset,
+        t0_s=t0_s,
         unit=fields.get("YUNIT") or "unknown",
         envelope=envelope,
     )

@@ -239,6 +239,9 @@ def _samples(source: Source, page: Any, facts: ImageFacts, *, expand: bool) -> t
     if not any(tags <= set(page.tags.keys()) for tags in _STRIP_TAGS):
         raise CorruptField("the directory does not say where the image lies and how long it is", file=source.name)
     places = tuple(zip(page.dataoffsets, page.databytecounts, strict=True))
+    if not all(isinstance(number, int) and number >= 0 for place in places for number in place):
+        message = "the offsets and lengths of the image are no counts of bytes"
+        raise CorruptField(message, file=source.name)
     beyond = next((place for place in places if place[0] + place[1] > source.size_bytes), None)
     if beyond is not None:
         message = "the file ends inside the image"

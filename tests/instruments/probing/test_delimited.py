@@ -445,3 +445,15 @@ def test_what_is_no_number_is_none_in_a_long_text(tmp_path: Path, cell: str, mon
     with pytest.raises(CorruptField) as caught:
         ADAPTER.read(place(tmp_path, "a.csv", f"time_s,v_V\n0,1\n1,2\n2,{cell}\n3,4\n"))
     assert str(caught.value) == f"a.csv: a cell is no number at line 4 (expected a number, found {cell})"
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_carriage_return_inside_a_number_does_not_join_its_parts(
+    tmp_path: Path, long: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``2.5e-01`` whose sign became a carriage return is not 25."""
+    monkeypatch.setattr(delimited_text, "LONG_BYTES", 1 if long else 1 << 18)
+    with pytest.raises(CorruptField, match="a cell is no number at line 4"):
+        ADAPTER.read(place(tmp_path, "a.csv", "time_s,v_V\r\n0,1\r\n1,2\r\n2,2.5e\r01\r\n3,4\r\n"))
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "b.csv", "time_s,v_V\r\r\n0,1\r\r\n1,2\r\r\n2,3\r\r\n"))
+    assert waveform.samples.array().tolist() == [1, 2, 3]

@@ -206,9 +206,16 @@ def test_several_images_and_one_of_nobody(tmp_path):
 GOOD = write.sample()
 
 
+def with_offsets_as(kind: int) -> bytes:
+    """The image, the type of whose entry 273, the strips' offsets, is another."""
+    return GOOD.replace(struct.pack("<HH", 273, 4), struct.pack("<HH", 273, kind))
+
+
 @pytest.mark.parametrize(
     ("data", "kind", "message"),
     [
+        (with_offsets_as(11), CorruptField, "the offsets and lengths of the image are no counts of bytes"),
+        (with_offsets_as(6), CorruptField, "the offsets and lengths of the image are no counts of bytes"),
         (
             write.tiff(PIXELS, {34682: write.fei()}, changes={279: [24, 11]}),
             CountMismatch,
@@ -248,7 +255,7 @@ GOOD = write.sample()
         (
             write.tiff(PIXELS, {34682: b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>'}),
             CorruptField,
-            "the metadata are damaged XML: DTDForbidden",
+            "the XML has a document type or entities, which are not read",
         ),
         (
             write.tiff(PIXELS, {34682: write.fei()}, changes={259: [5]}),
