@@ -1,4 +1,8 @@
-"""Comma-, semicolon- or tab-separated tables with comment lines ``# name: value``, read whole and counted twice."""
+"""Comma-, semicolon- or tab-separated tables with comment lines ``# name: value``, read whole and counted twice.
+
+Where the cells are not separated by commas, numbers may have a decimal comma: a whole column of them shows it, if some
+have another number of digits after it than thousands have. Then all numbers of the table are written so.
+"""
 
 import csv
 import io
@@ -11,17 +15,30 @@ from instruments.text_lines import split_lines
 
 _COMMENT = re.compile(r"^\s*#\s*(?P<name>[^:=]+?)\s*[:=]\s*(?P<value>.*?)\s*$")
 _DELIMITERS = ",;\t"
+_WITH_COMMA = re.compile(r"[-+]?(?P<whole>\d*),(?P<part>\d+)(?:[eE][-+]?\d+)?(?:\s*[A-Za-zµμ%°Å][^,;]*)?")
+_WITH_POINT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_WHOLE = re.compile(r"[-+]?\d+(?:[eE][-+]?\d+)?(?:\s*[A-Za-zµμ%°Å][^,;]*)?")
+_THOUSANDS = 3
 
 
 @dataclass(frozen=True)
 class CommentedTable:
-    """A header, its rows of text, the 1-based line of each row, what the comments say, and doubts."""
+    """A header, its rows of text, the 1-based line of each row, what the comments say, and doubts.
+
+    ``decimal_comma`` says that numbers have a decimal comma; the cells are as they stand.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     lines: tuple[int, ...]
     comments: dict[str, str]
     warnings: tuple[str, ...] = ()
+    decimal_comma: bool = False
+
+
+def with_point(cell: str, decimal_comma: bool) -> str:
+    """Return the number in ``cell`` with a decimal point; anything else as it stands."""
+    return cell.replace(",", ".", 1) if decimal_comma and _WITH_COMMA.fullmatch(cell.strip()) else cell
 
 
 def header_in(text: str) -> tuple[str, ...]:
@@ -39,7 +56,8 @@ def read_commented_table(source: Source, text: str) -> CommentedTable:
     """Return the table in ``text``, the contents of ``source``; every row has as many cells as the header.
 
     Raises:
-        CorruptField: a row is wider or narrower than the header, a column has no name or another's.
+        CorruptField: a row is wider or narrower than the header, a column has no name or another's, or its numbers
+            have commas that may be decimal or not.
         CountMismatch: the rows are not as many as the lines that hold any.
     """
     comments: dict[str, str] = {}
@@ -75,8 +93,30 @@ def read_commented_table(source: Source, text: str) -> CommentedTable:
     if counted != len(rows):
         message = "the rows are not as many as the lines that hold any"
         raise CountMismatch(message, file=source.name, expected=counted, found=len(rows))
-    doubts = () if not rows or text.endswith(("\n", "\r")) else ("the last line has no line end and may be cut",)
-    return CommentedTable(header, tuple(rows), tuple(lines), comments, doubts)
+    doubts: tuple[str, ...] = (
+        () if not rows or text.endswith(("\n", "\r")) else ("the last line has no line end and may be cut",)
+    )
+    comma = delimiter != "," and _has_decimal_comma(source, header, rows)
+    doubts += ("numbers were read with a decimal comma",) if comma else ()
+    return CommentedTable(header, tuple(rows), tuple(lines), comments, doubts, comma)
+
+
+def _has_decimal_comma(source: Source, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> bool:
+    """Tell whether numbers have a decimal comma; refuse a table in which that is not clear."""
+    with_comma, with_point, clear = "", "", False
+    for name, column in zip(header, zip(*rows, strict=True), strict=False):
+        cells = [cell for cell in column if cell]
+        commas = [match for match in map(_WITH_COMMA.fullmatch, cells) if match]
+        if commas and len(commas) + sum(1 for cell in cells if _WHOLE.fullmatch(cell)) == len(cells):
+            with_comma = with_comma or name
+            clear |= any(len(match["part"]) != _THOUSANDS or match["whole"] in ("", "0") for match in commas)
+        elif cells and all(_WITH_POINT.fullmatch(cell) or _WHOLE.fullmatch(cell) for cell in cells):
+            with_point = with_point or (name if any("." in cell for cell in cells) else "")
+    if with_comma and (with_point or not clear):
+        other = f"and those of {with_point} a decimal point" if with_point else "which may separate thousands"
+        message = f"the numbers of {with_comma} have a comma, {other}; write them with a decimal point"
+        raise CorruptField(message, file=source.name)
+    return bool(with_comma)
 
 
 def _wrong_width(source: Source, line: int, expected: int, found: int) -> CorruptField:

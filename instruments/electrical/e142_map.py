@@ -54,7 +54,7 @@ class E142MapAdapter:
     """Reads SEMI E142 XML into one ``wafer_map`` table for each map of bin codes."""
 
     name = "e142_map"
-    version = "1"
+    version = "2"
     formats = ("e142",)
     reach = Reach.WALK
 

@@ -51,7 +51,7 @@ class G85MapAdapter:
     """Reads SEMI G85 XML into one ``wafer_map`` table for each map."""
 
     name = "g85_map"
-    version = "1"
+    version = "2"
     formats = ("g85",)
     reach = Reach.WALK
 

@@ -21,20 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
-from instruments.commented_table import delimiter_of, header_in
+from instruments.commented_table import delimiter_of
 from instruments.description import Reach
-from instruments.electrical.stress_columns import (
-    PARQUET_MARK,
-    StressColumns,
-    check_conditions,
-    meaning_of,
-    read_columns,
-)
+from instruments.electrical.stress_columns import StressColumns, check_conditions, columns_in_head, read_columns
 from instruments.electrical.stress_vocabulary import LIFETIME
-from instruments.errors import CountMismatch, InstrumentError
+from instruments.errors import CountMismatch
 from instruments.headings import Headings
 from instruments.records import Record
-from instruments.text_lines import split_lines
+from instruments.text_lines import head_text, split_lines
 
 HEADINGS = Headings(
     LIFETIME,
@@ -55,27 +49,18 @@ class LifetimesAdapter:
     """Reads lifetimes into a ``lifetime`` table."""
 
     name = "lifetimes"
-    version = "2"
+    version = "3"
     formats = ("lifetimes",)
     reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for a status and a time in the header of ``source``."""
-        if source.is_bundle:
-            return Sniff(Confidence.NO, "a bundle is no table")
-        if source.head.startswith(PARQUET_MARK):
-            return Sniff(Confidence.POSSIBLE, "Parquet, whose columns stand at its end")
-        text = source.head[:16384].decode("utf-8-sig", "replace")
-        names = header_in(text)
-        try:
-            found = {meaning_of(HEADINGS, name).column for name in names}
-        except InstrumentError as error:
-            # A table of ours in a unit that is not known: let the reader say so.
-            sure = "status" in {name.lower() for name in names}
-            return Sniff(Confidence.LIKELY if sure else Confidence.NO, str(error))
+        found = columns_in_head(source, HEADINGS, frozenset({"status"}))
+        if isinstance(found, Sniff):
+            return found
         if "status" in found and found & set(_TIMES):
             # Logs of other tools have a status and a time too, but other words for it.
-            if _first_cells(text) & _KNOWN.keys():
+            if _first_cells(head_text(source.head)) & _KNOWN.keys():
                 return Sniff(Confidence.CERTAIN, "it has times with their status of censoring")
             return Sniff(
                 Confidence.POSSIBLE, "the header has a status and a time, the first row no status of censoring"

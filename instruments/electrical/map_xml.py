@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from instruments import text_lines
 from instruments.adapter import Source
 from instruments.electrical.wafer_grid import MAX_BYTES
 from instruments.errors import CorruptField, NotThisFormat, ReadingLimit, UnsupportedVersion
-from instruments.guarded_xml import parse_xml
+from instruments.guarded_xml import in_single_bytes, parse_xml
 
 MAX_DEPTH = 30
 _NOISE = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>", re.DOTALL)
@@ -22,9 +23,10 @@ def load_xml(source: Source, root_names: frozenset[str]) -> tuple[Any, bytes]:
     if source.size_bytes > MAX_BYTES:
         message = "the map is too large to be read whole"
         raise ReadingLimit(message, file=source.name, expected=MAX_BYTES, found=source.size_bytes)
-    data = source.path.read_bytes()
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in data[:64]:
-        raise UnsupportedVersion("the map is in an encoding of two bytes, which is not read", file=source.name)
+    data = in_single_bytes(source.name, source.path.read_bytes())
+    if b"\x00" in data[:64]:
+        message = "the map is in an encoding of two bytes without a mark, which is not read"
+        raise UnsupportedVersion(message, file=source.name)
     if not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         raise NotThisFormat("the file is no XML", file=source.name)
     root = parse_xml(source.name, data)
@@ -91,4 +93,4 @@ def whole_number(source: Source, text: str, what: str) -> int | None:
 
 def head_text(source: Source) -> str:
     """Return the beginning of ``source`` as text, ``""`` for a bundle."""
-    return source.head[:16384].decode("utf-8-sig", "replace") if not source.is_bundle else ""
+    return text_lines.head_text(source.head) if not source.is_bundle else ""

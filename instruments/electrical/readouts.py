@@ -13,17 +13,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from instruments.adapter import Confidence, Sniff, Source
-from instruments.commented_table import header_in
 from instruments.description import Reach
-from instruments.electrical.stress_columns import (
-    PARQUET_MARK,
-    StressColumns,
-    check_conditions,
-    meaning_of,
-    read_columns,
-)
+from instruments.electrical.stress_columns import StressColumns, check_conditions, columns_in_head, read_columns
 from instruments.electrical.stress_vocabulary import READOUT
-from instruments.errors import CountMismatch, InstrumentError
+from instruments.errors import CountMismatch
 from instruments.headings import Headings
 from instruments.records import Record
 
@@ -44,23 +37,15 @@ class ReadoutsAdapter:
     """Reads readouts of stressed devices into a ``readout`` table."""
 
     name = "readouts"
-    version = "2"
+    version = "3"
     formats = ("readouts",)
     reach = Reach.WALK
 
     def sniff(self, source: Source) -> Sniff:
         """Look for a device, a parameter and a value in the header of ``source``."""
-        if source.is_bundle:
-            return Sniff(Confidence.NO, "a bundle is no table")
-        if source.head.startswith(PARQUET_MARK):
-            return Sniff(Confidence.POSSIBLE, "Parquet, whose columns stand at its end")
-        names = header_in(source.head[:16384].decode("utf-8-sig", "replace"))
-        try:
-            found = {meaning_of(HEADINGS, name).column for name in names}
-        except InstrumentError as error:
-            # A table of ours in a unit that is not known: let the reader say so.
-            sure = {"parameter", "value"} <= {name.lower() for name in names}
-            return Sniff(Confidence.LIKELY if sure else Confidence.NO, str(error))
+        found = columns_in_head(source, HEADINGS, frozenset({"parameter", "value"}))
+        if isinstance(found, Sniff):
+            return found
         if found >= {"device_id", "time_h", "parameter", "value"}:
             return Sniff(Confidence.CERTAIN, "the header has a device, a time, a parameter and a value")
         return Sniff(Confidence.NO, "no device, time, parameter and value in the header")

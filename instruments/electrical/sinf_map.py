@@ -6,7 +6,9 @@ codes that are there. The writers of ``FNLOC`` (where the notch is) do not agree
 known whence ``REFPX`` and ``REFPY`` count: they are kept, not applied.
 """
 
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from instruments.adapter import Confidence, Sniff, Source
@@ -16,8 +18,10 @@ from instruments.electrical.map_xml import head_text, whole_number
 from instruments.electrical.wafer_grid import MAX_BYTES, BinDefinition, CodeType, WaferGrid, make_map
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit
 from instruments.records import Record
+from instruments.text_lines import decode_text
 
 _ROW = "ROWDATA"
+_NAME = re.compile(r"[A-Z][A-Z0-9 _./#-]{0,39}")
 _NUMBERS = ("FNLOC", "REFPX", "REFPY")
 
 
@@ -25,7 +29,7 @@ class SinfMapAdapter:
     """Reads SINF text into a ``wafer_map`` table."""
 
     name = "sinf_map"
-    version = "1"
+    version = "2"
     formats = ("sinf",)
     reach = Reach.WALK
 
@@ -44,8 +48,8 @@ class SinfMapAdapter:
         Raises:
             CorruptField, CountMismatch, NotThisFormat, UnsupportedVersion, ReadingLimit: and why.
         """
-        data = _read_bytes(source)
-        header, rows = _read_lines(source, data)
+        text, doubts = _read_text(source)
+        header, rows = _read_lines(source, text)
         height = whole_number(source, header.get("ROWCT", ""), "ROWCT")
         width = whole_number(source, header.get("COLCT", ""), "COLCT")
         if height is None or width is None:
@@ -53,28 +57,28 @@ class SinfMapAdapter:
         if len(rows) != height:
             message = "the map does not have as many rows as ROWCT"
             raise CountMismatch(message, file=source.name, expected=height, found=len(rows))
-        counted = data.upper().count(b"ROWDATA:")
+        counted = text.upper().count("ROWDATA:")
         if counted != len(rows):
             message = "the rows are not as many as the marks in the file"
             raise CountMismatch(message, file=source.name, expected=counted, found=len(rows))
         size = _check_rows(source, rows, width)
         grid = _make_grid(source, header, rows, size)
+        grid = replace(grid, warnings=(*doubts, *grid.warnings))
         return "sinf", (make_map(grid, grid.substrate_id or Path(source.name).stem or source.name),)
 
 
-def _read_bytes(source: Source) -> bytes:
+def _read_text(source: Source) -> tuple[str, tuple[str, ...]]:
     if source.size_bytes > MAX_BYTES:
         message = "the map is too large to be read whole"
         raise ReadingLimit(message, file=source.name, expected=MAX_BYTES, found=source.size_bytes)
-    return source.path.read_bytes()
-
-
-def _read_lines(source: Source, data: bytes) -> tuple[dict[str, str], dict[int, tuple[str, ...]]]:
-    """Return the header and, by their line numbers, the rows."""
     try:
-        text = data.decode("utf-8-sig")
+        return decode_text(source.path.read_bytes().rstrip(b"\x1a"))
     except UnicodeDecodeError as error:
-        raise NotThisFormat("the map is not UTF-8 text", file=source.name, offset=error.start) from None
+        raise NotThisFormat("the map is no text", file=source.name, offset=error.start) from None
+
+
+def _read_lines(source: Source, text: str) -> tuple[dict[str, str], dict[int, tuple[str, ...]]]:
+    """Return the header and, by their line numbers, the rows."""
     header: dict[str, str] = {}
     rows: dict[int, tuple[str, ...]] = {}
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
@@ -82,7 +86,7 @@ def _read_lines(source: Source, data: bytes) -> tuple[dict[str, str], dict[int, 
             continue
         name, mark, value = line.partition(":")
         name = name.strip().upper()
-        if not mark or not name.isidentifier():
+        if not mark or not _NAME.fullmatch(name):
             message = "the line is no NAME:value"
             raise CorruptField(message, file=source.name, offset=number, found=line[:40], offset_unit="line")
         if name == _ROW:

@@ -13,11 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instruments.adapter import Source
-from instruments.commented_table import CommentedTable, read_commented_table
-from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit, UnsupportedVersion
+from instruments.adapter import Confidence, Sniff, Source
+from instruments.commented_table import CommentedTable, header_in, read_commented_table, with_point
+from instruments.errors import (
+    CorruptField,
+    CountMismatch,
+    InstrumentError,
+    NotThisFormat,
+    ReadingLimit,
+    UnsupportedVersion,
+)
 from instruments.headings import Headings, Meaning
 from instruments.records import Table
+from instruments.text_lines import decode_text, head_text
 from instruments.vocabulary import Remarks
 
 MAX_BYTES = 128 << 20
@@ -100,6 +108,24 @@ def meaning_of(headings: Headings, name: str, file: str = "") -> Meaning:
     return meaning
 
 
+def columns_in_head(source: Source, headings: Headings, own: frozenset[str]) -> set[str] | Sniff:
+    """Return the columns of the vocabulary that the header of ``source`` names, or the answer where none can be told.
+
+    ``own`` are names, in lower case, that make a table whose units are not known one of ours all the same.
+    """
+    if source.is_bundle:
+        return Sniff(Confidence.NO, "a bundle is no table")
+    if source.head.startswith(PARQUET_MARK):
+        return Sniff(Confidence.POSSIBLE, "Parquet, whose columns stand at its end")
+    names = header_in(head_text(source.head))
+    try:
+        return {meaning_of(headings, name).column for name in names}
+    except InstrumentError as error:
+        # A table of ours in a unit that is not known: let the reader say so.
+        sure = own <= {name.lower() for name in names}
+        return Sniff(Confidence.LIKELY if sure else Confidence.NO, str(error))
+
+
 def _times(headings: Headings) -> set[str]:
     return {column.name.removesuffix("_h") for column in headings.vocabulary.columns if column.unit == "h"}
 
@@ -116,10 +142,12 @@ def read_columns(source: Source, headings: Headings) -> StressColumns:
     if source.head.startswith(PARQUET_MARK):
         return _read_parquet(source, headings)
     try:
-        text = source.path.read_bytes().decode("utf-8-sig")
+        text, doubts = decode_text(source.path.read_bytes())
     except UnicodeDecodeError as error:
-        raise NotThisFormat("the table is not UTF-8 text", file=source.name, offset=error.start) from None
-    return _read_text(source, headings, read_commented_table(source, text))
+        raise NotThisFormat("the table is no text", file=source.name, offset=error.start) from None
+    made = _read_text(source, headings, read_commented_table(source, text))
+    made.warnings += doubts
+    return made
 
 
 def _read_text(source: Source, headings: Headings, table: CommentedTable) -> StressColumns:
@@ -135,7 +163,7 @@ def _read_text(source: Source, headings: Headings, table: CommentedTable) -> Str
         raise CountMismatch(message, file=source.name, expected=declared[:20], found=len(table.rows))
     for column, name in enumerate(table.header):
         cells = [row[column] for row in table.rows]
-        _add(made, headings, name, np.asarray(cells, _TEXT))
+        _add(made, headings, name, np.asarray(cells, _TEXT), table.decimal_comma)
     return made
 
 
@@ -195,7 +223,7 @@ def _array(source: Source, name: str, column: Any, pa: Any) -> NDArray[Any]:
     raise UnsupportedVersion(message, file=source.name, expected="numbers or text", found=str(kind)[:40])
 
 
-def _add(made: StressColumns, headings: Headings, name: str, values: NDArray[Any]) -> None:
+def _add(made: StressColumns, headings: Headings, name: str, values: NDArray[Any], decimal_comma: bool = False) -> None:
     meaning = meaning_of(headings, name, made.file)
     kinds = {column.name: column.type for column in headings.vocabulary.columns}
     if not meaning.column:
@@ -206,6 +234,8 @@ def _add(made: StressColumns, headings: Headings, name: str, values: NDArray[Any
     elif kinds[meaning.column] == "text":
         made.texts[meaning.column] = values if values.dtype.kind == "T" else _words(values)
     else:
+        if decimal_comma:
+            values = np.asarray([with_point(cell, True) for cell in values.tolist()], _TEXT)
         made.numbers[meaning.column] = _numbers(made, name, meaning, values)
 
 

@@ -10,6 +10,7 @@ no unit in the file and are kept as they stand.
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from instruments.adapter import Confidence, Sniff, Source
@@ -18,6 +19,7 @@ from instruments.electrical.map_xml import head_text, whole_number
 from instruments.electrical.wafer_grid import MAX_BYTES, Axes, BinDefinition, CodeType, WaferGrid, cut_row, make_map
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit, Truncated
 from instruments.records import Record
+from instruments.text_lines import decode_text
 
 _HEADER = re.compile(r"([A-Z][A-Z0-9]{5})(?:[ \t:=]+(.*))?")
 _ROW = re.compile(r"MAP([0-9]{3,4})[ \t:=]+(\S.*)")
@@ -36,7 +38,7 @@ class WmapMapAdapter:
     """Reads WMAP text into a ``wafer_map`` table."""
 
     name = "wmap_map"
-    version = "1"
+    version = "2"
     formats = ("wmap",)
     reach = Reach.WALK
 
@@ -53,7 +55,7 @@ class WmapMapAdapter:
         Raises:
             CorruptField, CountMismatch, NotThisFormat, Truncated, ReadingLimit: and why.
         """
-        header, lines = _read_lines(source)
+        header, lines, doubts = _read_lines(source)
         missing = sorted(_WANTED - header.keys())
         if missing:
             raise NotThisFormat(f"the map does not say {missing[0]}", file=source.name)
@@ -65,18 +67,19 @@ class WmapMapAdapter:
             message = "the map does not have as many good dies as SUMPAS"
             raise CountMismatch(message, file=source.name, expected=declared, found=passing)
         grid = _make_grid(source, header, rows, good)
+        grid = replace(grid, warnings=(*doubts, *grid.warnings))
         return "wmap", (make_map(grid, grid.substrate_id or Path(source.name).stem or source.name),)
 
 
-def _read_lines(source: Source) -> tuple[dict[str, str], list[tuple[int, str]]]:
-    """Return the header, and each row's line number and codes."""
+def _read_lines(source: Source) -> tuple[dict[str, str], list[tuple[int, str]], tuple[str, ...]]:
+    """Return the header, each row's line number and codes, and doubts about the text."""
     if source.size_bytes > MAX_BYTES:
         message = "the map is too large to be read whole"
         raise ReadingLimit(message, file=source.name, expected=MAX_BYTES, found=source.size_bytes)
     try:
-        text = (b"" if source.is_bundle else source.path.read_bytes()).decode("utf-8-sig")
+        text, doubts = decode_text(b"" if source.is_bundle else source.path.read_bytes().rstrip(b"\x1a"))
     except UnicodeDecodeError as error:
-        raise NotThisFormat("the map is not UTF-8 text", file=source.name, offset=error.start) from None
+        raise NotThisFormat("the map is no text", file=source.name, offset=error.start) from None
     header: dict[str, str] = {}
     rows: list[tuple[int, str]] = []
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
@@ -105,7 +108,7 @@ def _read_lines(source: Source) -> tuple[dict[str, str], list[tuple[int, str]]]:
             header[named[1]] = (named[2] or "").strip()
         else:
             rows.append((number, plain))
-    return header, rows
+    return header, rows, doubts
 
 
 def _codes(source: Source, header: dict[str, str], name: str) -> list[str]:

@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
-from instruments.commented_table import CommentedTable, header_in, read_commented_table
+from instruments.commented_table import CommentedTable, header_in, read_commented_table, with_point
 from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, NotThisFormat, ReadingLimit
 from instruments.headings import Headings, Meaning
 from instruments.mask.vocabulary import METROLOGY_SITE
 from instruments.records import Record
+from instruments.text_lines import decode_text, head_text
 from instruments.vocabulary import Remarks
 
 MAX_BYTES = 128 << 20
@@ -64,7 +65,7 @@ class MetrologyAdapter:
     """Reads width and registration tables into a ``metrology_site`` table."""
 
     name = "mask_metrology"
-    version = "2"
+    version = "3"
     formats = ("mask-metrology",)
     reach = Reach.WALK
 
@@ -73,7 +74,7 @@ class MetrologyAdapter:
         if source.is_bundle:
             return Sniff(Confidence.NO, "a bundle is no table")
         try:
-            header = header_in(source.head[:16384].decode("utf-8-sig", "replace"))
+            header = header_in(head_text(source.head))
             found = {HEADINGS.meaning(name).column for name in header}
         except InstrumentError as error:
             # A table of ours in a unit that is not known: let the reader say so.
@@ -91,8 +92,10 @@ class MetrologyAdapter:
         Raises:
             CorruptField, UnsupportedVersion, CountMismatch, NotThisFormat, ReadingLimit: and why.
         """
-        table = read_commented_table(source, _read_text(source))
+        text, doubts = _read_text(source)
+        table = read_commented_table(source, text)
         columns, other, warnings = _read_columns(source, table)
+        warnings += doubts
         missing = sorted(_PLACE - columns.keys())
         if missing or not (columns.keys() >= _WIDTH or columns.keys() >= _REGISTRATION):
             found = ", ".join(missing) or "target_nm and meas_nm, or dx_nm and dy_nm"
@@ -112,14 +115,14 @@ class MetrologyAdapter:
         return "mask-metrology", (METROLOGY_SITE.make_table(name, columns, remarks, other),)
 
 
-def _read_text(source: Source) -> str:
+def _read_text(source: Source) -> tuple[str, tuple[str, ...]]:
     if source.size_bytes > MAX_BYTES:
         message = "the table is too large to be read whole"
         raise ReadingLimit(message, file=source.name, expected=MAX_BYTES, found=source.size_bytes)
     try:
-        return source.path.read_bytes().decode("utf-8-sig")
+        return decode_text(source.path.read_bytes())
     except UnicodeDecodeError as error:
-        raise NotThisFormat("the table is not UTF-8 text", file=source.name, offset=error.start) from None
+        raise NotThisFormat("the table is no text", file=source.name, offset=error.start) from None
 
 
 def _read_columns(
@@ -147,10 +150,10 @@ def _numbers(source: Source, table: CommentedTable, name: str, meaning: Meaning,
     values = []
     for cell, line in zip(cells, table.lines, strict=True):
         try:
-            value = float(cell) if cell else math.nan
+            value = float(with_point(cell, table.decimal_comma)) if cell else math.nan
         except ValueError:
             value = math.inf
-        if cell and not math.isfinite(value):
+        if cell and (not math.isfinite(value) or "_" in cell):
             message = f"{name} is no number"
             raise CorruptField(message, file=source.name, offset=line, found=cell[:60], offset_unit="line")
         if meaning.column in _NOT_NEGATIVE and value < 0:

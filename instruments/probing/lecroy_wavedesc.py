@@ -5,6 +5,7 @@ LECROY_2_3 have the same fields at the same places.
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -205,10 +206,12 @@ def _decode(source: Source, data: bytes, head: tuple[int, str, str, int], layout
         t0_s=begin,
         unit=unit,
         instrument=text_of(data[layout.instrument_name : layout.instrument_name + 16]),
-        points=Points()
-        if layout.valid is None or layout.record_type is None
-        else Points(
-            *(int(number("i", layout.valid + 4 * place)) for place in range(4)),
-            record_type=int(number("h", layout.record_type)),
-        ),
+        points=_points(number, layout),
     )
+
+
+def _points(number: Callable[[str, int], Any], layout: _Layout) -> Points:
+    if layout.valid is None or layout.record_type is None:
+        return Points()
+    first, last, begin, step = (int(number("i", layout.valid + 4 * place)) for place in range(4))
+    return Points(first, last, begin, step, int(number("h", layout.record_type)))

@@ -14,7 +14,7 @@ class FibLogAdapter:
     """Reads the log of an ion or electron beam into a ``repair_step`` table."""
 
     name = "fib_log"
-    version = "2"
+    version = "3"
     formats = ("fib-log",)
     reach = Reach.WALK
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from instruments.errors import CorruptField
+from instruments.guarded_xml import parse_xml
 from instruments.units import convert, find_unit, unit_of
 
 FEI_TAGS = (34680, 34682)
@@ -132,12 +133,7 @@ def _check_field(facts: ImageFacts, columns: float) -> None:
 
 def _parse_fei_xml(data: bytes) -> ImageFacts:
     """Read pairs of path and value with units, ``unit="m"`` or ``MementoItemUnitMeter``."""
-    from defusedxml import DefusedXmlException, ElementTree  # noqa: PLC0415 - most images have no XML
-
-    try:
-        root = ElementTree.fromstring(data, forbid_dtd=True, forbid_entities=True, forbid_external=True)
-    except (DefusedXmlException, ElementTree.ParseError, LookupError, ValueError) as error:
-        raise CorruptField(f"the metadata are damaged XML: {type(error).__name__}") from None
+    root = parse_xml("", data)
     found: dict[str, tuple[str, str]] = {}
     _flatten_xml(root, "", found, 0)
     facts = ImageFacts("fei", {path: " ".join(pair).strip() for path, pair in found.items()})

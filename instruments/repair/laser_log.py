@@ -17,7 +17,7 @@ class LaserLogAdapter:
     """Reads a laser's log into a ``repair_step`` table."""
 
     name = "laser_log"
-    version = "2"
+    version = "3"
     formats = ("laser-log",)
     reach = Reach.WALK
 

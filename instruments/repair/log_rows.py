@@ -14,8 +14,8 @@ from typing import Any
 from instruments.adapter import Source
 from instruments.commented_table import read_commented_table
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat, ReadingLimit
-from instruments.guarded_xml import parse_xml
-from instruments.text_lines import split_lines
+from instruments.guarded_xml import in_single_bytes, parse_xml
+from instruments.text_lines import decode_text, head_text, split_lines
 
 MAX_BYTES = 128 << 20
 MAX_DEPTH = 16
@@ -38,6 +38,7 @@ class LogRows:
         units: the unit that stands beside a name, as the file writes it.
         metadata: what the file says of the whole log.
         warnings: what is doubtful about the text.
+        decimal_comma: numbers in texts have a decimal comma.
     """
 
     rows: list[dict[str, Cell]] = field(default_factory=list)
@@ -46,6 +47,7 @@ class LogRows:
     units: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    decimal_comma: bool = False
 
     def names(self) -> list[str]:
         """Return every name that some row has, in the order of their first appearance."""
@@ -62,7 +64,7 @@ def read_rows(source: Source) -> LogRows:
     """Return the rows of ``source``.
 
     Raises:
-        NotThisFormat: it is no UTF-8 text.
+        NotThisFormat: it is no text.
         ReadingLimit: it is larger than is read whole.
         CorruptField: the syntax is broken, or a value is no finite number.
         CountMismatch: the rows are not as many as a plain count of the bytes, or the file itself, says.
@@ -71,20 +73,21 @@ def read_rows(source: Source) -> LogRows:
         message = "the log is too large to be read whole"
         raise ReadingLimit(message, file=source.name, expected=MAX_BYTES, found=source.size_bytes)
     data = source.path.read_bytes()
-    is_xml = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
+    is_xml = head_text(data).lstrip()[:1] == "<"
     try:
         # XML says its own encoding.
-        text = "<" if is_xml else data.decode("utf-8-sig")
+        text, doubts = ("<", ()) if is_xml else decode_text(data)
     except UnicodeDecodeError as error:
-        raise NotThisFormat("the log is not UTF-8 text", file=source.name, offset=error.start) from None
+        raise NotThisFormat("the log is no text", file=source.name, offset=error.start) from None
     if is_xml:
-        rows, plain = _read_xml(source, data)
+        rows, plain = _read_xml(source, in_single_bytes(source.name, data))
     elif text.lstrip()[:1] == "{":
         rows = _read_json(source, text)
         plain = sum(1 for line in split_lines(text) if line.lstrip().startswith("{")) - len(rows.metadata.get("_", ()))
     else:
         rows, plain = _read_csv(source, text)
     rows.metadata.pop("_", None)
+    rows.warnings = (*doubts, *rows.warnings)
     if plain != len(rows.rows):
         message = "the steps are not as many as a plain count of the text finds"
         raise CountMismatch(message, file=source.name, expected=plain, found=len(rows.rows))
@@ -98,6 +101,7 @@ def read_rows(source: Source) -> LogRows:
 def _read_csv(source: Source, text: str) -> tuple[LogRows, int]:
     table = read_commented_table(source, text)
     found = LogRows(metadata=dict(table.comments), places=list(table.lines), warnings=table.warnings)
+    found.decimal_comma = table.decimal_comma
     found.rows = [dict(zip(table.header, cells, strict=True)) for cells in table.rows]
     return found, len(found.rows)
 

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
-from instruments.commented_table import header_in
+from instruments.commented_table import header_in, with_point
 from instruments.errors import CorruptField, InstrumentError
 from instruments.headings import Meaning
 from instruments.records import Table
 from instruments.repair.log_rows import Cell, LogRows
 from instruments.repair.vocabulary import REPAIR_STEP, STEP_HEADINGS
+from instruments.text_lines import head_text
 from instruments.units import convert, find_unit
 from instruments.vocabulary import Remarks
 
@@ -46,7 +47,7 @@ def sniff_log(source: Source, own: frozenset[str], other: frozenset[str], kind: 
 
 def _columns_in_head(source: Source) -> set[str]:
     """Return the columns of the vocabulary that the beginning of ``source`` names."""
-    text = source.head[:16384].decode("utf-8-sig", "replace")
+    text = head_text(source.head)
     start = text.lstrip()[:1]
     if start == "<":
         names = {piece for match in _HEAD_NAMES.finditer(text) for piece in match.groups() if piece}
@@ -81,7 +82,7 @@ def make_step_table(source: Source, log: LogRows) -> Table:
     meant: dict[str, str] = {}
     warnings = list(log.warnings)
     for name in log.names():
-        cells = [row.get(name) for row in log.rows]
+        cells = _cells(log, name)
         meaning = STEP_HEADINGS.meaning(name, log.units.get(name, ""), source.name)
         values = _own_units(meaning, cells)
         if values is not None:
@@ -103,6 +104,15 @@ def make_step_table(source: Source, log: LogRows) -> Table:
     warnings += [*_check_order(source, log, columns), *_check_times(source, log, columns)]
     remarks = Remarks({"log": log.metadata, "columns": meant}, tuple(warnings))
     return REPAIR_STEP.make_table(Path(source.name).stem or source.name, columns, remarks, other)
+
+
+def _cells(log: LogRows, name: str) -> list[Cell]:
+    """Return what each row says under ``name``, numbers with a decimal point unless the column is text."""
+    cells = [row.get(name) for row in log.rows]
+    column = STEP_HEADINGS.meaning(name, log.units.get(name, "")).column if log.decimal_comma else ""
+    if not log.decimal_comma or (column and _TYPES[column].type == "text"):
+        return cells
+    return [with_point(cell, True) if isinstance(cell, str) else cell for cell in cells]
 
 
 def _at(source: Source, log: LogRows, row: int, message: str, found: Any) -> CorruptField:

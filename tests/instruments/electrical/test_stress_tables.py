@@ -186,7 +186,7 @@ HEAD = "status,time_h,lower_h,upper_h,count,entry_h,exit_h\n"
          " line 2 (expected None, found -300.0)"),
         ("status,time_h,humidity_percent\nright,1,101\n", "CorruptField", "humidity_percent is not between 0 and 100"
          " at line 2 (expected None, found 101.0)"),
-        (b"status,time_h\n\xff", "NotThisFormat", "the table is not UTF-8 text at byte 14"),
+        (b"status,time_h\n\x81", "NotThisFormat", "the table is no text at byte 14"),
     ],
 )  # fmt: skip
 def test_refusals_of_lifetimes(tmp_path, text, kind, message):
@@ -305,3 +305,24 @@ def test_damaged_tables(tmp_path_factory, seed, changes, cut):
     else:
         assert (table.columns["time_h"] >= 0).all()
         assert np.isfinite(table.columns["value"]).all()
+
+
+def test_decimal_commas_of_a_spreadsheet(tmp_path):
+    text = "status;time [h];count;note\nexact;12,5;1;a,b\nright;1000;3;\n"
+    table = read_one(tmp_path, LIVES, text.encode("utf-16"))
+    np.testing.assert_array_equal(table.columns["time_h"], [12.5, 1000.0])
+    assert table.columns["note"].tolist() == ["a,b", ""]
+    assert table.warnings == ("numbers were read with a decimal comma",)
+    assert LIVES.sniff(written(tmp_path, "t.csv", text.encode("utf-16"))).confidence is Confidence.CERTAIN
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("exact;1,250;7\n", "the numbers of time_h have a comma, which may separate thousands"),
+        ("exact;1,25;7.5\n", "the numbers of time_h have a comma, and those of voltage_v a decimal point"),
+    ],
+)
+def test_commas_that_may_be_thousands_are_refused(tmp_path, row, message):
+    kind, said = refusal(tmp_path, LIVES, "status;time_h;voltage_v\n" + row)
+    assert (kind, said) == ("CorruptField", f"t.csv: {message}; write them with a decimal point")

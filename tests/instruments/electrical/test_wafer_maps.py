@@ -169,9 +169,9 @@ NO_ENTITIES = "the XML has a document type or entities, which are not read"
         ("<MapData/>", "NotThisFormat", "the file has no map of bin codes"),
         ("<MapData>", "CorruptField", "the XML is damaged: no element found: line 1, column 9 at line 1"),
         (
-            e142().encode("utf-16"),
+            e142().encode("utf-16-le"),
             "UnsupportedVersion",
-            "the map is in an encoding of two bytes, which is not read",
+            "the map is in an encoding of two bytes without a mark, which is not read",
         ),
         (
             e142(columns=6),
@@ -434,7 +434,7 @@ def test_steps_without_a_unit_stay_out(tmp_path):
             "CountMismatch",
             "the rows are not as many as the marks in the file (expected 4, found 3)",
         ),
-        (b"\xff", "NotThisFormat", "the map is not UTF-8 text at byte 0"),
+        (b"\x81", "NotThisFormat", "the map is no text at byte 0"),
         ("ROWCT:0\nCOLCT:0\n", "NotThisFormat", "the map has no dies"),
     ],
 )
@@ -509,3 +509,25 @@ def test_damaged_maps(tmp_path_factory, adapter, changes, cut):
     about = table.vendor_metadata
     assert table.row_count + about["places_without_die"] == about["rows"] * about["columns"]
     assert (about["rows"], about["columns"]) == ((3, 4) if adapter == "sinf_map" else (4, 5))
+
+
+@pytest.mark.parametrize("content", [e142(), g85()])
+def test_maps_in_utf_16_with_a_mark(tmp_path, content):
+    """Programs written in .NET declare utf-16 and write it."""
+    adapter = E142MapAdapter() if "MapData" in content else G85MapAdapter()
+    body = content.partition("?>")[2] if content.startswith("<?xml") else content
+    declared = f'<?xml version="1.0" encoding="utf-16"?>{body}'
+    source = written(tmp_path, "map.xml", declared.encode("utf-16"))
+    assert adapter.sniff(source).confidence >= Confidence.LIKELY
+    (wide,) = read_all(adapter, source)[1]
+    (plain,) = read_all(adapter, written(tmp_path, "map.xml", content))[1]
+    assert wide.columns["bin_code"].tolist() == plain.columns["bin_code"].tolist()
+
+
+def test_a_sinf_map_with_other_header_names_in_another_encoding(tmp_path):
+    text = SINF.replace("ROWCT:3", "Probe-Card ID:7\r\nOPERATOR:M\xfcller\r\nROWCT:3").replace("\n", "\r\n") + "\x1a"
+    table = read_one(tmp_path, SinfMapAdapter(), text.encode("cp1252"))
+    assert table.vendor_metadata["header"]["OPERATOR"] == "M\xfcller"
+    assert table.vendor_metadata["header"]["PROBE-CARD ID"] == "7"
+    assert "Windows-1252" in table.warnings[0]
+    assert table.columns["bin_code"].tolist() == read_one(tmp_path, SinfMapAdapter(), SINF).columns["bin_code"].tolist()

@@ -132,3 +132,18 @@ def test_damaged_tables_are_read_or_refused(tmp_path_factory, data):
         message = "x.csv: read"
         assert all(len(values) == table.row_count for values in table.columns.values())
     assert message.startswith("x.csv: ")
+
+
+def test_decimal_commas_in_the_encoding_of_windows(tmp_path):
+    text = "Site;X [\xb5m];Y [\xb5m];dx (nm);dy (nm);Note\nB1;1,5;-2;0,5;-1,25;gr\xfcn\n"
+    table = read_one(tmp_path, text.encode("cp1252"))
+    assert (table.columns["x_um"].tolist(), table.columns["dy_nm"].tolist()) == ([1.5], [-1.25])
+    assert table.columns["Note"].tolist() == ["gr\xfcn"]
+    assert "numbers were read with a decimal comma" in table.warnings
+    assert any("Windows-1252" in warning for warning in table.warnings)
+    assert ADAPTER.sniff(written(tmp_path, "sites.csv", text.encode("cp1252"))).confidence is Confidence.CERTAIN
+
+
+def test_digits_with_underscores_are_no_number(tmp_path):
+    with pytest.raises(CorruptField, match="x_um is no number"):
+        read_one(tmp_path, "site_id,x_um,y_um,dx_nm,dy_nm\nA,1_0,0,1,1\n")

@@ -226,7 +226,7 @@ def test_steps_of_several_jobs_may_have_the_same_numbers(tmp_path):
             CorruptField,
             "the XML is damaged: unknown encoding: u9f-8",
         ),
-        (b"step,gas\n1,\xff\n", NotThisFormat, "the log is not UTF-8 text at byte 11"),
+        (b"step,gas\n1,\x81\n", NotThisFormat, "the log is no text at byte 11"),
     ],
 )
 def test_refusals(tmp_path, text, kind, message):
@@ -274,3 +274,17 @@ def test_damaged_logs_are_read_or_refused(tmp_path_factory, data):
         message = "x.log: read"
         assert all(len(values) == table.row_count for values in table.columns.values())
     assert message.startswith("x.log: ")
+
+
+def test_decimal_commas_and_the_encoding_of_windows(tmp_path):
+    text = "Step;Beam [kV];Pixel dwell;Depth [\xb5m];Gas\r\n1;30;2,5 \xb5s;0,5125;a,b\r\n2;5;100 ns;0,02;XeF2\r\n\r\n"
+    table = read_one(tmp_path, text.encode("cp1252"))
+    np.testing.assert_allclose(table.columns["dwell_s"], [2.5e-6, 1e-7])
+    np.testing.assert_allclose(table.columns["depth_nm"], [512.5, 20.0])
+    assert table.columns["gas"].tolist() == ["a,b", "XeF2"]
+    assert FIB.sniff(written(tmp_path, "job.log", text.encode("cp1252"))).confidence is Confidence.CERTAIN
+
+
+def test_xml_in_utf_16(tmp_path):
+    table = read_one(tmp_path, FIB_XML.replace("utf-8", "utf-16").encode("utf-16"))
+    assert table.columns["depth_nm"].tolist()[0] == read_one(tmp_path, FIB_XML).columns["depth_nm"].tolist()[0]
