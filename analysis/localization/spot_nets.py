@@ -127,6 +127,34 @@ def intensities_at(spot: Spot, beams_um: Array, drains_um: Array) -> Array:
     return np.asarray(np.exp(-4 * np.log(2) * squared / spot.fwhm_nm**2), np.float64)
 
 
+@dataclass(frozen=True)
+class SpotFinding:
+    """Where a spot was.
+
+    Attributes:
+        unmixing: of the nets near the stated place, given that the beam was there.
+        tail: the detector's time constant that fits best, as a part of a cycle.
+        on_nets: float64 ``(nets,)``: probability that each net's drain was nearest to the beam.
+        elsewhere: probability that the beam was not near its place at all.
+    """
+
+    unmixing: Unmixing
+    tail: float
+    on_nets: Array
+    elsewhere: float
+
+
+def locate_spot(scene: Scene, behaviours: Behaviours) -> SpotFinding:
+    """Return where the spot of ``scene`` was, the nets doing what ``behaviours`` says."""
+    model, tail = _model(scene, behaviours)
+    found = unmix(scene.observation, model)
+    near_log, elsewhere = _elsewhere(scene, behaviours.good, found.log_evidence)
+    owners = [scene.near[place] for place in model.intensities.argmax(axis=1)]
+    by_place = found.joint.sum(axis=1) * np.exp(near_log)
+    on_nets = np.bincount(owners, weights=by_place, minlength=len(elsewhere)) + elsewhere
+    return SpotFinding(found, tail, np.minimum(on_nets, 1.0), min(1.0, float(elsewhere.sum())))
+
+
 def describe_spot(
     problem: "Problem", waveform: "ProbedWaveform", scene: Scene, behaviours: Behaviours
 ) -> tuple[tuple[NetWeight, ...], SpotReport]:
@@ -135,29 +163,22 @@ def describe_spot(
     ``scene`` and ``behaviours`` belong to that waveform of ``problem``.
     """
     names = problem.circuit.nets
-    model, tail = _model(scene, behaviours)
-    found = unmix(scene.observation, model)
-    near_log, elsewhere = _elsewhere(scene, behaviours.good, found.log_evidence)
-    nearest = model.intensities.argmax(axis=1)
-    by_place = found.joint.sum(axis=1) * np.exp(near_log)
-    owners = [scene.near[k] for k in nearest]
-    probabilities: Array = np.bincount(owners, weights=by_place, minlength=len(names)) + elsewhere
-    order = np.argsort(-probabilities, kind="stable")[:MOST_NAMED]
-    toggling = np.ptp(behaviours.near, axis=2).max(axis=0) > 0
-    parts = parts_of(found.draws, np.asarray(toggling, np.bool_))
+    found = locate_spot(scene, behaviours)
+    order = np.argsort(-found.on_nets, kind="stable")[:MOST_NAMED]
+    toggling = np.asarray(np.ptp(behaviours.near, axis=2).max(axis=0) > 0, np.bool_)
+    draws = found.unmixing.draws
     mixture = tuple(
         NetWeight(names[net], part.weight, part.sigma, part.low, part.high)
-        for net, part in zip(scene.near, parts, strict=True)
+        for net, part in zip(scene.near, parts_of(draws, toggling), strict=True)
     )
+    named = [SpotNet(names[net], float(found.on_nets[net])) for net in order if found.on_nets[net] >= NAMED_ABOVE]
     report = SpotReport(
-        on_net=min(1.0, float(probabilities[scene.net])),
-        elsewhere=min(1.0, float(elsewhere.sum())),
-        nets=tuple(
-            SpotNet(names[net], float(probabilities[net])) for net in order if probabilities[net] >= NAMED_ABOVE
-        ),
-        swing=float(np.abs(found.draws[:, toggling]).sum(axis=1).mean()) if toggling.any() else 0.0,
-        detector_tail=tail,
-        residual=_residual(problem, waveform, scene, behaviours, (found, tail)),
+        on_net=float(found.on_nets[scene.net]),
+        elsewhere=found.elsewhere,
+        nets=tuple(named),
+        swing=float(np.abs(draws[:, toggling]).sum(axis=1).mean()) if toggling.any() else 0.0,
+        detector_tail=found.tail,
+        residual=_residual(problem, waveform, scene, behaviours, found),
     )
     return mixture, report
 
@@ -220,11 +241,10 @@ def _residual(
     waveform: "ProbedWaveform",
     scene: Scene,
     behaviours: Behaviours,
-    fit: tuple[Unmixing, float],
+    found: SpotFinding,
 ) -> Residual:
-    found, tail = fit
-    window = scene.levels.window
-    hypothesis = int(found.joint.sum(axis=0).argmax())
+    window, tail = scene.levels.window, found.tail
+    hypothesis = int(found.unmixing.joint.sum(axis=0).argmax())
     outside = np.setdiff1d(np.arange(len(behaviours.good)), scene.near)
     within = variance_within(
         waveform.values, (waveform.t0_s, waveform.dt_s), problem.cycle_s, len(problem.patterns), window
