@@ -18,6 +18,7 @@ MISFIT = 1.1
 """What the fit leaves, over the noise that was given, from which the former is believed: the model does not fit."""
 _PASSES = 2
 _LEAST_NOISE = 1e-13
+_LEAST_GUESS = 0.01
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,7 @@ def iterate(design: Design, values: NDArray[np.float64], scale: float, setting: 
     """
     given = setting.noise
     swing = float(np.std(values))
-    noise = (
-        NoiseModel(swing, np.empty(0)) if given is None else NoiseModel(given.innovation / scale, given.coefficients)
-    )
+    noise = _first_guess(values) if given is None else NoiseModel(given.innovation / scale, given.coefficients)
     products = multiply(design, values, noise.coefficients)
     fit: Fit | None = None
     for _ in range(_PASSES):
@@ -109,6 +108,15 @@ def iterate(design: Design, values: NDArray[np.float64], scale: float, setting: 
         if given is None or left.sigma() > MISFIT * noise.sigma():
             noise = left if left.innovation > _LEAST_NOISE else NoiseModel(_LEAST_NOISE, np.empty(0))
     return fit if fit is not None else "nothing was fitted"
+
+
+def _first_guess(values: NDArray[np.float64]) -> NoiseModel:
+    """Return white noise of the size that second differences have, which edges and drift hardly disturb.
+
+    Too much noise would let the priors hold the nuisances down, and what they leave would pass for correlated noise.
+    """
+    rough = float(np.median(np.abs(np.diff(values, 2)))) / 0.6745 / np.sqrt(6)
+    return NoiseModel(max(rough, _LEAST_GUESS * float(np.std(values))), np.empty(0))
 
 
 def _check(record: Record) -> None:

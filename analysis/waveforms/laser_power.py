@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+NOT_LINEAR = 0.05
+"""Probability of the scatter around a straight line below which the stated errors are widened by it."""
+
 
 @dataclass(frozen=True)
 class ZeroPowerDelay:
@@ -34,7 +37,8 @@ def extrapolate_to_zero_power(
     """Return the delay at no power from ``delays_s`` with their standard errors ``sigmas_s`` at ``powers_mw``.
 
     All are float64 of shape ``(measurements,)``, in seconds and milliwatts. The stated error is that of the
-    measurements; it is widened where they scatter more than they should (Birge ratio).
+    measurements; it is widened (Birge ratio) where they scatter so much more than they should that :data:`NOT_LINEAR`
+    is hardly chance.
 
     Raises:
         ValueError: there are not two different powers, something is not finite, a power is negative or an error not
@@ -53,7 +57,7 @@ def extrapolate_to_zero_power(
     delay_s, slope = covariance @ design.T @ scaled
     freedom = powers_mw.size - 2
     misfit = float(np.sum((scaled - design @ (delay_s, slope)) ** 2))
-    birge = max(1.0, float(np.sqrt(misfit / freedom))) if freedom else 1.0
-    errors = np.sqrt(np.diag(covariance)) * birge
     p_linear = float(chi2.sf(misfit, freedom)) if freedom else None
+    birge = float(np.sqrt(misfit / freedom)) if p_linear is not None and p_linear < NOT_LINEAR else 1.0
+    errors = np.sqrt(np.diag(covariance)) * birge
     return ZeroPowerDelay(float(delay_s), float(errors[0]), float(slope), float(errors[1]), p_linear)
