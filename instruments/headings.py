@@ -7,6 +7,7 @@ not guessed: it stays outside the vocabulary under the vendor's name.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from instruments.errors import CorruptField
 from instruments.units import NAME_ENDINGS, Unit, convert, unit_of
@@ -64,7 +65,7 @@ class Headings:
             CorruptField: its unit measures something else than the column.
         """
         name, given_text = split_heading(heading)
-        units = {column.name: column.unit for column in self.vocabulary.columns}
+        units = self._units
         given_text = unit_text or given_text or units.get(name, "")
         columns = self._columns(name)
         if not columns and not given_text:
@@ -91,12 +92,21 @@ class Headings:
         raise CorruptField(message, file=file, expected=expected, found=given_text)
 
     def _columns(self, name: str) -> tuple[str, ...]:
-        own = tuple(
-            column.name
-            for column in self.vocabulary.columns
-            if name == column.name or (column.unit and name == split_ending(column.name)[0])
-        )
-        return tuple(dict.fromkeys((*own, *self.aliases.get(name, ()))))
+        return tuple(dict.fromkeys((*self._own.get(name, ()), *self.aliases.get(name, ()))))
+
+    @cached_property
+    def _units(self) -> dict[str, str]:
+        """The unit of each column of the vocabulary."""
+        return {column.name: column.unit for column in self.vocabulary.columns}
+
+    @cached_property
+    def _own(self) -> dict[str, list[str]]:
+        """The columns that have a name, or have it before their unit, by that name."""
+        named: dict[str, list[str]] = {}
+        for column in self.vocabulary.columns:
+            for name in {column.name, split_ending(column.name)[0] if column.unit else column.name}:
+                named.setdefault(name, []).append(column.name)
+        return named
 
 
 def split_heading(heading: str) -> tuple[str, str]:
