@@ -2,7 +2,8 @@
 
 Kinds: ``SA0``/``SA1`` stuck-at at a net (stem), ``SA0:<net>``/``SA1:<net>`` stuck-at at one input pin of a gate,
 ``SWAP:<function>`` the gate computes another function; and delay faults: ``STR``/``STF`` the net is slow to rise or to
-fall, ``SLOW`` both, ``SLOW:<net>`` at one branch of a net that feeds several pins (a resistive open). A site is the net
+fall, ``SLOW`` both, ``SLOW:<net>`` at one branch of a net that feeds several pins (a resistive open); ``OPEN`` and
+``OPEN:<net>`` opens that are too weak for a cycle (see :mod:`analysis.circuits.resistive_opens`). A site is the net
 that the faulty gate drives. An intermittent fault is a static one, active in a fraction of the loops; it needs no
 simulation of its own. While a delay fault is late, its net has the value of the pattern before (transition fault model,
 Waicukauski et al., IEEE Design & Test 4(2), 1987).
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 from analysis.circuits.logic_simulation import Words, evaluate, pack_patterns, simulate, unpack_patterns
 from analysis.circuits.netlist import TABLE_PREFIX, Circuit
 from analysis.circuits.propagation import propagate_flips
+from analysis.circuits.resistive_opens import HALF_CYCLES, weak_values
 
 CHUNK_BYTES = 64 << 20
-STATIC_KINDS = ("stem", "pin", "swap")
+DELAY_KINDS = ("slow", "slow-pin")
+OPEN_KINDS = ("open", "open-pin")
 _SWAPS = {
     "AND": ("NAND", "OR", "NOR", "XOR"),
     "NAND": ("AND", "NOR", "OR", "XOR"),
@@ -38,10 +41,12 @@ class Fault:
 
     Attributes:
         net: number of the site: the net that the faulty gate drives (or the input net itself).
-        kind: ``stem``, ``pin``, ``swap``, ``slow`` or ``slow-pin``.
-        value: the stuck value 0 or 1; for ``slow`` 1 or 0 where only the edges to that value are late; -1 else.
+        kind: ``stem``, ``pin``, ``swap``, ``slow``, ``slow-pin``, ``open`` or ``open-pin``.
+        value: the stuck value 0 or 1; for ``slow`` and ``open`` 1 or 0 where only the edges to that value are late; -1
+            else.
         pin: place among the gate's inputs for a fault at a pin; -1 else.
         function: what the gate computes instead, for a swap; empty else.
+        half_cycles: of an open, cycles in which what is missing to the driver's level halves; 0 else.
     """
 
     net: int
@@ -49,15 +54,19 @@ class Fault:
     value: int = -1
     pin: int = -1
     function: str = ""
+    half_cycles: float = 0.0
 
     def describe(self, circuit: Circuit) -> str:
         """Return the fault in words of ``circuit``: ``SA0``, ``SA1:G3`` (pin fed by net G3) or ``SWAP:NOR``."""
         if self.kind == "swap":
             return f"SWAP:{self.function}"
+        if self.kind == "open":
+            return {1: "OPEN-STR", 0: "OPEN-STF"}.get(self.value, "OPEN")
         if self.kind == "slow":
             return {1: "STR", 0: "STF"}.get(self.value, "SLOW")
-        if self.kind == "slow-pin":
-            return f"SLOW:{circuit.nets[circuit.fan_in[circuit.driver[self.net]][self.pin]]}"
+        if self.kind in ("slow-pin", "open-pin"):
+            word = {"slow-pin": "SLOW", "open-pin": "OPEN"}[self.kind]
+            return f"{word}:{circuit.nets[circuit.fan_in[circuit.driver[self.net]][self.pin]]}"
         if self.kind == "pin":
             return f"SA{self.value}:{circuit.nets[circuit.fan_in[circuit.driver[self.net]][self.pin]]}"
         return f"SA{self.value}"
@@ -65,7 +74,7 @@ class Fault:
     @property
     def is_delay(self) -> bool:
         """Whether the fault makes edges late instead of values wrong."""
-        return self.kind not in STATIC_KINDS
+        return self.kind in DELAY_KINDS
 
 
 def list_delay_faults(circuit: Circuit) -> list[Fault]:
@@ -75,6 +84,15 @@ def list_delay_faults(circuit: Circuit) -> list[Fault]:
         branches = [place for place, pin in enumerate(pins) if circuit.fan_out[pin] > 1]
         faults += [Fault(net, "slow-pin", pin=place) for place in branches]
     return faults
+
+
+def list_opens(circuit: Circuit) -> list[Fault]:
+    """Return the resistive opens of ``circuit``: of every net, and of each branch of a net that feeds several pins."""
+    opens = [Fault(net, "open", half_cycles=half) for net in range(len(circuit.nets)) for half in HALF_CYCLES]
+    for pins, net in zip(circuit.fan_in, circuit.drives, strict=True):
+        branches = [place for place, pin in enumerate(pins) if circuit.fan_out[pin] > 1]
+        opens += [Fault(net, "open-pin", pin=place, half_cycles=half) for place in branches for half in HALF_CYCLES]
+    return opens
 
 
 def list_faults(circuit: Circuit) -> list[Fault]:
@@ -128,13 +146,31 @@ def local_errors(circuit: Circuit, good: Words, faults: Sequence[Fault], pattern
     ``good`` is uint64 of shape ``(nets, words)``, the values of ``circuit`` in a loop of ``patterns``.
     """
     before = previous_values(good, patterns) if any(fault.is_delay for fault in faults) else good
+    weak = _weak_values(circuit, good, faults, patterns)
     errors = np.empty((len(faults), good.shape[1]), np.uint64)
     for place, fault in enumerate(faults):
-        errors[place] = _faulty_value(circuit, good, before, fault) ^ good[fault.net]
+        errors[place] = _faulty_value(circuit, good, before, fault, weak.get(place)) ^ good[fault.net]
     return errors
 
 
-def _faulty_value(circuit: Circuit, good: Words, before: Words, fault: Fault) -> Words:
+def _weak_values(circuit: Circuit, good: Words, faults: Sequence[Fault], patterns: int) -> dict[int, Words]:
+    """Return what is read behind each open of ``faults``, by its place, packed."""
+    places = [place for place, fault in enumerate(faults) if fault.kind in OPEN_KINDS]
+    if not places:
+        return {}
+    opens = [faults[place] for place in places]
+    nets = [circuit.fan_in[circuit.driver[item.net]][item.pin] if item.pin >= 0 else item.net for item in opens]
+    read = weak_values(
+        unpack_patterns(good[nets], patterns),
+        np.asarray([item.half_cycles for item in opens], np.float64),
+        np.asarray([item.value for item in opens], np.int64),
+    )
+    return dict(zip(places, pack_patterns(read.T), strict=True))
+
+
+def _faulty_value(circuit: Circuit, good: Words, before: Words, fault: Fault, weak: Words | None) -> Words:
+    if fault.kind == "open" and weak is not None:
+        return weak
     stuck = np.full(good.shape[1], 0xFFFFFFFFFFFFFFFF if fault.value == 1 else 0, np.uint64)
     if fault.kind == "stem":
         return stuck
@@ -145,7 +181,10 @@ def _faulty_value(circuit: Circuit, good: Words, before: Words, fault: Fault) ->
     operands = [good[pin] for pin in circuit.fan_in[gate]]
     if fault.kind == "swap":
         return evaluate(fault.function, operands)
-    operands[fault.pin] = stuck if fault.kind == "pin" else before[circuit.fan_in[gate][fault.pin]]
+    if weak is not None:
+        operands[fault.pin] = weak
+    else:
+        operands[fault.pin] = stuck if fault.kind == "pin" else before[circuit.fan_in[gate][fault.pin]]
     return evaluate(circuit.gates[gate].function, operands)
 
 

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from analysis.circuits.faults import Fault
 from analysis.circuits.logic_simulation import Words, constant_of, evaluate
 from analysis.circuits.netlist import Circuit, CircuitError, Stage
+from analysis.circuits.resistive_opens import STEADY, THRESHOLD
 
-KINDS = ("stem", "pin", "swap", "slow", "slow-pin")
+KINDS = ("stem", "pin", "swap", "slow", "slow-pin", "open", "open-pin")
+REMEMBERING = ("slow", "slow-pin", "open", "open-pin")
+"""Those to which the cycle before matters."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,27 @@ class _Late:
 
 
 @dataclass(frozen=True)
+class _Weak:
+    """Opens, one a machine: bits of an array of words, and the level that each has got to."""
+
+    places: NDArray[np.int64]
+    machines: NDArray[np.int64]
+    rest: NDArray[np.float64]
+    edges: NDArray[np.int64]
+    levels: NDArray[np.float64]
+
+    def apply(self, values: Words, fresh: bool) -> None:
+        """Replace the bits of ``values`` by what is read behind the opens a cycle later; ``fresh``: settled before."""
+        words, shift = self.machines // 64, (self.machines % 64).astype(np.uint64)
+        driven = ((values[self.places, words] >> shift) & np.uint64(1)).astype(np.float64)
+        free = (self.edges >= 0) & (self.edges != driven)
+        missing = np.where(free | fresh, 0.0, self.rest)
+        self.levels[:] = driven + (self.levels - driven) * missing
+        wrong = (np.abs(self.levels - driven) >= THRESHOLD - STEADY).astype(np.uint64) << shift
+        np.bitwise_xor.at(values, (self.places, words), wrong)
+
+
+@dataclass(frozen=True)
 class _Swap:
     """Gates (rows of a stage) that compute another ``function`` in the machines of ``mask``."""
 
@@ -60,6 +84,8 @@ class _Group:
     pins: _Force | None = None
     late_pins: _Late | None = None
     swaps: tuple[_Swap, ...] = field(default=())
+    weak: _Weak | None = None
+    weak_pins: _Weak | None = None
 
 
 class Machines:
@@ -74,7 +100,7 @@ class Machines:
 
     def __init__(self, circuit: Circuit, faults: Sequence[Fault | None]) -> None:
         self._words = -(-len(faults) // 64)
-        self._delayed = np.asarray([fault is not None and fault.is_delay for fault in faults], np.bool_)
+        self._delayed = np.asarray([fault is not None and fault.kind in REMEMBERING for fault in faults], np.bool_)
         by_net: dict[int, list[tuple[int, Fault]]] = defaultdict(list)
         for machine, fault in enumerate(faults):
             if fault is None:
@@ -94,15 +120,22 @@ class Machines:
 
     @property
     def delayed(self) -> NDArray[np.bool_]:
-        """Which machines are late somewhere and so depend on the cycle before: bool of shape ``(machines,)``."""
+        """Which machines are late or weak somewhere and so depend on the cycle before: bool ``(machines,)``."""
         return self._delayed
 
-    def remembered(self) -> NDArray[np.uint8]:
-        """Return what each machine's late net or pin has in the last cycle, uint8 0/1 ``(machines,)``; else 0."""
-        result = np.zeros(len(self._delayed), np.uint8)
+    def remembered(self) -> NDArray[np.float64]:
+        """Return what a late or weak net or pin of each machine has in the last cycle; else 0: float64 ``(machines,)``.
+
+        Of a weak one it is the level.
+        """
+        result = np.zeros(len(self._delayed))
         for places, nets, values in ((*self._late_nets, self._raw), (*self._late_pins, self._values)):
             words = values[nets, places // 64]
-            result[places] = ((words >> (places % 64).astype(np.uint64)) & np.uint64(1)).astype(np.uint8)
+            result[places] = (words >> (places % 64).astype(np.uint64)) & np.uint64(1)
+        for group in self._groups:
+            for weak in (group.weak, group.weak_pins):
+                if weak is not None:
+                    result[weak.machines] = weak.levels
         return result
 
     def evaluate(self, inputs: Words) -> Words:
@@ -120,6 +153,8 @@ class Machines:
             if group.late is not None and not self._fresh:
                 nets = group.nets[group.late.places]
                 group.late.apply(found, raw[nets], old_raw[nets])
+            if group.weak is not None:
+                group.weak.apply(found, self._fresh)
             values[group.nets] = found
         self._fresh = False
         return values
@@ -137,6 +172,8 @@ class Machines:
         if group.late_pins is not None and not self._fresh:
             nets = stage.pins.T.reshape(-1)[group.late_pins.places]
             group.late_pins.apply(flat, values[nets], old[nets])
+        if group.weak_pins is not None:
+            group.weak_pins.apply(flat, self._fresh)
         operands = list(flat.reshape(stage.pins.shape[1], *shape))
         found = evaluate(stage.function, operands)
         if stage.function == "BUF":
@@ -194,9 +231,34 @@ def _late(rows: Sequence[tuple[int, int, int]], words: int) -> _Late | None:
     return _Late(places, *masks)
 
 
+def _weak(rows: Sequence[tuple[int, int, Fault]]) -> _Weak | None:
+    """Make opens of (place, machine, fault)."""
+    if not rows:
+        return None
+    return _Weak(
+        np.asarray([place for place, _, _ in rows], np.int64),
+        np.asarray([machine for _, machine, _ in rows], np.int64),
+        np.asarray([2.0 ** (-1.0 / fault.half_cycles) for _, _, fault in rows]),
+        np.asarray([fault.value for _, _, fault in rows], np.int64),
+        np.zeros(len(rows)),
+    )
+
+
+def _weak_nets(nets: NDArray[np.int64], by_net: dict[int, list[tuple[int, Fault]]]) -> _Weak | None:
+    """Make the opens at ``nets``."""
+    return _weak(
+        [
+            (row, machine, fault)
+            for row, net in enumerate(nets.tolist())
+            for machine, fault in by_net.get(net, ())
+            if fault.kind == "open"
+        ]
+    )
+
+
 def _source_group(nets: NDArray[np.int64], by_net: dict[int, list[tuple[int, Fault]]], words: int) -> _Group:
     stems, late = _at_nets(nets, by_net)
-    return _Group(None, nets, _force(stems, words), _late(late, words))
+    return _Group(None, nets, _force(stems, words), _late(late, words), weak=_weak_nets(nets, by_net))
 
 
 def _at_nets(
@@ -216,12 +278,15 @@ def _stage_group(stage: Stage, by_net: dict[int, list[tuple[int, Fault]]], words
     gates = len(stage.drives)
     pins: dict[str, list[tuple[int, int, int]]] = {"pin": [], "slow-pin": []}
     swaps: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    weak: list[tuple[int, int, Fault]] = []
     for row, net in enumerate(stage.drives.tolist()):
         for machine, fault in by_net.get(net, ()):
             if fault.kind in pins:
                 pins[fault.kind].append((fault.pin * gates + row, machine, fault.value))
             elif fault.kind == "swap":
                 swaps[fault.function].append((row, machine))
+            elif fault.kind == "open-pin":
+                weak.append((fault.pin * gates + row, machine, fault))
     return _Group(
         stage,
         stage.drives,
@@ -230,4 +295,6 @@ def _stage_group(stage: Stage, by_net: dict[int, list[tuple[int, Fault]]], words
         _force(pins["pin"], words),
         _late(pins["slow-pin"], words),
         tuple(_Swap(function, *_bits(rows, words)) for function, rows in swaps.items()),
+        _weak_nets(stage.drives, by_net),
+        _weak(weak),
     )

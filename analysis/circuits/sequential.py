@@ -20,6 +20,8 @@ from analysis.circuits.netlist import Circuit, CircuitError, LogicGate, build_ci
 MOST_LOOPS = 12
 """Loops after which a machine whose state has not returned is given up."""
 MACHINES_AT_ONCE = 2048
+SAME_LEVEL = 1e-4
+"""Difference of a weak net's levels, in parts of the supply, below which it is taken to have returned."""
 STARTS = 64
 """Random power-up states from which the good machine must come to the same loop."""
 
@@ -154,7 +156,7 @@ def _steady(
         shown.append(values)
         states.append(np.vstack([unpack_patterns(state, count), machines.remembered()]))
         for length in range(1, loop + 1):
-            returned = (states[loop] == states[loop - length]).all(axis=0)
+            returned = (np.abs(states[loop] - states[loop - length]) < SAME_LEVEL).all(axis=0)
             if length == loop:
                 # Before the first loop there was no cycle from which a late machine could have its value.
                 returned &= ~machines.delayed

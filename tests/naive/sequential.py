@@ -16,6 +16,7 @@ class Machine:
         self.state = list(state)
         self.before: dict[int, int] = {}
         self.meant_before: dict[int, int] = {}
+        self.level: float | None = None
 
     def step(self, inputs: Sequence[int]) -> dict[int, int]:
         """Every net's value in this cycle; the flip-flops have taken their data afterwards."""
@@ -32,6 +33,8 @@ class Machine:
                 values[net] = here.value
             if here is not None and here.kind == "slow" and here.value in (-1, meant[net]):
                 values[net] = self.meant_before.get(net, meant[net])
+            if here is not None and here.kind == "open":
+                values[net] = self._behind_open(here, meant[net])
         self.before, self.meant_before = values, meant
         self.state = [values[net] for net in self.sequential.data]
         return values
@@ -45,6 +48,16 @@ class Machine:
             bits[fault.pin] = fault.value
         if fault is not None and fault.kind == "slow-pin":
             bits[fault.pin] = self.before.get(pins[fault.pin], bits[fault.pin])
+        if fault is not None and fault.kind == "open-pin":
+            bits[fault.pin] = self._behind_open(fault, bits[fault.pin])
         if fault is not None and fault.kind == "swap":
             function = fault.function
         return gate_bit(function, bits)
+
+    def _behind_open(self, fault: Fault, driven: int) -> int:
+        """Charge or discharge for one cycle; read which side of half the supply that is."""
+        if self.level is None or fault.value not in (-1, driven):
+            self.level = float(driven)
+        else:
+            self.level = driven + (self.level - driven) * 0.5 ** (1 / fault.half_cycles)
+        return driven if abs(self.level - driven) < 0.5 - 1e-9 else 1 - driven

@@ -30,7 +30,7 @@ def all_values(circuit: Circuit, bits: np.ndarray, faults: list[Fault]) -> np.nd
     return values
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_equals_the_naive_twin(seed: int) -> None:
     circuit = random_circuit(seed, gates=15, inputs=4)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.circuits import sequential as sequential_module
-from analysis.circuits.faults import Fault, list_delay_faults, list_faults
+from analysis.circuits.faults import Fault, list_delay_faults, list_faults, list_opens
 from analysis.circuits.netlist import CircuitError, LogicGate
 from analysis.circuits.sequential import (
     SequentialCircuit,
@@ -19,8 +19,8 @@ from analysis.circuits.sequential import (
 )
 from tests.naive.sequential import Machine
 
-CYCLES = 7
-LOOPS = 26
+CYCLES = 6
+LOOPS = 16
 
 
 def drawn(seed: int) -> SequentialCircuit:
@@ -45,22 +45,26 @@ def expected_loop(
     machine = Machine(circuit, fault, start.tolist())
     starts, loops = [], []
     for _ in range(LOOPS):
-        starts.append((machine.state, machine.before, machine.meant_before))
+        starts.append((machine.state, machine.before, machine.meant_before, machine.level or 0.0))
         loops.append([list(machine.step(row).values()) for row in patterns.tolist()])
     order = [*circuit.circuit.inputs, *circuit.circuit.drives]
     history = np.asarray(loops)[:, :, np.argsort(order)]
-    period = next(length for length in range(1, LOOPS) if starts[-1] == starts[-1 - length])
+    period = next(length for length in range(1, LOOPS) if alike(starts[-1], starts[-1 - length]))
     return history[-1 - period : -1].mean(axis=0).T, period
 
 
-@settings(max_examples=3, deadline=None)
+def alike(one: tuple, other: tuple) -> bool:
+    return one[:3] == other[:3] and abs(one[3] - other[3]) < 1e-4
+
+
+@settings(max_examples=2, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_equals_machines_that_are_clocked(seed: int) -> None:
     circuit = drawn(seed)
     generator = np.random.default_rng(seed)
     patterns = generator.integers(0, 2, (CYCLES, 3), dtype=np.uint8)
     start = generator.integers(0, 2, 4, dtype=np.uint8)
-    faults = [None, *list_faults(circuit.circuit), *list_delay_faults(circuit.circuit)]
+    faults = [None, *list_faults(circuit.circuit), *list_delay_faults(circuit.circuit), *list_opens(circuit.circuit)]
     (chunk,) = simulate_loop(circuit, patterns, faults, range(len(circuit.circuit.nets)), start)
     for place in range(seed % 17, len(faults), 17):
         mean, period = expected_loop(circuit, faults[place], patterns, start)

@@ -93,7 +93,7 @@ def test_a_delay_fault_makes_its_edges_late_and_no_others() -> None:
     strobe = int(good.settling_fs.max())
     assert (good.sample(strobe) == good.final).all()
     late = 0
-    for fault in list_delay_faults(circuit)[::3]:
+    for fault in list_delay_faults(circuit)[::9]:
         found = simulate_loop_pairs(
             circuit, slow_down(circuit, delays, fault, 10 * strobe), bits, range(len(circuit.nets))
         )
@@ -104,7 +104,7 @@ def test_a_delay_fault_makes_its_edges_late_and_no_others() -> None:
             assert (good.final[fault.net][wrong[fault.net]] == 1).all()
         if fault.value == 0:
             assert (good.final[fault.net][wrong[fault.net]] == 0).all()
-    assert late > 5
+    assert late > 2
 
 
 @pytest.mark.parametrize(
