@@ -5,35 +5,73 @@ import shutil
 from pathlib import Path
 
 from instruments.errors import UnsupportedVersion
-from instruments.simulation.value_change_tokens import MARK, body_statements, whole_stamp
+from instruments.simulation.value_change_tokens import MARK, Tokens, body_statements, whole_stamp, words_to_end
 from instruments.simulation.value_change_walk import WalkedDump
 
 TIMEZERO = re.compile(rb"\$timezero\s+[+-]?\d+\s+\$end")
 TIMEZERO_SEARCH_BYTES = 1 << 20
+_VHDL = ("architecture", "procedure", "function", "record", "process", "block", "for_generate", "if_generate",
+         "generate", "package")  # fmt: skip
+KNOWN_SCOPES = frozenset({"module", "task", "function", "begin", "fork", "generate", "struct", "union", "class",
+                          "interface", "package", "program", *(f"vhdl_{name}" for name in _VHDL)})  # fmt: skip
+"""Kinds of scopes that pywellen knows; what kind a scope is of says nothing about its variables."""
 
 
 def readable_copy(path: Path, dump: WalkedDump, folder: Path, file: str) -> Path:
-    """Return the dump as pywellen can read it: without ``$timezero``, fractions of ticks and a byte order mark."""
+    """Return the dump as pywellen can read it.
+
+    That is without ``$timezero``, fractions of ticks and a byte order mark, and with each statement on a line of its
+    own, single blanks, and kinds of scopes that it knows.
+    """
     if dump.timezero is not None:
         path = _copy_without_timezero(path, folder, file)
     with path.open("rb") as original:
         marked = original.read(3) == MARK
-    if not dump.decimals and not marked:
+    if dump.decimals or not _is_plain(path):
+        return _copy_by_statements(path, dump, folder / "whole.vcd")
+    if not marked:
         return path
     copy = folder / "whole.vcd"
     with path.open("rb") as original, copy.open("wb") as target:
-        original.seek(3 if marked else 0)
-        if not dump.decimals:
-            shutil.copyfileobj(original, target)
-            return copy
-        for line in original:
-            head, end, _ = line.partition(b"$enddefinitions")
-            target.write(head + end + b"\n")
-            if end:
+        original.seek(3)
+        shutil.copyfileobj(original, target)
+    return copy
+
+
+def _is_plain(path: Path) -> bool:
+    """Tell whether the header is written as pywellen expects it: no tab, a line of its own for its end, known scopes.
+
+    White space of any kind parts the words of a dump, and line ends mean nothing in it.
+    """
+    with path.open("rb") as stream:
+        for line in stream:
+            words = line.split()
+            if any(mark in line.strip() for mark in (b"\t", b"\v", b"\f")):
+                return False
+            if b"$enddefinitions" in words:
+                return words in ([b"$enddefinitions", b"$end"], [b"$enddefinitions"])
+            if b"$scope" in words:
+                kind = words[words.index(b"$scope") + 1 :][:1]
+                if not kind or kind[0].decode("latin-1") not in KNOWN_SCOPES:
+                    return False
+    return True
+
+
+def _copy_by_statements(path: Path, dump: WalkedDump, copy: Path) -> Path:
+    with path.open("rb") as original, copy.open("wb") as target:
+        if original.read(3) != MARK:
+            original.seek(0)
+        tokens = Tokens(original)
+        for raw in tokens:
+            command = raw.decode("utf-8", "replace")
+            words = words_to_end(tokens, command)
+            if command == "$scope" and words[0] not in KNOWN_SCOPES:
+                words[0] = "module"
+            target.write(" ".join((command, *words, "$end")).encode() + b"\n")
+            if command == "$enddefinitions":
                 break
-        statements = body_statements(path)
-        for statement in statements:
-            is_stamp = statement.startswith(b"#")
+        for statement in body_statements(path):
+            is_stamp = dump.decimals and statement.startswith(b"#")
             target.write((whole_stamp(statement, dump.decimals) if is_stamp else statement) + b"\n")
     return copy
 

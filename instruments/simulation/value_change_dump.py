@@ -47,7 +47,7 @@ class ValueChangeDumpAdapter:
     """Reads VCD and FST files into one ``DigitalTrace`` per variable; aliases share ``identifier``."""
 
     name = "value_change_dump"
-    version = "3"
+    version = "4"
     formats = ("vcd", "fst")
     reach = Reach.WALK
 

@@ -446,3 +446,21 @@ def test_transitions_by_identifier_are_those_of_a_raw_token_count(shared_data, n
             single[record.identifier.encode()] = len(record.values)
     assert single
     assert single == {identifier: expected.get(identifier, 0) for identifier in single}
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        lambda text: text.replace("\n", " ") + "\n",
+        lambda text: text.replace(" ", "\t"),
+        lambda text: text.replace("module", "root"),
+        lambda text: "\ufeff" + text.replace("\n", " ").replace("#7", "#6.5") + "\n",
+    ],
+)
+def test_white_space_and_kinds_of_scopes_mean_nothing(tmp_path, turn):
+    """Line ends are white space as any other (IEEE Std 1364-2005, 18.2); simulators name scopes of their own."""
+    text = HEAD + "$var wire 1 ! a $end\n$var wire 4 # b [3:0] $end\n" + TAIL + "#5\n0!\nb10 #\n#7\n1!\n"
+    found = traces(written(tmp_path, "dump.vcd", turn(text)))
+    ticks = (50, 65) if "6.5" in turn(text) else (5, 7)
+    assert changes(found["t.a"]) == [(ticks[0], "0"), (ticks[1], "1")]
+    assert changes(found["t.b"]) == [(ticks[0], "0010")]
