@@ -15,7 +15,7 @@ from instruments.errors import (
     UnsupportedVersion,
 )
 from instruments.records import DigitalTrace
-from instruments.simulation import value_change_dump
+from instruments.simulation import value_change_copy, value_change_dump
 from instruments.simulation.value_change_dump import ValueChangeDumpAdapter
 from tests.instruments.simulation.sources import read_all, source_of, written
 
@@ -305,7 +305,9 @@ def test_headers_refused_in_full(tmp_path, text, message):
     assert str(caught.value) == message
 
 
-def test_the_second_count_catches_what_the_reader_really_drops(tmp_path):
+def test_the_second_count_catches_what_the_reader_really_drops(tmp_path, monkeypatch):
+    """Statements behind ``$enddefinitions $end`` on its own line, if they were left there."""
+    monkeypatch.setattr(value_change_copy, "_is_plain", lambda path: True)
     source = written(tmp_path, "x.vcd", HEAD + DECLARED + TAIL.rstrip() + " #0 b0 ! #5 b1 !\n")
     with pytest.raises(CountMismatch) as caught:
         read_all(ADAPTER, source)
