@@ -51,7 +51,7 @@ class Delays:
 
 
 def typical_delays(circuit: Circuit, tau_fs: int = TYPICAL_TAU_FS) -> Delays:
-    """Return delays of ``circuit`` by logical effort, rise and fall alike; all inputs change at the cycle's start."""
+    """Return delays of ``circuit`` by logical effort of ``tau_fs``, rise and fall alike; inputs change at the start."""
     shape = (len(circuit.gates), max((len(pins) for pins in circuit.fan_in), default=0))
     times = np.zeros(shape, np.int64)
     for gate, pins in enumerate(circuit.fan_in):

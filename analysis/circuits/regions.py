@@ -69,7 +69,7 @@ def extract_region(circuit: Circuit, suspects: NDArray[np.bool_], watched: Seque
 
 
 def suspects_of(circuit: Circuit, failing: Sequence[int], pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return the nets that can be what is wrong: those that reach a failing net, and what a bridge joins to them.
+    """Return the nets of ``circuit`` that can be wrong: those that reach a failing net, and their partners in bridges.
 
     ``failing`` are net numbers of outputs that failed or of nets that were probed; ``pairs`` the nets that a bridge
     may join, int64 of shape ``(pairs, 2)``. The answer is bool of shape ``(nets,)``.

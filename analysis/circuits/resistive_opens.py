@@ -47,9 +47,10 @@ def weak_levels(
 def weak_values(
     driven: NDArray[np.uint8], half_cycles: NDArray[np.float64], edges: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """Return what receivers read of :func:`weak_levels`, whose arguments these are: uint8 0/1 ``(opens, cycles)``.
+    """Return what receivers read behind opens: uint8 0/1 of shape ``(opens, cycles)``.
 
-    A level at the threshold, to rounding, counts as not having arrived.
+    ``driven``, ``half_cycles`` and ``edges`` are as of :func:`weak_levels`. A
+    level at the threshold, to rounding, counts as not having arrived.
     """
     levels = weak_levels(driven, half_cycles, edges)
     arrived = np.abs(levels - driven) < THRESHOLD - STEADY

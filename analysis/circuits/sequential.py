@@ -80,7 +80,7 @@ class LoopChunk:
 
 
 def settle_good(sequential: SequentialCircuit, patterns: NDArray[np.uint8], seed: int = 0) -> NDArray[np.uint8]:
-    """Return the good machine's state at the start of the steady loop, uint8 0/1 of shape ``(flip-flops,)``.
+    """Return the state of a good ``sequential`` at the start of the steady loop, uint8 0/1 ``(flip-flops,)``.
 
     ``patterns`` is uint8 0/1 of shape ``(cycles, ports)``. :data:`STARTS` states drawn by ``seed``, all 0 and all 1
     among them, must end in the same one: found by trying, not proven.
@@ -115,7 +115,7 @@ def simulate_loop(
     watched: Sequence[int],
     start: NDArray[np.uint8],
 ) -> Iterator[LoopChunk]:
-    """Yield what each of ``faults`` (``None``: the good machine) does to the ``watched`` nets in its steady loop.
+    """Yield what each of ``faults`` does to ``watched`` nets of ``sequential`` in its steady loop; ``None``: none.
 
     ``patterns`` is uint8 0/1 of shape ``(cycles, ports)``; ``start`` the state in which every machine starts, uint8
     0/1 of shape ``(flip-flops,)``.

@@ -1,0 +1,160 @@
+"""Fail logs of many dies of one product against all faults at once, with torch on the CPU or on a card.
+
+What each fault does at the outputs is simulated once for the product and its patterns, bit-parallel over patterns and
+machines, stage by stage; each die's fail log is then compared with all of it. Everything is integers, so that every
+device gives the same numbers. A machine is one net inverted in every pattern, as in
+:mod:`analysis.circuits.propagation`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from analysis.circuits.faults import Fault, local_errors
+from analysis.circuits.logic_simulation import Words, constant_of, evaluate, simulate
+from analysis.circuits.netlist import Circuit, CircuitError
+
+CHUNK_BYTES = 256 << 20
+"""What the values of the machines that are simulated at once may take on the device."""
+COMPARED_BYTES = 32 << 20
+"""The same for the comparison of faults with fail logs."""
+_PAIRS, _FOURS, _EIGHTS = 0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F
+_BYTES_SUM = 0x0101010101010101
+
+
+@dataclass(frozen=True)
+class DieCounts:
+    """How each fault's prediction meets each die's fail log: int64 of shape ``(dies, faults)`` each.
+
+    Attributes:
+        explained: failing bits that were predicted.
+        missed: predicted bits that did not fail, in cycles in which some predicted bit did.
+        idle: predicted bits in cycles in which none of them failed.
+        unexplained: failing bits that were not predicted.
+        active_cycles, idle_cycles: cycles of either sort.
+    """
+
+    explained: NDArray[np.int64]
+    missed: NDArray[np.int64]
+    idle: NDArray[np.int64]
+    unexplained: NDArray[np.int64]
+    active_cycles: NDArray[np.int64]
+    idle_cycles: NDArray[np.int64]
+
+
+class FaultDictionary:
+    """What every one of some faults does at the outputs of a circuit, kept on a device.
+
+    Args:
+        circuit: in full-scan view.
+        stimulus: packed patterns of its inputs, uint64 of shape ``(inputs, words)``.
+        mask: uint64 of shape ``(words,)`` with a one for each pattern.
+        faults: single faults; the loop of delay faults and opens is all patterns.
+        device: see :func:`analysis.device.choose_device`.
+    """
+
+    def __init__(
+        self, circuit: Circuit, stimulus: Words, mask: Words, faults: Sequence[Fault], device: torch.device
+    ) -> None:
+        good = simulate(circuit, stimulus)
+        patterns = int(np.bitwise_count(mask).sum())
+        errors = local_errors(circuit, good, faults, patterns) & mask
+        nets = np.asarray([fault.net for fault in faults], np.int64)
+        sites, rows = np.unique(nets, return_inverse=True)
+        flips = invert_nets(circuit, good, sites, device)
+        places = torch.from_numpy(rows.reshape(-1)).to(device)
+        self.mask = to_device(mask, device)
+        self.predicted = flips[places] & to_device(errors, device)[:, None]
+        """int64 of shape ``(faults, outputs, words)``: a one where the fault fails an output."""
+
+    def compare(self, fails: Words) -> DieCounts:
+        """Compare with the ``fails`` of many dies, packed: uint64 of shape ``(dies, outputs, words)``.
+
+        Raises:
+            CircuitError: the shape does not fit the circuit and its patterns.
+        """
+        if fails.ndim != 3 or fails.shape[1:] != tuple(self.predicted.shape[1:]):
+            raise CircuitError(
+                f"fail logs of shape {fails.shape} do not fit (dies, outputs, words) of {tuple(self.predicted.shape)}"
+            )
+        observed = to_device(fails, self.predicted.device) & self.mask
+        columns = [self._compare_one(observed[die]) for die in range(len(observed))]
+        stacked = torch.stack(columns, dim=1).cpu().numpy() if columns else np.empty((6, 0, len(self.predicted)))
+        return DieCounts(*stacked.astype(np.int64, copy=False))
+
+    def _compare_one(self, observed: torch.Tensor) -> torch.Tensor:
+        """Return the six counts of one die, int64 of shape ``(6, faults)``."""
+        faults, outputs, words = self.predicted.shape
+        count = count_ones(observed).sum()
+        size = max(1, COMPARED_BYTES // max(1, 8 * outputs * words))
+        parts = []
+        for first in range(0, faults, size):
+            predicted = self.predicted[first : first + size]
+            hit = predicted & observed
+            active, some = _any_output(hit), _any_output(predicted)
+            explained = count_ones(hit).sum(dim=(1, 2))
+            during = count_ones(predicted & active[:, None]).sum(dim=(1, 2))
+            total = count_ones(predicted).sum(dim=(1, 2))
+            cycles, idle_cycles = count_ones(active).sum(dim=1), count_ones(some & ~active).sum(dim=1)
+            found = (explained, during - explained, total - during, count - explained, cycles, idle_cycles)
+            parts.append(torch.stack(found))
+        return torch.cat(parts, dim=1) if parts else torch.empty((6, 0), dtype=torch.int64)
+
+
+def to_device(words: Words, device: torch.device) -> torch.Tensor:
+    """Return packed ``words`` (uint64) on ``device``, as int64 with the same bits."""
+    return torch.from_numpy(np.ascontiguousarray(words).view(np.int64)).to(device)
+
+
+def count_ones(words: torch.Tensor) -> torch.Tensor:
+    """Return the number of ones in each of ``words`` (int64): int64 of the same shape.
+
+    By adding neighbours (Knuth, TAOCP 4A, 7.1.3, eq. 62), since torch has no instruction for it.
+    """
+    twos = words - ((words >> 1) & _PAIRS)
+    fours = (twos & _FOURS) + ((twos >> 2) & _FOURS)
+    eights = (fours + (fours >> 4)) & _EIGHTS
+    return ((eights * _BYTES_SUM) >> 56) & 0xFF
+
+
+def _any_output(words: torch.Tensor) -> torch.Tensor:
+    """Return the OR over the outputs of ``(faults, outputs, words)``; torch has no reduction for it."""
+    while words.shape[1] > 1:
+        half = words.shape[1] // 2
+        rest = words[:, 2 * half :]
+        words = torch.cat([words[:, :half] | words[:, half : 2 * half], rest], dim=1)
+    return words[:, 0]
+
+
+def invert_nets(circuit: Circuit, good: Words, sites: NDArray[np.int64], device: torch.device) -> torch.Tensor:
+    """Return what inverting each of ``sites`` (net numbers, int64) changes at the outputs of ``circuit``.
+
+    ``good`` is uint64 of shape ``(nets, words)``. The answer is int64 of shape ``(sites, outputs, words)`` on
+    ``device``. All machines of a chunk run through all gates: regular work for a card, more of it than the event-driven
+    simulation of :mod:`analysis.circuits.propagation` does.
+    """
+    nets, words = good.shape
+    values = to_device(good, device)
+    outputs = torch.as_tensor(circuit.outputs, dtype=torch.int64, device=device)
+    result = torch.empty((len(sites), len(outputs), words), dtype=torch.int64, device=device)
+    size = int(max(1, min(len(sites), CHUNK_BYTES // (8 * nets * words))))
+    stages = [
+        (stage, torch.from_numpy(stage.pins).to(device), torch.from_numpy(stage.drives).to(device))
+        for stage in circuit.stages
+        if constant_of(stage.function, (1,)) is None
+    ]
+    for first in range(0, len(sites), size):
+        some = torch.from_numpy(sites[first : first + size]).to(device)
+        machines = torch.arange(len(some), device=device)
+        state = values[:, None].expand(nets, len(some), words).clone()
+        state[some, machines] ^= -1
+        # A gate that is itself a site keeps its inverted value whatever its inputs do: it is written once more.
+        flipped = state[some, machines]
+        for stage, pins, drives in stages:
+            state[drives] = evaluate(stage.function, [state[column] for column in pins.T])
+            state[some, machines] = flipped
+        result[first : first + size] = (state[outputs] ^ values[outputs, None]).transpose(0, 1)
+    return result
