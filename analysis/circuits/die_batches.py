@@ -17,9 +17,9 @@ from analysis.circuits.faults import Fault, local_errors
 from analysis.circuits.logic_simulation import Words, constant_of, evaluate, simulate
 from analysis.circuits.netlist import Circuit, CircuitError
 
-CHUNK_BYTES = 256 << 20
-"""What the values of the machines that are simulated at once may take on the device."""
-COMPARED_BYTES = 32 << 20
+CHUNK_BYTES = {"cpu": 16 << 20, "cuda": 1 << 30}
+"""What the values of the machines that are simulated at once may take: a CPU's cache counts, a card's memory."""
+COMPARED_BYTES = {"cpu": 1 << 20, "cuda": 256 << 20}
 """The same for the comparison of faults with fail logs."""
 _PAIRS, _FOURS, _EIGHTS = 0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F
 _BYTES_SUM = 0x0101010101010101
@@ -69,6 +69,9 @@ class FaultDictionary:
         self.mask = to_device(mask, device)
         self.predicted = flips[places] & to_device(errors, device)[:, None]
         """int64 of shape ``(faults, outputs, words)``: a one where the fault fails an output."""
+        self._sums = sum_outputs(self.predicted)
+        self._total = _weigh(self._sums, None)
+        self._some = _any_sum(self._sums)
 
     def compare(self, fails: Words) -> DieCounts:
         """Compare with the ``fails`` of many dies, packed: uint64 of shape ``(dies, outputs, words)``.
@@ -89,18 +92,17 @@ class FaultDictionary:
         """Return the six counts of one die, int64 of shape ``(6, faults)``."""
         faults, outputs, words = self.predicted.shape
         count = count_ones(observed).sum()
-        size = max(1, COMPARED_BYTES // max(1, 8 * outputs * words))
+        size = max(1, COMPARED_BYTES[observed.device.type] // max(1, 8 * outputs * words))
         parts = []
         for first in range(0, faults, size):
-            predicted = self.predicted[first : first + size]
-            hit = predicted & observed
-            active, some = _any_output(hit), _any_output(predicted)
-            explained = count_ones(hit).sum(dim=(1, 2))
-            during = count_ones(predicted & active[:, None]).sum(dim=(1, 2))
-            total = count_ones(predicted).sum(dim=(1, 2))
-            cycles, idle_cycles = count_ones(active).sum(dim=1), count_ones(some & ~active).sum(dim=1)
-            found = (explained, during - explained, total - during, count - explained, cycles, idle_cycles)
-            parts.append(torch.stack(found))
+            some = slice(first, first + size)
+            hits = sum_outputs(self.predicted[some] & observed)
+            active = _any_sum(hits)
+            explained = _weigh(hits, None)
+            during = _weigh([plane[some] for plane in self._sums], active)
+            cycles, idle_cycles = count_ones(active).sum(dim=1), count_ones(self._some[some] & ~active).sum(dim=1)
+            idle = self._total[some] - during
+            parts.append(torch.stack((explained, during - explained, idle, count - explained, cycles, idle_cycles)))
         return torch.cat(parts, dim=1) if parts else torch.empty((6, 0), dtype=torch.int64)
 
 
@@ -120,13 +122,45 @@ def count_ones(words: torch.Tensor) -> torch.Tensor:
     return ((eights * _BYTES_SUM) >> 56) & 0xFF
 
 
-def _any_output(words: torch.Tensor) -> torch.Tensor:
-    """Return the OR over the outputs of ``(faults, outputs, words)``; torch has no reduction for it."""
-    while words.shape[1] > 1:
-        half = words.shape[1] // 2
-        rest = words[:, 2 * half :]
-        words = torch.cat([words[:, :half] | words[:, half : 2 * half], rest], dim=1)
-    return words[:, 0]
+def sum_outputs(words: torch.Tensor) -> list[torch.Tensor]:
+    """Return how many outputs have a one, pattern by pattern, as binary digits: the least significant plane first.
+
+    ``words`` is int64 of shape ``(faults, outputs, words)``, a plane of ``(faults, words)``. By full adders, three
+    words to two (carry-save addition; Knuth, TAOCP 4A, 7.1.3, "sideways addition").
+    """
+    planes = []
+    here = words
+    while here.shape[1]:
+        carries = []
+        while here.shape[1] > 1:
+            third = max(1, here.shape[1] // 3)
+            a, b = here[:, :third], here[:, third : 2 * third]
+            if here.shape[1] == 2:
+                carries.append(a & b)
+                here = a ^ b
+                break
+            c, differ = here[:, 2 * third : 3 * third], a ^ b
+            carries.append((a & b) | (c & differ))
+            here = torch.cat([differ ^ c, here[:, 3 * third :]], dim=1)
+        planes.append(here[:, 0])
+        here = torch.cat(carries, dim=1) if carries else here[:, :0]
+    return planes
+
+
+def _any_sum(planes: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return in which patterns the sum is not 0."""
+    result = planes[0]
+    for plane in planes[1:]:
+        result = result | plane
+    return result
+
+
+def _weigh(planes: Sequence[torch.Tensor], where: torch.Tensor | None) -> torch.Tensor:
+    """Return the sum over patterns (of ``where``) of the numbers with the digits ``planes``: int64 ``(faults,)``."""
+    total = torch.zeros(len(planes[0]), dtype=torch.int64, device=planes[0].device)
+    for digit, plane in enumerate(planes):
+        total += count_ones(plane if where is None else plane & where).sum(dim=1) << digit
+    return total
 
 
 def invert_nets(circuit: Circuit, good: Words, sites: NDArray[np.int64], device: torch.device) -> torch.Tensor:
@@ -140,7 +174,7 @@ def invert_nets(circuit: Circuit, good: Words, sites: NDArray[np.int64], device:
     values = to_device(good, device)
     outputs = torch.as_tensor(circuit.outputs, dtype=torch.int64, device=device)
     result = torch.empty((len(sites), len(outputs), words), dtype=torch.int64, device=device)
-    size = int(max(1, min(len(sites), CHUNK_BYTES // (8 * nets * words))))
+    size = int(max(1, min(len(sites), CHUNK_BYTES[device.type] // (8 * nets * words))))
     stages = [
         (stage, torch.from_numpy(stage.pins).to(device), torch.from_numpy(stage.drives).to(device))
         for stage in circuit.stages

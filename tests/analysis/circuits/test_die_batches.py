@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from analysis.circuits import die_batches
-from analysis.circuits.die_batches import FaultDictionary, count_ones, invert_nets, to_device
+from analysis.circuits.die_batches import FaultDictionary, count_ones, invert_nets, sum_outputs, to_device
 from analysis.circuits.faults import list_delay_faults, list_faults, list_opens, local_errors
-from analysis.circuits.logic_simulation import pack_patterns, pattern_mask, simulate
+from analysis.circuits.logic_simulation import pack_patterns, pattern_mask, simulate, unpack_patterns
 from analysis.circuits.netlist import CircuitError
 from analysis.circuits.propagation import propagate_flips
 from analysis.device import DeviceError, choose_device
@@ -34,8 +34,8 @@ def test_equals_numpy_die_by_die(device: str, monkeypatch: pytest.MonkeyPatch) -
     fails = predicted[generator.choice(len(faults), 5)] ^ (noise & noise[::-1] & np.roll(noise, 1, axis=0))
     fails[4] = 0
 
-    monkeypatch.setattr(die_batches, "CHUNK_BYTES", 8 * good.size * 7)
-    monkeypatch.setattr(die_batches, "COMPARED_BYTES", 8 * predicted[0].size * 11)
+    monkeypatch.setitem(die_batches.CHUNK_BYTES, device, 8 * good.size * 7)
+    monkeypatch.setitem(die_batches.COMPARED_BYTES, device, 8 * predicted[0].size * 11)
     dictionary = FaultDictionary(circuit, stimulus, mask, faults, choose_device(device))
     assert (dictionary.predicted.cpu().numpy().view(np.uint64) == predicted).all()
     found = dictionary.compare(fails)
@@ -55,7 +55,7 @@ def test_inverted_nets_in_other_chunks(device: str, monkeypatch: pytest.MonkeyPa
     sites = np.arange(len(circuit.nets))
     expected = propagate_flips(circuit, good, sites.tolist(), circuit.outputs)
     for size in (1, 1 << 20):
-        monkeypatch.setattr(die_batches, "CHUNK_BYTES", size)
+        monkeypatch.setitem(die_batches.CHUNK_BYTES, device, size)
         found = invert_nets(circuit, good, sites, choose_device(device))
         assert (found.cpu().numpy().view(np.uint64) == expected).all()
 
@@ -65,6 +65,16 @@ def test_counting_ones() -> None:
     words[:3] = (0, 2**64 - 1, 2**63)
     found = count_ones(to_device(words, torch.device("cpu"))).numpy()
     assert (found == np.bitwise_count(words)).all()
+
+
+def test_sums_of_outputs() -> None:
+    generator = np.random.default_rng(2)
+    for outputs in (1, 2, 3, 4, 9, 30):
+        bits = generator.integers(0, 2, (3, outputs, 128), dtype=np.uint8)
+        words = np.stack([pack_patterns(fault.T) for fault in bits])
+        planes = sum_outputs(to_device(words, torch.device("cpu")))
+        digits = [unpack_patterns(plane.numpy().view(np.uint64), 128).astype(int) for plane in planes]
+        assert (sum(digit << place for place, digit in enumerate(digits)) == bits.sum(axis=1)).all()
 
 
 def test_devices_that_are_not_here() -> None:
