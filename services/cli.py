@@ -184,6 +184,29 @@ def localize(
 
 
 @app.command()
+def averaging(
+    session: Annotated[Path, typer.Argument(help="A probing session: a folder or .zip with session.json.")],
+    wrong: Annotated[float, typer.Option(help="Most probability of a wrong decision.")] = 0.02,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say which probes of a session need more averages, and how many, offline."""
+    from instruments.errors import InstrumentError
+    from services.pipelines.averaging import judge_path
+
+    try:
+        document = judge_path(session, wrong)
+    except (InstrumentError, ValueError, FileNotFoundError, PermissionError) as error:
+        _print_refusal(_refusal_of(error), as_json=as_json)
+        raise typer.Exit(2) from error
+    if as_json:
+        _print_json(document)
+    else:
+        from services.demo.averaging_presentation import print_averaging
+
+        print_averaging(document)
+
+
+@app.command()
 def anomaly(
     suspect: Annotated[Path, typer.Argument(help="The suspect's probing session: a folder or .zip.")],
     golden: Annotated[list[Path], typer.Option("--golden", help="A session with role golden; may be repeated.")],

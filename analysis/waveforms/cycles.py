@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.waveforms.edges import Record
+
 MOST_DELAY = 0.25
 """Largest delay looked for, as a part of a cycle."""
 SETTLED = (0.3, 0.75)
@@ -67,6 +69,22 @@ def read_cycle_levels(
     if covered.mean() < LEAST_COVERED:
         count = int(covered.sum())
         raise WaveformError(f"the waveform covers {count} of the {cycles} cycles of the pattern loop")
+    return CycleLevels(levels + offset, covered, window)
+
+
+def levels_within(record: Record, cycle_s: float, cycles: int, window: tuple[float, float]) -> CycleLevels:
+    """Return the level of each of ``cycles`` cycles of ``cycle_s`` seconds over a given ``window`` of a cycle.
+
+    ``window`` is that of another waveform of the same net, see :class:`CycleLevels`: of a mean that ``record`` went
+    into.
+
+    Raises:
+        WaveformError: a sample is not finite.
+    """
+    if not np.isfinite(record.values).all():
+        raise WaveformError("the waveform has samples that are not finite")
+    offset = float(record.values.mean())
+    levels, covered = _mean_within(record.values - offset, record.times_s / cycle_s, cycles, window)
     return CycleLevels(levels + offset, covered, window)
 
 

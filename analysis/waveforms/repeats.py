@@ -40,9 +40,9 @@ class RepeatedLevels:
         """
         if not np.array_equal(levels.covered, self.covered):
             raise WaveformError("repeats of a waveform must cover the same cycles of the loop")
-        values = self.without_baseline(levels.levels)
-        if not np.isfinite(values).all():
+        if not np.isfinite(levels.levels[self.covered]).all():
             raise WaveformError("a repeat of the waveform has levels that are not finite")
+        values = self.without_baseline(levels.levels)
         return replace(self, count=self.count + 1, total=self.total + values, power=self.power + float(values @ values))
 
     def without_baseline(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

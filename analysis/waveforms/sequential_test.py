@@ -25,8 +25,6 @@ from analysis.waveforms.repeats import RepeatedLevels
 
 SIZES = tuple(float(item) for item in np.geomspace(0.03, 30.0, 13))
 """Expected signal-to-noise ratios of one cycle in one repeat; each is as likely as another."""
-LEAVES_OVER = 1e-4
-"""Probability of what the likeliest hypothesis leaves unexplained, below which none of them fits."""
 _BLOCK = 512
 _ROUNDING = 1e-12
 
@@ -39,11 +37,27 @@ class Alternatives:
         expected: what the nets under the spot do under each.
         log_prior: float64 of shape ``(hypotheses,)``, log probabilities before the waveform.
         classes: int64 of shape ``(hypotheses,)``, from 0 without gaps: hypotheses of one class need not be told apart.
+        besides: float64 of shape ``(k, cycles)``: what any of them may hold a part of, such as the good die's levels in
+            an intermittent fault's; it is not held against the fit. ``None`` for nothing.
     """
 
     expected: Expectations
     log_prior: NDArray[np.float64]
     classes: NDArray[np.int64]
+    besides: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a hypothesis leaves of the mean of some repeats.
+
+    Attributes:
+        probability: of leaving as much, or more, if the noise of the repeats averages out.
+        left: energy of what is left beyond that noise, over the energy of what is explained; not below 0.
+    """
+
+    probability: float
+    left: float
 
 
 @dataclass(frozen=True)
@@ -58,8 +72,7 @@ class Decision:
         log_joint: float64 of shape ``(hypotheses,)``: log of prior and likelihood of all repeats.
         to_go: further repeats that the decision is expected to take; 0 when decided, infinite when nothing separates
             the two likeliest classes.
-        p_fit: probability of repeats that differ from the likeliest hypothesis as much as these; ``None`` while one
-            repeat cannot say.
+        fit: how well the likeliest hypothesis explains the mean of the repeats; ``None`` while one repeat cannot say.
     """
 
     repeats: int
@@ -68,7 +81,7 @@ class Decision:
     posterior: NDArray[np.float64]
     log_joint: NDArray[np.float64]
     to_go: float
-    p_fit: float | None
+    fit: Fit | None
 
     @property
     def best(self) -> int:
@@ -141,28 +154,35 @@ def decide(states: Sequence[RepeatedLevels], alternatives: Alternatives, wrong: 
         posterior=np.asarray(posteriors[-1], np.float64),
         log_joint=np.asarray(last, np.float64),
         to_go=to_go,
-        p_fit=fit_probability(state, alternatives.expected, int(np.argmax(last))),
+        fit=judge_fit(state, _columns_of(alternatives, int(np.argmax(last)))),
     )
 
 
-def fit_probability(repeats: RepeatedLevels, expected: Expectations, place: int) -> float | None:
-    """Return the probability that the mean of ``repeats`` differs as much from hypothesis ``place`` of ``expected``.
+def _columns_of(alternatives: Alternatives, place: int) -> NDArray[np.float64]:
+    values = alternatives.expected.values[place]
+    return values if alternatives.besides is None else np.concatenate([values, alternatives.besides])
 
-    An F-test of what the fit leaves of the mean against the scatter of the repeats: noise that does not average out,
-    or a waveform like none of the hypotheses, fails it. ``None`` for one repeat.
+
+def judge_fit(repeats: RepeatedLevels, values: NDArray[np.float64]) -> Fit | None:
+    """Return what the least-squares fit of the mean of ``repeats`` by ``values`` (shape ``(k, cycles)``) leaves.
+
+    An F-test against the scatter of the repeats: noise that does not average out, or a waveform unlike ``values``,
+    fails it. ``None`` for one repeat, or without noise.
     """
-    if repeats.count < 2 or not repeats.scatter > 0:
-        return None
-    columns = repeats.without_baseline(expected.values[place]).T
-    weights, _, rank, _ = np.linalg.lstsq(columns, repeats.mean, rcond=1e-9)
-    left = repeats.mean - columns @ weights
-    own = repeats.freedom // repeats.count
+    own = repeats.freedom // max(1, repeats.count)
     between = (repeats.count - 1) * own
+    if between < 1 or not repeats.scatter > 0:
+        return None
+    columns = repeats.without_baseline(values).T
+    weights, _, rank, _ = np.linalg.lstsq(columns, repeats.mean, rcond=1e-9)
+    explained = columns @ weights
+    left = repeats.count * float(np.sum((repeats.mean - explained) ** 2))
     freedom = own - int(rank)
     if freedom < 1:
         return None
-    ratio = (repeats.count * float(left @ left) / freedom) / (repeats.scatter / between)
-    return float(f_distribution.sf(ratio, freedom, between))
+    noise = repeats.scatter / between
+    beyond = max(0.0, left - freedom * noise) / max(repeats.count * float(explained @ explained), 1e-300)
+    return Fit(float(f_distribution.sf(left / freedom / noise, freedom, between)), beyond)
 
 
 def _to_go(repeats: RepeatedLevels, alternatives: Alternatives, joint: NDArray[np.float64], wrong: float) -> float:

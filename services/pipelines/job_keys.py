@@ -23,6 +23,13 @@ def anomaly_key(suspect: tuple[object, str], golden: Sequence[tuple[object, str]
     return make_key("anomaly", algorithm_version, inputs, {})
 
 
+def averaging_key(
+    probing_session_id: object, content_sha256: str, algorithm_version: str, parameters: Mapping[str, Any]
+) -> str:
+    """Return the key of judging the averaging of a probing session whose content has this hash."""
+    return make_key("averaging", algorithm_version, [str(probing_session_id), content_sha256], parameters)
+
+
 def localize_key(
     probing_session_id: object, content_sha256: str, algorithm_version: str, parameters: Mapping[str, Any]
 ) -> str:

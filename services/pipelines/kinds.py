@@ -14,6 +14,7 @@ Handler = Callable[[JobContext], Completion]
 HANDLERS = {
     "ingest": "services.pipelines.ingest:run",
     "anomaly": "services.pipelines.anomaly_job:run",
+    "averaging": "services.pipelines.averaging_job:run",
     "localize": "services.pipelines.localization_job:run",
     "monitor": "services.pipelines.monitor_job:run",
     "reference": "services.pipelines.reference_job:run",

@@ -8,3 +8,6 @@ MONITORING_VERSION = "1"
 
 ANOMALY_VERSION = "1"
 """Of :mod:`services.pipelines.golden_comparison`, in the same sense."""
+
+AVERAGING_VERSION = "1"
+"""Of :mod:`services.pipelines.averaging`, in the same sense."""

@@ -15,8 +15,8 @@ from services.api.context import Analyses, ReadsRecords, RequestUnit
 from services.api.contract import describe_problems
 from services.api.listing import SessionQuery, answer_list, answer_row, describe_page, describe_row
 from services.api.record_documents import JobItem, SessionDetail, SessionItem
-from services.pipelines.job_keys import anomaly_key, localize_key
-from services.pipelines.versions import ANOMALY_VERSION, LOCALIZATION_VERSION
+from services.pipelines.job_keys import anomaly_key, averaging_key, localize_key
+from services.pipelines.versions import ANOMALY_VERSION, AVERAGING_VERSION, LOCALIZATION_VERSION
 from services.problems import Problem
 
 router = APIRouter(prefix="/probing-sessions", tags=["probing sessions"])
@@ -32,6 +32,14 @@ class NewComparison(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     golden_session_ids: list[uuid.UUID] = Field(min_length=1, max_length=MOST_GOLDEN)
+
+
+class NewAveraging(BaseModel):
+    """How often a decision may be wrong."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    wrong: float = Field(default=0.02, gt=0, lt=0.5)
 
 
 @router.get("", responses=describe_page(SessionItem))
@@ -117,6 +125,40 @@ def compare_session(session_id: uuid.UUID, wanted: NewComparison, context: Analy
         job_id, created = jobs.insert(unit.connection, job)
         if created:
             unit.audit(audit.AuditEntry("comparison.requested", "job", job_id, program_id))
+            unit.unit.after_commit(lambda: context.state.ring(job_id, LOCALIZE_QUEUE, _PRIORITY_OF_PEOPLE))
+        document = read_row(unit.connection, unit.caller, JOBS, job_id).encode()
+    return JsonAnswer(document, status_code=202 if created else 200, headers={"Location": f"/api/v1/jobs/{job_id}"})
+
+
+@router.post(
+    "/{session_id}/averagings",
+    status_code=202,
+    responses={
+        200: {"model": JobItem, "description": "this has been asked before: the same job"},
+        202: {"model": JobItem, "description": "a new job"},
+        **describe_problems("not-found"),
+    },
+)
+def judge_averaging(session_id: uuid.UUID, wanted: NewAveraging, context: Analyses) -> Response:
+    """Ask which probes need more averages. Asking twice with the same chance of being wrong gives the same job."""
+    with context.begin() as unit:
+        row = fetch_row(unit.connection, unit.caller, SESSIONS, session_id)
+        unit.caller.require_in(Action.ANALYSE, row["program_id"])
+        content_sha256 = _content_of(unit, row["bundle_id"], row["raw_file_id"])
+        job = jobs.NewJob(
+            job_key=averaging_key(session_id, content_sha256, AVERAGING_VERSION, {"wrong": wanted.wrong}),
+            program_id=row["program_id"],
+            kind="averaging",
+            queue=LOCALIZE_QUEUE,
+            payload={"probing_session_id": str(session_id), "wrong": wanted.wrong},
+            requested_by=unit.caller.actor,
+            priority=_PRIORITY_OF_PEOPLE,
+            max_attempts=context.state.settings.job_max_attempts,
+            request_id=context.request_id,
+        )
+        job_id, created = jobs.insert(unit.connection, job)
+        if created:
+            unit.audit(audit.AuditEntry("averaging.requested", "job", job_id, row["program_id"]))
             unit.unit.after_commit(lambda: context.state.ring(job_id, LOCALIZE_QUEUE, _PRIORITY_OF_PEOPLE))
         document = read_row(unit.connection, unit.caller, JOBS, job_id).encode()
     return JsonAnswer(document, status_code=202 if created else 200, headers={"Location": f"/api/v1/jobs/{job_id}"})
