@@ -17,7 +17,7 @@ from analysis.coordinates.registration import fit_registration
 from analysis.localization.beam_places import place_on_layout
 from analysis.localization.evidence import MISPLACED
 from analysis.localization.mixture import Layout, Spot
-from analysis.localization.spot_nets import Behaviours, Scene, beam_grid, intensities_at, locate_spot
+from analysis.localization.spot_nets import Behaviours, Die, Scene, beam_grid, intensities_at, locate_spot
 from analysis.waveforms.comparison import Observation, observe
 from analysis.waveforms.cycles import read_cycle_levels
 from analysis.waveforms.unmixing import remove_baseline
@@ -58,7 +58,7 @@ def judge_spot(case: SpotCase, spot: MadeSpot) -> Judged:
     beam = Spot(0.0, 0.0, FWHM_NM, case.placement_nm)
     near = [0, *(number[name] for name, _ in layout.neighbours("n0", beam))]
     either = np.stack([np.concatenate([named[None], spot.bits[near[1:]]]) for named in (spot.bits[0], spot.faulty)])
-    scene = Scene(observation, levels, 0, near, beam, layout, number)
+    scene = Scene(Die(list(number), number, layout), observation, levels.window, near, beam)
     found = locate_spot(scene, Behaviours(spot.bits, either, np.log([0.5, 0.5])))
     beams, logs = beam_grid(beam)
     nearest = intensities_at(beam, beams, spot.places_um[near]).argmax(axis=1)

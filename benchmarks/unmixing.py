@@ -62,7 +62,7 @@ def measure_spot(case: SpotCase, spot: MadeSpot, score: Score) -> None:
     )[1]
     values = respond(does[None, near], tail, levels.window)
     found = unmix(observation, SpotModel(values, np.zeros(1), intensities, log_places))
-    parts = parts_of(found.draws, np.ones(len(near), np.bool_))
+    parts = parts_of(found.draws)
     truth = spot.weights[near] / np.abs(spot.weights[near]).sum()
     columns = remove_baseline(observation, does[near])
     plain = columns @ observation.residual / (columns**2).sum(axis=1)

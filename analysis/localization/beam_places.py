@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analysis.coordinates.affine import Affine, Points
 
 _NM = 1e3
+_ROUND = 1e-6
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def ellipse_of(covariance_nm2: NDArray[np.float64]) -> Ellipse:
     """Return the standard ellipse of ``covariance_nm2``, ``(2, 2)``, in square nanometres."""
     variances, axes = np.linalg.eigh(covariance_nm2)
     minor, major = np.sqrt(np.clip(variances, 0.0, None))
-    angle = math.degrees(math.atan2(axes[1, 1], axes[0, 1]))
+    circle = major - minor <= _ROUND * major
+    angle = 0.0 if circle else math.degrees(math.atan2(axes[1, 1], axes[0, 1]))
     return Ellipse(float(major), float(minor), (angle + 90.0) % 180.0 - 90.0)
 
 

@@ -1,7 +1,7 @@
 """Finding the failing gate: every piece of evidence about one die, put together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,8 @@ from analysis.circuits.logic_simulation import unpack_patterns
 from analysis.circuits.netlist import Circuit
 from analysis.localization.candidates import rank_candidates
 from analysis.localization.evidence import SpotPrediction, WaveformEvidence, weigh_waveform
-from analysis.localization.mixture import Layout, Spot, estimate_mixture
+from analysis.localization.mixture import Layout, Spot
+from analysis.localization.overlay import site_masses
 from analysis.localization.posterior import (
     Posterior,
     combine,
@@ -22,6 +23,7 @@ from analysis.localization.posterior import (
 )
 from analysis.localization.probe_plan import LEAST_BITS, ProbePlan, plan_probes
 from analysis.localization.screening import screen
+from analysis.localization.spot_nets import Die, Scene, describe_spots
 from analysis.localization.stimulation import stimulate
 from analysis.localization.suspects import Suspects
 from analysis.results import LOCATED_ABOVE, Candidate, Localization, WaveformVerdict
@@ -94,6 +96,7 @@ class _Spotted:
     """A waveform's observation, and the nets under its spot: the probed one first, then neighbours."""
 
     observation: Observation
+    window: tuple[float, float]
     nets: list[int]
     spreads: NDArray[np.float64]
 
@@ -127,9 +130,11 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
     posterior = combine(screening, evidence, tested=problem.fails is not None)
     progress(0.7, "describing the waveforms")
     best = _values_of_best(suspects, posterior)
+    scenes = _scenes(problem, spotted)
+    spots = describe_spots(problem, scenes, screening, evidence, posterior, best)
     verdicts = [
-        _describe(problem, waveform, (item, weighed), posterior, best)
-        for waveform, item, weighed in zip(problem.waveforms, spotted, evidence, strict=True)
+        replace(_describe(problem, waveform, (item, weighed), posterior, best), mixture=mixture, spot=spot)
+        for waveform, item, weighed, (mixture, spot) in zip(problem.waveforms, spotted, evidence, spots, strict=True)
     ]
     progress(0.85, "ranking the next probes")
     candidates = rank_candidates(suspects, posterior, sorted({net for item in spotted for net in item.nets}))
@@ -145,6 +150,7 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
         decided=_decided(candidates, posterior, plan),
         missing_bits=plan.missing_bits,
         expected_probes=plan.expected_probes,
+        sites=site_masses(suspects, posterior),
     )
 
 
@@ -169,9 +175,18 @@ def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
     known = [(circuit.number[net], weight) for net, weight in near if net in circuit.number]
     return _Spotted(
         observation,
+        levels.window,
         [circuit.number[waveform.net], *(net for net, _ in known)],
         np.asarray([weight for _, weight in known], np.float64),
     )
+
+
+def _scenes(problem: Problem, spotted: Sequence[_Spotted]) -> list[Scene]:
+    die = Die(problem.circuit.nets, problem.circuit.number, problem.layout)
+    return [
+        Scene(die, item.observation, item.window, item.nets, waveform.spot)
+        for waveform, item in zip(problem.waveforms, spotted, strict=True)
+    ]
 
 
 def _ratio_prior(spotted: Sequence[_Spotted], good: NDArray[np.uint8]) -> RatioPrior:
@@ -225,7 +240,7 @@ def _describe(
         skew_s=skew.skew_s,
         skew_sigma_s=skew.sigma_s,
         delay=skew.detail,
-        mixture=estimate_mixture(problem, waveform, best),
+        mixture=(),
         problems=assess_quality(waveform.values).problems,
     )
 

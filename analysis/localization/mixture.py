@@ -1,22 +1,11 @@
-"""Which nets are under the spot, and how much of each is in the waveform: least squares with a prior from the spot.
-
-The spot is a Gaussian of a given full width at half maximum; weights have a zero-mean normal prior whose width follows
-the spot's intensity at each drain, so that what lies outside the spot cannot explain the waveform (ridge regression).
-"""
+"""Which nets are under the spot, and how much the spot sees of each: a Gaussian of given full width at half maximum."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-
-from analysis.results import NetWeight
-from analysis.waveforms.cycles import read_cycle_levels
-
-if TYPE_CHECKING:
-    from analysis.localization.localizer import ProbedWaveform, Problem
 
 LEAST_WEIGHT = 0.05
 MOST_NEIGHBOURS = 9
@@ -102,34 +91,3 @@ def _variances(spot: Spot) -> tuple[float, NDArray[np.float64]]:
     """Return the variance of the spot in square nanometres, and by what its place widens it: ``I + 2 C / s^2``."""
     own = spot.fwhm_nm**2 / (8 * np.log(2))
     return own, np.eye(2) + 2 * spot.place_covariance_nm2 / own
-
-
-def estimate_mixture(
-    problem: "Problem", waveform: "ProbedWaveform", values: NDArray[np.float64]
-) -> tuple[NetWeight, ...]:
-    """Return the weight of each net under the spot, as a part of the sum of all absolute weights.
-
-    ``values`` is float64 of shape ``(nets, cycles)``, what each net of ``problem`` does; ``waveform`` was measured.
-    """
-    cycles = len(problem.patterns)
-    levels = read_cycle_levels(waveform.values, waveform.t0_s, waveform.dt_s, problem.cycle_s, cycles)
-    near = problem.layout.neighbours(waveform.net, waveform.spot)
-    known = [(waveform.net, 1.0), *((net, weight) for net, weight in near if net in problem.circuit.number)]
-    columns = values[[problem.circuit.number[net] for net, _ in known]][:, levels.covered].T
-    columns = columns - columns.mean(axis=0)
-    observed = levels.levels[levels.covered]
-    observed = observed - observed.mean()
-    swing = float(np.percentile(observed, 95) - np.percentile(observed, 5)) or 1.0
-    widths = np.asarray([weight * swing for _, weight in known])
-    plain, *_ = np.linalg.lstsq(columns, observed, rcond=None)
-    rest = observed - columns @ plain
-    noise = float(rest @ rest) / max(1, observed.size - len(known) - 1)
-    precision = columns.T @ columns / max(noise, 1e-30) + np.diag(1 / widths**2)
-    covariance = np.linalg.inv(precision)
-    weights = covariance @ (columns.T @ observed) / max(noise, 1e-30)
-    total = float(np.abs(weights).sum()) or 1.0
-    sigmas = np.sqrt(np.diag(covariance))
-    return tuple(
-        NetWeight(net, float(weight) / total, float(sigma) / total)
-        for (net, _), weight, sigma in zip(known, weights, sigmas, strict=True)
-    )

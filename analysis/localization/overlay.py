@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.localization.posterior import Posterior
+from analysis.localization.suspects import Suspects
 from analysis.results import SiteMass
 
 MOST_CELLS_ACROSS = 64
@@ -68,6 +70,16 @@ class HeatMap:
         for cell in self.cells:
             grid[cell.row, cell.column] = cell.probability + cell.resembling
         return grid
+
+
+def site_masses(suspects: Suspects, posterior: Posterior) -> tuple[SiteMass, ...]:
+    """Return what each net holds of ``posterior`` as the site of ``suspects``, most first, if not negligible."""
+    names = suspects.stimulated.circuit.nets
+    mass = posterior.of_sites(suspects.sites, len(names))
+    resembling = np.bincount(suspects.sites, weights=posterior.resembling, minlength=mass.size)
+    order = [int(net) for net in np.argsort(-(mass + resembling), kind="stable")]
+    kept = [net for net in order if mass[net] + resembling[net] >= LEAST_PROBABILITY]
+    return tuple(SiteMass(names[net], float(mass[net]), float(resembling[net])) for net in kept)
 
 
 def heat_map(

@@ -6,8 +6,9 @@ waveform speaks for or against each combination (:mod:`analysis.waveforms.unmixi
 drain is nearest to the beam. The hypotheses weigh what everything but this waveform says of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,13 +16,13 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from analysis.circuits.logic_simulation import unpack_patterns
-from analysis.localization.evidence import ACTIVITIES, MISPLACED
+from analysis.localization.evidence import ACTIVITIES, MISPLACED, WaveformEvidence
 from analysis.localization.mixture import Layout, Spot
-from analysis.localization.posterior import Posterior
+from analysis.localization.posterior import Posterior, combine
+from analysis.localization.screening import Screening
 from analysis.localization.suspects import Suspects
 from analysis.results import NetWeight, Residual, SpotNet, SpotReport
 from analysis.waveforms.comparison import Observation
-from analysis.waveforms.cycles import CycleLevels
 from analysis.waveforms.detector_response import respond
 from analysis.waveforms.residual_tests import examine_residual, variance_within
 from analysis.waveforms.unmixing import SpotModel, Unmixing, parts_of, spot_evidence, unmix
@@ -30,10 +31,14 @@ if TYPE_CHECKING:
     from analysis.localization.localizer import ProbedWaveform, Problem
 
 MOST_HYPOTHESES = 10
-LOOKED_AT = 48
+LOOKED_AT = 24
 """Other nets that are tried with all their neighbours; the rest is tried alone."""
-STEPS = np.arange(-2.4, 2.5, 0.8)
-"""Places of the beam along each axis of its ellipse, in standard deviations."""
+REACH = 2.4
+"""How far along each axis of its ellipse the beam is looked for, in standard deviations."""
+STEP_NM = 50.0
+"""Step of that search, a fraction of a spot, as far as the number of steps to either side allows."""
+STEPS = (3, 8)
+"""Fewest and most of them."""
 TAILS = ((0.0, 0.7), (0.15, 0.1), (0.3, 0.1), (0.6, 0.1))
 """Detector's time constants, as parts of a cycle, and how likely each is beforehand."""
 LATE_PART = 0.5
@@ -45,25 +50,47 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Die:
+    """The nets of a die.
+
+    Attributes:
+        names: of the nets, by number.
+        number: the other way round.
+        layout: places of the drains.
+    """
+
+    names: Sequence[str]
+    number: Mapping[str, int]
+    layout: Layout
+
+    @cached_property
+    def drains_um(self) -> dict[int, tuple[float, float]]:
+        """Place of each net's drain by its number, where it is known."""
+        return self.layout.by_number(self.number)
+
+
+@dataclass(frozen=True)
 class Scene:
     """A waveform and where it may come from.
 
     Attributes:
-        observation, levels: the waveform by cycle.
-        net: number of the net that the session names.
-        near: numbers of the nets under the spot, the named one first.
+        die: which it was taken on.
+        observation: the waveform by cycle.
+        window: the part of a cycle that its levels were read in.
+        near: numbers of the nets under the spot, the one that the session names first.
         spot: where the beam was; ``None`` when unknown.
-        layout: places of the drains.
-        number: each net's number by its name.
     """
 
+    die: Die
     observation: Observation
-    levels: CycleLevels
-    net: int
+    window: tuple[float, float]
     near: list[int]
     spot: Spot | None
-    layout: Layout
-    number: dict[str, int]
+
+    @property
+    def net(self) -> int:
+        """The net that the session names."""
+        return self.near[0]
 
 
 @dataclass(frozen=True)
@@ -114,11 +141,18 @@ def beam_grid(spot: Spot) -> tuple[Array, Array]:
     """Return places that the beam of ``spot`` may have had, ``(places, 2)`` micrometres, and their log probability."""
     variances, axes = np.linalg.eigh(spot.place_covariance_nm2)
     sigmas_um = np.sqrt(np.clip(variances, 0.0, None)) / 1e3
-    steps = [STEPS if sigma > 0 else np.zeros(1) for sigma in sigmas_um]
+    steps = [_steps(float(sigma)) for sigma in sigmas_um]
     grid = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 2)
     logs = -0.5 * (grid**2).sum(axis=1)
     centre = np.asarray([spot.x_um, spot.y_um])
     return centre + (grid * sigmas_um) @ axes.T, np.asarray(logs - logsumexp(logs))
+
+
+def _steps(sigma_um: float) -> Array:
+    if not sigma_um > 0.0:
+        return np.zeros(1)
+    count = int(np.clip(np.ceil(REACH * sigma_um * 1e3 / STEP_NM), *STEPS))
+    return np.linspace(-REACH, REACH, 2 * count + 1)
 
 
 def intensities_at(spot: Spot, beams_um: Array, drains_um: Array) -> Array:
@@ -155,6 +189,28 @@ def locate_spot(scene: Scene, behaviours: Behaviours) -> SpotFinding:
     return SpotFinding(found, tail, np.minimum(on_nets, 1.0), min(1.0, float(elsewhere.sum())))
 
 
+def describe_spots(
+    problem: "Problem",
+    scenes: Sequence[Scene],
+    screening: Screening,
+    evidence: Sequence[WaveformEvidence],
+    posterior: Posterior,
+    best: Array,
+) -> list[tuple[tuple[NetWeight, ...], SpotReport]]:
+    """Return mixture and place of each waveform of ``problem``.
+
+    ``scenes`` and ``evidence`` belong to its waveforms one by one; ``posterior`` over the suspects of ``screening`` is
+    given all of them, and ``best`` are all nets' values under the likeliest suspect, float64 ``(nets, cycles)``.
+    """
+    found = []
+    for place, (waveform, scene) in enumerate(zip(problem.waveforms, scenes, strict=True)):
+        others = [item for other, item in enumerate(evidence) if other != place]
+        without = combine(screening, others, tested=problem.fails is not None)
+        behaviours = behaviours_of(screening.suspects, scene.near, best, posterior, without)
+        found.append(describe_spot(problem, waveform, scene, behaviours))
+    return found
+
+
 def describe_spot(
     problem: "Problem", waveform: "ProbedWaveform", scene: Scene, behaviours: Behaviours
 ) -> tuple[tuple[NetWeight, ...], SpotReport]:
@@ -165,18 +221,17 @@ def describe_spot(
     names = problem.circuit.nets
     found = locate_spot(scene, behaviours)
     order = np.argsort(-found.on_nets, kind="stable")[:MOST_NAMED]
-    toggling = np.asarray(np.ptp(behaviours.near, axis=2).max(axis=0) > 0, np.bool_)
-    draws = found.unmixing.draws
+    weights = found.unmixing.contributions(np.asarray(np.ptp(behaviours.near, axis=2) > 0, np.bool_))
     mixture = tuple(
         NetWeight(names[net], part.weight, part.sigma, part.low, part.high)
-        for net, part in zip(scene.near, parts_of(draws, toggling), strict=True)
+        for net, part in zip(scene.near, parts_of(weights), strict=True)
     )
     named = [SpotNet(names[net], float(found.on_nets[net])) for net in order if found.on_nets[net] >= NAMED_ABOVE]
     report = SpotReport(
         on_net=float(found.on_nets[scene.net]),
         elsewhere=found.elsewhere,
         nets=tuple(named),
-        swing=float(np.abs(draws[:, toggling]).sum(axis=1).mean()) if toggling.any() else 0.0,
+        swing=float(np.abs(weights).sum(axis=1).mean()),
         detector_tail=found.tail,
         residual=_residual(problem, waveform, scene, behaviours, found),
     )
@@ -185,13 +240,12 @@ def describe_spot(
 
 def _places_of(scene: Scene, nets: Sequence[int]) -> Array:
     """Return the drains' places; of a net that has none, infinitely far away."""
-    known = scene.layout.by_number(scene.number)
-    return np.asarray([known.get(net, (np.inf, np.inf)) for net in nets], np.float64)
+    return np.asarray([scene.die.drains_um.get(net, (np.inf, np.inf)) for net in nets], np.float64)
 
 
 def _model(scene: Scene, behaviours: Behaviours) -> tuple[SpotModel, float]:
     """Return the model of the spot with the detector's tail that fits best."""
-    if scene.spot is None or scene.net not in scene.layout.by_number(scene.number):
+    if scene.spot is None or scene.net not in scene.die.drains_um:
         intensities, log_places = np.ones((1, len(scene.near))), np.zeros(1)
     else:
         beams, log_places = beam_grid(scene.spot)
@@ -200,7 +254,7 @@ def _model(scene: Scene, behaviours: Behaviours) -> tuple[SpotModel, float]:
     # The tail is chosen at the mean place: it hardly depends on where exactly the beam was.
     fits = []
     for tail, prior in TAILS:
-        values = respond(behaviours.near, tail, scene.levels.window)
+        values = respond(behaviours.near, tail, scene.window)
         logs = spot_evidence(scene.observation, values, np.broadcast_to(usual, values.shape[:2]))
         fits.append((float(logsumexp(logs + behaviours.log_weights)) + np.log(prior), tail, values))
     _, tail, values = max(fits, key=lambda fit: fit[0])
@@ -211,8 +265,7 @@ def _elsewhere(scene: Scene, values: Array, near: float) -> tuple[float, Array]:
     """Return the log probability that the beam was near its place, and of each net that it was on it by mistake."""
     evidence = spot_evidence(scene.observation, values[:, None], np.ones((len(values), 1)))
     if scene.spot is not None:
-        known = scene.layout.by_number(scene.number)
-        order = [net for net in np.argsort(-evidence, kind="stable")[:LOOKED_AT] if int(net) in known]
+        order = [net for net in np.argsort(-evidence, kind="stable")[:LOOKED_AT] if int(net) in scene.die.drains_um]
         if order:
             evidence[order] = _with_neighbours(scene, values, order, scene.spot)
     logs = evidence - np.log(len(evidence)) + np.log(MISPLACED)
@@ -223,13 +276,12 @@ def _elsewhere(scene: Scene, values: Array, near: float) -> tuple[float, Array]:
 
 def _with_neighbours(scene: Scene, values: Array, nets: Sequence[int], spot: Spot) -> Array:
     """Return the evidence of a beam on each of ``nets`` and what lies around it."""
-    names = {number: name for name, number in scene.number.items()}
-    known = scene.layout.by_number(scene.number)
+    die = scene.die
     groups = []
-    for net in nets:
-        there = Spot(*known[int(net)], spot.fwhm_nm, spot.sigma_nm, spot.covariance_nm2)
-        near = scene.layout.neighbours(names[int(net)], there)
-        groups.append([(int(net), 1.0), *((scene.number[name], part) for name, part in near if name in scene.number)])
+    for net in map(int, nets):
+        there = Spot(*die.drains_um[net], spot.fwhm_nm, spot.sigma_nm, spot.covariance_nm2)
+        near = die.layout.neighbours(die.names[net], there)
+        groups.append([(net, 1.0), *((die.number[name], part) for name, part in near if name in die.number)])
     width = max(map(len, groups))
     members = np.asarray([[net for net, _ in group] + [0] * (width - len(group)) for group in groups])
     parts = np.asarray([[part for _, part in group] + [0.0] * (width - len(group)) for group in groups])
@@ -243,7 +295,7 @@ def _residual(
     behaviours: Behaviours,
     found: SpotFinding,
 ) -> Residual:
-    window, tail = scene.levels.window, found.tail
+    window, tail = scene.window, found.tail
     hypothesis = int(found.unmixing.joint.sum(axis=0).argmax())
     outside = np.setdiff1d(np.arange(len(behaviours.good)), scene.near)
     within = variance_within(

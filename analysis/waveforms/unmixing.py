@@ -51,16 +51,25 @@ class Unmixing:
         log_evidence: of the whole model, against noise alone.
         joint: float64 ``(places, hypotheses)``: their posterior, sum 1.
         draws: float64 ``(draws, nets)``: weights drawn from their posterior, in the waveform's unit.
+        hypotheses: int64 ``(draws,)``: under which hypothesis each was drawn.
     """
 
     log_evidence: float
     joint: Array
     draws: Array
+    hypotheses: NDArray[np.int64]
+
+    def contributions(self, toggling: NDArray[np.bool_]) -> Array:
+        """Return the draws with the weights of nets that never change put to 0: these show nothing.
+
+        ``toggling`` is bool ``(hypotheses, nets)``.
+        """
+        return np.where(toggling[self.hypotheses], self.draws, 0.0)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A net's part of the waveform: of the sum of absolute weights of the nets that toggle; 95 % interval."""
+    """A net's part of the waveform: of the sum of all absolute weights; 95 % interval."""
 
     weight: float
     sigma: float
@@ -129,10 +138,13 @@ def unmix(observation: Observation, model: SpotModel, draws: int = DRAWS) -> Unm
     terms = terms + model.log_places[:, None, None] + model.log_hypotheses[None, :, None] - np.log(RATIOS.size)
     total = float(logsumexp(terms))
     posterior = np.exp(terms - total)
-    return Unmixing(total, posterior.sum(axis=2), _draw(observation, model, modes, posterior, draws))
+    drawn, hypotheses = _draw(observation, model, modes, posterior, draws)
+    return Unmixing(total, posterior.sum(axis=2), drawn, hypotheses)
 
 
-def _draw(observation: Observation, model: SpotModel, modes: _Modes, posterior: Array, draws: int) -> Array:
+def _draw(
+    observation: Observation, model: SpotModel, modes: _Modes, posterior: Array, draws: int
+) -> tuple[Array, NDArray[np.int64]]:
     generator = np.random.default_rng(0)
     flat = posterior.ravel()
     chosen = generator.choice(flat.size, draws, p=flat / flat.sum())
@@ -144,20 +156,15 @@ def _draw(observation: Observation, model: SpotModel, modes: _Modes, posterior: 
     scale = np.sqrt(remaining / generator.chisquare(observation.freedom, draws))
     along = gains * seen + scale[:, None] * np.sqrt(gains) * generator.normal(size=gains.shape)
     weights = np.einsum("dkj,dj->dk", modes.axes[place, hypothesis], along) * model.intensities[place]
-    return np.asarray(weights * np.linalg.norm(observation.residual), np.float64)
+    return weights * float(np.linalg.norm(observation.residual)), np.asarray(hypothesis, np.int64)
 
 
-def parts_of(draws: Array, toggling: NDArray[np.bool_]) -> list[Part]:
-    """Return each net's part of the waveform.
-
-    ``draws`` are those of :class:`Unmixing`; ``toggling``, bool ``(nets,)``, says which nets change at all: the others
-    show nothing, their weights are as uncertain as before, and they do not count in the sum.
-    """
-    total = np.abs(draws[:, toggling]).sum(axis=1, keepdims=True) if toggling.any() else np.ones((len(draws), 1))
-    parts = draws / np.maximum(total, np.finfo(np.float64).tiny)
+def parts_of(weights: Array) -> list[Part]:
+    """Return each net's part of the waveform from draws of its ``weights``, float64 ``(draws, nets)``."""
+    total = np.abs(weights).sum(axis=1, keepdims=True)
+    parts = weights / np.maximum(total, np.finfo(np.float64).tiny)
     low, high = np.quantile(parts, INTERVAL, axis=0)
-    means = np.where(toggling, parts.mean(axis=0), 0.0)
     return [
         Part(float(mean), float(sigma), float(below), float(above))
-        for mean, sigma, below, above in zip(means, parts.std(axis=0), low, high, strict=True)
+        for mean, sigma, below, above in zip(parts.mean(axis=0), parts.std(axis=0), low, high, strict=True)
     ]

@@ -20,6 +20,8 @@ from analysis.waveforms.quality import assess_quality
 from instruments.documents import decode_document
 from instruments.packing import PackedReading, PackedRecord, unpack_raster, unpack_waveform
 from instruments.records import Netlist, PatternSet, ProbingSession, Raster, Samples, Waveform
+from services.pipelines import die_documents
+from services.pipelines.die_documents import candidate_place, heat_map_document, waveform_places
 from services.pipelines.reading import open_sandbox
 from services.pipelines.session_places import (
     StageMap,
@@ -94,20 +96,6 @@ def _measure(session: ProbingSession, progress: Progress) -> tuple[Localization,
     return localize_fault(problem, progress), waveforms
 
 
-def build_problem(session: ProbingSession) -> Problem:
-    """Return all that ``session`` says about its die, its waveforms in its own order.
-
-    Raises:
-        SessionError: it has no netlist and patterns, or something does not fit.
-    """
-    if session.netlist is None or session.patterns is None:
-        raise SessionError("the session has no netlist and patterns: there are no suspects to tell apart")
-    stage = stage_map(session.document)
-    waveforms = [_probed(session, probe, stage) for probe in session.document["waveforms"]]
-    cycle_s = float(session.document["stimulus"]["cycle_s"])
-    return _problem(session, session.netlist, session.patterns, waveforms, cycle_s)
-
-
 def _problem(
     session: ProbingSession,
     netlist: Netlist,
@@ -121,19 +109,24 @@ def _problem(
     if missing:
         raise SessionError(f"the patterns lack the input {missing[0]}")
     stimulus = patterns.bits[:, [columns[circuit.nets[net]] for net in circuit.inputs]]
-    places = session.placement
     return Problem(
         circuit=circuit,
         patterns=np.ascontiguousarray(stimulus),
         fails=_fails(session, circuit, len(stimulus)),
         waveforms=waveforms,
         cycle_s=cycle_s,
-        places_um={}
-        if places is None
-        else {net: (float(x), float(y)) for net, x, y in zip(places.nets, places.x_um, places.y_um, strict=True)},
+        places_um=places_of(session),
         averages=session.document["stimulus"].get("averages"),
         beam=next((waveform.spot for waveform in waveforms if waveform.spot is not None), None),
     )
+
+
+def places_of(session: ProbingSession) -> dict[str, tuple[float, float]]:
+    """Return the drain of each net that ``session`` places, micrometres on the layout."""
+    places = session.placement
+    if places is None:
+        return {}
+    return {net: (float(x), float(y)) for net, x, y in zip(places.nets, places.x_um, places.y_um, strict=True)}
 
 
 def to_circuit(netlist: Netlist, patterns: PatternSet | None = None) -> Circuit:
@@ -186,7 +179,7 @@ def _average_segments(record: Waveform, file: str) -> NDArray[np.float64]:
 
 
 def _document(session: ProbingSession, result: Localization, waveforms: list[ProbedWaveform]) -> dict[str, Any]:
-    stage = stage_map(session.document)
+    stage, places_um = stage_map(session.document), places_of(session)
     return {
         "verdict": result.verdict,
         "candidates": [
@@ -196,6 +189,7 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
                 "posterior": item.posterior,
                 "activity": item.activity,
                 "equivalent": list(item.equivalent),
+                **candidate_place(item.net, places_um),
             }
             for item in result.candidates
         ],
@@ -210,9 +204,11 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
                 "skew_ps": _picoseconds(item.skew_s),
                 "skew_sigma_ps": _picoseconds(item.skew_sigma_s),
                 **timing,
-                "mixture": [{"net": part.net, "weight": part.weight, "sigma": part.sigma} for part in item.mixture],
+                **waveform_places(item, waveform.spot),
             }
-            for item, timing in zip(result.waveforms, timing_documents(session, result.waveforms), strict=True)
+            for item, waveform, timing in zip(
+                result.waveforms, waveforms, timing_documents(session, result.waveforms), strict=True
+            )
         ],
         "next_probes": [
             {
@@ -230,6 +226,7 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
         "missing_bits": result.missing_bits,
         "expected_probes": result.expected_probes,
         "alignment": alignment_document(stage),
+        "heat_map": heat_map_document(result, places_um),
         "quality": [_quality(waveform) for waveform in waveforms],
         "simulated": bool(session.document.get("simulated", False)),
         "provenance": _provenance(session),
@@ -265,7 +262,7 @@ def _provenance(session: ProbingSession) -> dict[str, Any]:
             "p_faulty": "probability that the net does not do what its fault-free simulation says",
             "skew": "positive is later than simulated; mean and standard deviation of the posterior",
             "skew_outlier_probability": "that the delay is not where stated, or unlike the session's other delays",
-            "mixture": "parts of the sum of absolute weights; standard error",
+            **die_documents.CONVENTIONS,
             "bits": "mutual information about the site",
             "next_probes": "most bits in a second of laboratory time first",
             "decided": "one site or no fault holds enough, or no probe is worth its time",
@@ -296,6 +293,7 @@ def parameters() -> dict[str, Any]:
         "averaging": list(probe_plan.AVERAGING),
         "least_bits": probe_plan.LEAST_BITS,
         **timing_parameters(),
+        **die_documents.parameters(),
     }
 
 

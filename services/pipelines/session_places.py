@@ -9,6 +9,7 @@ import numpy as np
 from analysis.coordinates.affine import Affine, NotInvertible, Points
 from analysis.coordinates.registration import Registration, RegistrationRefused, fit_registration
 from analysis.localization.beam_places import BeamPlace, place_on_layout
+from analysis.localization.mixture import Spot
 
 _NM = 1e3
 DOUBTFUL_FIT = 0.001
@@ -73,6 +74,12 @@ def stage_place(x_um: float | None, y_um: float | None, stage: StageMap | None) 
     except NotInvertible:
         return {}
     return {"stage_x_um": there.x_um, "stage_y_um": there.y_um, "stage_sigma_nm": there.ellipse.major_nm}
+
+
+def place_of_spot(spot: Spot) -> BeamPlace:
+    """Return the place of ``spot`` with its ellipse."""
+    (xx, xy), (_, yy) = spot.place_covariance_nm2.tolist()
+    return BeamPlace(spot.x_um, spot.y_um, ((xx, xy), (xy, yy)))
 
 
 def ellipse_document(place: BeamPlace) -> dict[str, float]:

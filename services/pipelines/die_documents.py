@@ -1,0 +1,99 @@
+"""Where on the die, in the answer of a localization: mixtures by net, spots with their ellipses, the heat map."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.localization import overlay, spot_nets
+from analysis.localization.mixture import Spot
+from analysis.results import Localization, NetWeight, SpotReport, WaveformVerdict
+from analysis.waveforms import unmixing
+from services.pipelines.session_places import ellipse_document, place_of_spot
+
+Places = Mapping[str, tuple[float, float]]
+
+
+def waveform_places(verdict: WaveformVerdict, spot: Spot | None) -> dict[str, Any]:
+    """Return the mixture of a waveform by net, and where its spot was."""
+    return {"mixture": [_part(part) for part in verdict.mixture], "spot": _spot(verdict.spot, spot)}
+
+
+def _part(part: NetWeight) -> dict[str, Any]:
+    return {"net": part.net, "weight": part.weight, "sigma": part.sigma, "low": part.low, "high": part.high}
+
+
+def _spot(report: SpotReport | None, spot: Spot | None) -> dict[str, Any] | None:
+    if report is None:
+        return None
+    residual = report.residual
+    place = None if spot is None else place_of_spot(spot)
+    return {
+        "x_um": None if place is None else place.x_um,
+        "y_um": None if place is None else place.y_um,
+        "ellipse": None if place is None else ellipse_document(place),
+        "p_on_net": report.on_net,
+        "p_elsewhere": report.elsewhere,
+        "nets": [{"net": item.net, "probability": item.probability} for item in report.nets],
+        "swing": report.swing,
+        "detector_tail": report.detector_tail,
+        "residual": {
+            "stranger": residual.stranger,
+            "p_stranger": residual.p_stranger,
+            "excess": residual.excess,
+            "p_excess": residual.p_excess,
+            "p_memory": residual.p_memory,
+        },
+    }
+
+
+def candidate_place(net: str, places_um: Places) -> dict[str, float | None]:
+    """Return the drain of ``net`` on the layout, micrometres; nothing known where it has no place."""
+    x_um, y_um = places_um.get(net, (None, None))
+    return {"x_um": x_um, "y_um": y_um}
+
+
+def heat_map_document(result: Localization, places_um: Places) -> dict[str, Any] | None:
+    """Return the suspects of ``result`` on the placement; ``None`` where there is none, or nothing was localized."""
+    found = overlay.heat_map(result.sites, places_um, result.no_fault) if result.sites else None
+    if found is None:
+        return None
+    return {
+        "x_um": found.x_um,
+        "y_um": found.y_um,
+        "cell_um": found.cell_um,
+        "columns": found.columns,
+        "rows": found.rows,
+        "no_fault": found.no_fault,
+        "unplaced": found.unplaced,
+        "cells": [
+            {
+                "column": cell.column,
+                "row": cell.row,
+                "probability": cell.probability,
+                "resembling": cell.resembling,
+                "credible": cell.credible,
+                "nets": list(cell.nets),
+            }
+            for cell in found.cells
+        ],
+    }
+
+
+CONVENTIONS = {
+    "mixture": "parts of the sum of absolute weights if the beam was near its place; mean, standard error, 95 %",
+    "p_on_net": "that the net's drain was the nearest to the beam, given placement, ellipse and waveform",
+    "ellipse": "one standard deviation; the alignment's error is in it, and common to all probes",
+    "p_stranger": "that noise alone looks as much like a net that is not under the spot, all nets asked",
+    "heat_map": "row 0 has the smallest y; credible is the smallest credible region that holds the cell",
+}
+
+
+def parameters() -> dict[str, Any]:
+    """Return every constant that mixtures, spots and the map depend on."""
+    return {
+        "unmixing_ratios": [float(unmixing.RATIOS[0]), float(unmixing.RATIOS[-1]), int(unmixing.RATIOS.size)],
+        "unmixing_draws": unmixing.DRAWS,
+        "spot_hypotheses": spot_nets.MOST_HYPOTHESES,
+        "spot_reach": spot_nets.REACH,
+        "detector_tails": [list(tail) for tail in spot_nets.TAILS],
+        "heat_map_across": overlay.MOST_CELLS_ACROSS,
+    }
