@@ -12,8 +12,9 @@ from analysis.waveforms.comparison import (
     Expectations,
     Observation,
     RatioPrior,
-    log_evidence,
-    log_evidence_by_activity,
+    evidence_by_activity,
+    evidence_by_ratio,
+    mean_over_ratios,
     of_one_net,
 )
 
@@ -23,10 +24,6 @@ FALSE_FAIL = 1e-4
 """Chance that the tester reports a failing bit that the fault does not explain."""
 MISSED_FAIL = 1e-3
 """Chance that the tester misses a failing bit of an active fault."""
-FALSE_LATE = 1e-3
-"""Chance that a delay fault fails a bit that its transition alone does not sensitize."""
-SPOILED = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Parts of the time a level is read in that late edges may spoil, one as likely as another, each waveform its own."""
 MISPLACED = 0.03
 """Chance that the spot was on another net than the session says."""
 FAIL_COLUMNS = ("explained", "missed", "idle", "unexplained", "active_cycles", "idle_cycles")
@@ -115,22 +112,6 @@ def fail_evidence(counts: FailCounts) -> NDArray[np.float64]:
     return result
 
 
-def late_fail_evidence(counts: FailCounts) -> NDArray[np.float64]:
-    """Return the log likelihood of the fail log for delay faults, whose ``counts`` these are: float64 ``(faults,)``.
-
-    Every path from a late edge has its own slack, so that of the bits that a very late edge would fail an unknown part
-    does (flat prior); other bits fail seldom, by paths that the single transition does not sensitize.
-    """
-    passed = counts.missed + counts.idle
-    others = counts.bits - counts.explained - passed - counts.unexplained
-    return np.asarray(
-        betaln(counts.explained + 1, passed + 1)
-        + counts.unexplained * np.log(FALSE_LATE)
-        + others * np.log1p(-FALSE_FAIL),
-        np.float64,
-    )
-
-
 def byzantine_evidence(
     first: Words, second: Words, observed: Words, mask: Words, cycles: int
 ) -> tuple[NDArray[np.float64], Words]:
@@ -205,54 +186,94 @@ class SpotPrediction:
     Attributes:
         good: uint8 0/1 of shape ``(1 + k, cycles)``, without a fault.
         changes: uint64 of shape ``(suspects, 1 + k, words)``, packed: the patterns in which each suspect changes them.
-        late: bool of shape ``(suspects,)``: the change ends when the late edge comes.
+        late: bool of shape ``(suspects,)``: which of them are delay faults.
+        late_levels: float32 of shape ``(late suspects, activities, shifts, 1 + k, cycles)``: the levels under these,
+            by lateness; one shift of the window is as likely as another.
         spreads: float64 of shape ``(k,)``: see :class:`~analysis.waveforms.comparison.Expectations`.
     """
 
     good: NDArray[np.uint8]
     changes: Words
     late: NDArray[np.bool_]
+    late_levels: NDArray[np.float32]
     spreads: NDArray[np.float64]
 
 
-def weigh_waveform(
+@dataclass(frozen=True)
+class Comparison:
+    """One waveform against everything that it may be, at each signal-to-noise ratio: log evidence, last axis ratios.
+
+    Attributes:
+        faults: float32 of shape ``(suspects, activities, ratios)``; of a delay fault the columns are its latenesses.
+        good, elsewhere: float64 of shape ``(ratios,)``, as in :class:`WaveformEvidence`.
+        wrong: bool of shape ``(suspects,)``: static ones that change the probed net in some cycle.
+        differs: bool of shape ``(suspects,)``: any such.
+    """
+
+    faults: NDArray[np.float32]
+    good: NDArray[np.float64]
+    elsewhere: NDArray[np.float64]
+    wrong: NDArray[np.bool_]
+    differs: NDArray[np.bool_]
+
+
+def compare_waveform(
     observation: Observation,
-    prior: RatioPrior,
+    ratios: NDArray[np.float64],
     spot: SpotPrediction,
     all_good: NDArray[np.uint8],
-) -> WaveformEvidence:
-    """Return the evidence of one waveform.
+) -> Comparison:
+    """Return the comparison of a waveform, an ``observation``, with all suspects at each of ``ratios``.
 
     ``spot`` says what the nets under it do; every one of them follows the hypothesis, neighbours too. ``all_good`` is
-    uint8 0/1 of shape ``(nets, cycles)``, the fault-free values of the whole circuit; ``prior`` is of the ratio in one
-    cycle of ``observation``. Of a late suspect the columns are all the mean over :data:`SPOILED`.
+    uint8 0/1 of shape ``(nets, cycles)``, the fault-free values of the whole circuit.
     """
-    cycles = spot.good.shape[1]
     good = spot.good.astype(np.float64)
     differs = np.asarray(spot.changes[:, 0].any(axis=1), np.bool_)
-    by_suspect = np.empty((len(spot.changes), len(ACTIVITIES)))
-    for late, parts in ((False, ACTIVITIES), (True, SPOILED)):
-        rows = np.flatnonzero(spot.late == late)
-        if not rows.size:
-            continue
+    faults = np.empty((len(spot.changes), len(ACTIVITIES), len(ratios)), np.float32)
+    rows = np.flatnonzero(~spot.late)
+    if rows.size:
         flat = spot.changes[rows].reshape(rows.size, -1)
         _, first, place = np.unique(flat, axis=0, return_index=True, return_inverse=True)
-        bits = np.abs(good - unpack_patterns(spot.changes[rows[first]], cycles))
-        found = log_evidence_by_activity(observation, good, Expectations(bits, spot.spreads), parts, prior)
-        if late:
-            found[:] = logsumexp(found, axis=1, keepdims=True) - np.log(len(parts))
-        by_suspect[rows] = found[place.reshape(-1)]
-    good_value = float(log_evidence(observation, Expectations(good[None], spot.spreads), prior)[0])
-    nets = log_evidence(observation, of_one_net(all_good.astype(np.float64)), prior)
-    elsewhere = float(logsumexp(nets) - np.log(nets.size))
-    wrong = by_suspect[differs & ~spot.late]
+        bits = np.abs(good - unpack_patterns(spot.changes[rows[first]], spot.good.shape[1]))
+        found = evidence_by_activity(observation, good, Expectations(bits, spot.spreads), ACTIVITIES, ratios)
+        faults[rows] = found[place.reshape(-1)]
+    if spot.late.any():
+        faults[spot.late] = _compare_late(observation, ratios, spot)
+    nets = evidence_by_ratio(observation, of_one_net(all_good.astype(np.float64)), ratios)
+    return Comparison(
+        faults=faults,
+        good=evidence_by_ratio(observation, Expectations(good[None], spot.spreads), ratios)[0],
+        elsewhere=np.asarray(logsumexp(nets, axis=0) - np.log(len(nets)), np.float64),
+        wrong=differs & ~spot.late,
+        differs=differs,
+    )
+
+
+def _compare_late(observation: Observation, ratios: NDArray[np.float64], spot: SpotPrediction) -> NDArray[np.float64]:
+    """Compare late suspects, by lateness; levels that are the same are compared once."""
+    shape = spot.late_levels.shape
+    levels = spot.late_levels.reshape(-1, *shape[3:])
+    rows = np.ascontiguousarray(levels.reshape(len(levels), -1))
+    whole = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).reshape(-1)
+    _, first, place = np.unique(whole, return_index=True, return_inverse=True)
+    found = evidence_by_ratio(observation, Expectations(levels[first].astype(np.float64), spot.spreads), ratios)
+    by_shift = found[place.reshape(-1)].reshape(*shape[:3], -1)
+    return np.asarray(logsumexp(by_shift, axis=2) - np.log(shape[2]), np.float64)
+
+
+def weigh_waveform(comparison: Comparison, prior: RatioPrior) -> WaveformEvidence:
+    """Return the evidence of the waveform of ``comparison``; ``prior`` is of the ratio in one cycle."""
+    by_suspect = mean_over_ratios(comparison.faults.astype(np.float64), prior)
+    elsewhere = float(mean_over_ratios(comparison.elsewhere, prior))
+    wrong = by_suspect[comparison.wrong]
     other = float(logsumexp(wrong) - np.log(wrong.size)) if wrong.size else elsewhere
     return WaveformEvidence(
         faults=misplaced(by_suspect, elsewhere),
-        good=float(misplaced(good_value, elsewhere)),
+        good=float(misplaced(float(mean_over_ratios(comparison.good, prior)), elsewhere)),
         elsewhere=elsewhere,
         other=float(np.logaddexp(other, elsewhere) - np.log(2)),
-        differs=differs,
+        differs=comparison.differs,
     )
 
 

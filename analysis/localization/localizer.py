@@ -1,5 +1,6 @@
 """Finding the failing gate: every piece of evidence about one die, put together."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +12,13 @@ from analysis.circuits.defects import neighbour_pairs
 from analysis.circuits.logic_simulation import unpack_patterns
 from analysis.circuits.netlist import Circuit
 from analysis.localization.candidates import rank_candidates
-from analysis.localization.evidence import SpotPrediction, WaveformEvidence, weigh_waveform
+from analysis.localization.evidence import (
+    Comparison,
+    SpotPrediction,
+    WaveformEvidence,
+    compare_waveform,
+    weigh_waveform,
+)
 from analysis.localization.mixture import Layout, Spot
 from analysis.localization.overlay import site_masses
 from analysis.localization.posterior import (
@@ -100,6 +107,14 @@ class _Spotted:
     nets: list[int]
     spreads: NDArray[np.float64]
 
+    @property
+    def key(self) -> str:
+        """Names all of this."""
+        seen = self.observation
+        where = repr((self.window, self.nets)).encode()
+        parts = (seen.residual.tobytes(), seen.covered.tobytes(), self.spreads.tobytes(), where)
+        return hashlib.sha256(b"|".join(parts)).hexdigest()
+
     def expected(self, values: NDArray[np.float64]) -> Expectations:
         """Return what these nets do when all nets do as in ``values`` (float64, shape ``(nets, cycles)``)."""
         return Expectations(values[None, self.nets], self.spreads)
@@ -155,9 +170,20 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
 
 
 def _weigh(spotted: _Spotted, prior: RatioPrior, suspects: Suspects) -> WaveformEvidence:
-    bits = suspects.stimulated.bits
-    prediction = SpotPrediction(bits[spotted.nets], suspects.changes(spotted.nets), suspects.late, spotted.spreads)
-    return weigh_waveform(spotted.observation, prior, prediction, bits)
+    """Weigh a waveform; what it was compared with for an earlier answer is not compared again."""
+
+    def compare() -> Comparison:
+        bits = suspects.stimulated.bits
+        prediction = SpotPrediction(
+            bits[spotted.nets],
+            suspects.changes(spotted.nets),
+            suspects.late,
+            suspects.late_levels(spotted.nets, spotted.window),
+            spotted.spreads,
+        )
+        return compare_waveform(spotted.observation, prior.ratios, prediction, bits)
+
+    return weigh_waveform(suspects.comparisons.take(spotted.key + prior.ratios.tobytes().hex(), compare), prior)
 
 
 def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:

@@ -28,11 +28,6 @@ def fault_prior(faults: Sequence[Fault]) -> NDArray[np.float64]:
     return np.asarray(shared_prior(faults)[:, None] + np.log(ACTIVITY_PRIOR)[None, :], np.float64)
 
 
-def late_prior(faults: Sequence[Fault]) -> NDArray[np.float64]:
-    """Return the same of delay ``faults``, every lateness as likely as any other."""
-    return np.asarray(shared_prior(faults)[:, None] - np.log(len(ACTIVITY_PRIOR)) * np.ones((1, len(ACTIVITY_PRIOR))))
-
-
 def shared_prior(faults: Sequence[Fault]) -> NDArray[np.float64]:
     """Return the log share of each of ``faults`` in all of them, float64 of shape ``(faults,)``."""
     kinds: dict[int, dict[str, int]] = {}

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from analysis.circuits.logic_simulation import Words
 from analysis.circuits.netlist import fan_out_cone
 from analysis.localization.candidates import MOST_CANDIDATES, NEGLIGIBLE
-from analysis.localization.evidence import ACTIVITIES, SPOILED
+from analysis.localization.evidence import ACTIVITIES
+from analysis.localization.late_suspects import LATENESSES
 from analysis.localization.next_probe import (
     MOST_HYPOTHESES,
     Hypotheses,
@@ -143,7 +144,7 @@ def _hypotheses(problem: "Problem", suspects: Suspects, posterior: Posterior, ne
     weights = posterior.faults.sum(axis=1) + posterior.resembling
     mass = np.append(weights[order], posterior.no_fault)
     shares = posterior.faults[order]
-    parts = np.where(chosen.late[:, None], np.mean(SPOILED), ACTIVITIES)
+    parts = np.where(chosen.late[:, None], np.asarray(LATENESSES)[chosen.settings[:, :, 1]], ACTIVITIES)
     activities = ((shares * parts).sum(axis=1) + NEGLIGIBLE) / (shares.sum(axis=1) + NEGLIGIBLE)
     hypotheses = Hypotheses(
         weights=mass / mass.sum(),

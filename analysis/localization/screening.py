@@ -7,7 +7,7 @@ is dropped before any waveform is weighed.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +25,19 @@ from analysis.localization.evidence import (
     byzantine_evidence,
     count_fails,
     fail_evidence,
-    late_fail_evidence,
     no_fault_fail_evidence,
     resembling_fail_evidence,
 )
-from analysis.localization.priors import PRIORS, bridge_prior, double_prior, fault_prior, late_prior, shared_prior
+from analysis.localization.late_suspects import KEPT, LATENESSES, keep_likeliest, late_fails, usual_settings
+from analysis.localization.priors import PRIORS, bridge_prior, double_prior, fault_prior, shared_prior
 from analysis.localization.stimulation import Shelf, Stimulated
-from analysis.localization.suspects import Suspects, join
+from analysis.localization.suspects import Suspects, join, unset
 
 HOPELESS = 25.0
 """Log evidence behind the best from which a suspect is dropped."""
 MOST_SUSPECTS = 3000
+MOST_LATE, MOST_SIMULATED = 400, 80
+"""Delay faults that are simulated in time at most, and those of them that are in every draw."""
 LEAST_RESEMBLING = 40
 """Suspects that are kept for their resemblance alone, however poor."""
 MOST_FIRST, MOST_SECOND = 48, 12
@@ -72,7 +74,7 @@ class _Singles:
     touched: Words
 
 
-_SHELF: Shelf[Screening] = Shelf(8)
+_SHELF: Shelf[Screening] = Shelf(4)
 
 
 def screen(stimulated: Stimulated, fails: NDArray[np.bool_] | None, pairs: NDArray[np.int64]) -> Screening:
@@ -98,23 +100,28 @@ def _screen(stimulated: Stimulated, fails: NDArray[np.bool_] | None, pairs: NDAr
     singles = _count_singles(stimulated, [*static, *late], observed)
     parts = [_score_singles(stimulated, singles, len(static))]
     if failing:
+        parts.append(_lates(stimulated, observed, singles, len(static)))
         parts.append(_bridges(stimulated, observed, pairs[reach[pairs].any(axis=1)]))
         parts.append(_doubles(stimulated, observed, singles, len(static)))
     return Screening(_hopeful(join(parts)), no_fault_fail_evidence(singles.counts))
 
 
 def _unscreened(stimulated: Stimulated) -> Suspects:
-    """Return every single fault by its prior alone."""
+    """Return every single fault by its prior alone; delay faults only where they are few enough to be simulated."""
     static, late = stimulated.static_faults, stimulated.delay_faults
-    prior = np.concatenate([fault_prior(static) + PRIORS["static"], late_prior(late) + PRIORS["late"]])
-    errors = stimulated.errors([*static, *late])
-    return _table(stimulated, [*static, *late], errors, prior, _alike(fault_prior(static), len(late)))
+    prior = fault_prior(static)
+    table = _table(stimulated, static, stimulated.errors(static), prior + PRIORS["static"], _alike(prior))
+    if len(late) > MOST_LATE:
+        return table
+    settings = usual_settings(len(late), len(stimulated.timed_loops))
+    scores = np.repeat(shared_prior(late)[:, None] - np.log(KEPT) + PRIORS["late"], KEPT, axis=1)
+    slow = _table(stimulated, late, stimulated.errors(late), scores, np.full(len(late), -np.inf))
+    return join([table, replace(slow, settings=settings)])
 
 
-def _alike(prior: NDArray[np.float64], others: int) -> NDArray[np.float64]:
-    """Return the log prior of a defect like each static fault, followed by nothing for ``others``."""
-    alike = logsumexp(prior, axis=1) + PRIORS["unmodelled"] if len(prior) else np.empty(0)
-    return np.concatenate([alike, np.full(others, -np.inf)])
+def _alike(prior: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log prior of a defect like each static fault, whose own ``prior`` this is."""
+    return np.asarray(logsumexp(prior, axis=1) + PRIORS["unmodelled"] if len(prior) else np.empty(0), np.float64)
 
 
 def _table(
@@ -126,7 +133,7 @@ def _table(
 ) -> Suspects:
     nets = np.asarray([(fault.net, -1) for fault in faults], np.int64).reshape(-1, 2)
     both = np.stack([errors, np.zeros_like(errors)], axis=1)
-    return Suspects(stimulated, list(faults), nets, both, scores, resembling)
+    return Suspects(stimulated, list(faults), nets, both, scores, resembling, unset(len(faults)))
 
 
 def _count_singles(stimulated: Stimulated, faults: list[Fault], observed: Words) -> _Singles:
@@ -162,16 +169,35 @@ def _count_singles(stimulated: Stimulated, faults: list[Fault], observed: Words)
 
 def _score_singles(stimulated: Stimulated, singles: _Singles, static: int) -> Suspects:
     prior = fault_prior(singles.faults[:static])
-    by_log = fail_evidence(singles.counts)
-    late = late_fail_evidence(singles.counts)[:, None]
-    scores = np.concatenate(
-        [
-            prior + PRIORS["static"] + by_log[:static],
-            late_prior(singles.faults[static:]) + PRIORS["late"] + late[static:],
-        ]
-    )
-    resembling = _alike(prior, len(singles.faults) - static) + resembling_fail_evidence(singles.counts)
-    return _hopeful(_table(stimulated, singles.faults, singles.errors, scores, resembling))
+    scores = prior + PRIORS["static"] + fail_evidence(singles.counts)[:static]
+    resembling = _alike(prior) + resembling_fail_evidence(singles.counts)[:static]
+    return _hopeful(_table(stimulated, singles.faults[:static], singles.errors[:static], scores, resembling))
+
+
+def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: int) -> Suspects:
+    """Return the delay faults that explain the log when simulated in time.
+
+    First those are dropped that cannot, however late; then those that explain little at a few latenesses.
+    """
+    prior = shared_prior(singles.faults[static:])
+    chosen = _best(prior + resembling_fail_evidence(singles.counts)[static:], MOST_LATE)
+    draws, every = range(len(stimulated.timed_loops)), range(len(LATENESSES))
+    for trial in ((draws[:1], every[1::3]), (draws, every)):
+        faults = [singles.faults[static + place] for place in chosen]
+        evidence = late_fails(stimulated, faults, observed, trial)
+        kept = _best(prior[chosen] + logsumexp(evidence, axis=(1, 2)), MOST_SIMULATED)
+        chosen, evidence = chosen[kept], evidence[kept]
+    by_lateness, settings = keep_likeliest(evidence)
+    places = static + chosen
+    scores = prior[chosen, None] + PRIORS["late"] + by_lateness
+    nothing = np.full(len(chosen), -np.inf)
+    table = _table(stimulated, [singles.faults[place] for place in places], singles.errors[places], scores, nothing)
+    return replace(table, settings=settings)
+
+
+def _best(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Return the places of the best, at most so many."""
+    return np.asarray(np.argsort(-scores, kind="stable")[:most], np.int64)
 
 
 def _hopeful(suspects: Suspects) -> Suspects:
@@ -210,7 +236,17 @@ def _bridges(stimulated: Stimulated, observed: Words, pairs: NDArray[np.int64]) 
         nets = np.where(turn[:, None], likely[:, ::-1], likely)
         errors = np.where(turn[:, None, None], errors[:, ::-1], errors)
         names = [Bridge(int(a), int(b), _turned(kind, swap)) for (a, b), swap in zip(nets, turn, strict=True)]
-        parts.append(Suspects(stimulated, list(names), nets, errors, prior + evidence, np.full(len(likely), -np.inf)))
+        parts.append(
+            Suspects(
+                stimulated,
+                list(names),
+                nets,
+                errors,
+                prior + evidence,
+                np.full(len(likely), -np.inf),
+                unset(len(likely)),
+            )
+        )
     return join(parts)
 
 
@@ -266,7 +302,7 @@ def _score_doubles(stimulated: Stimulated, observed: Words, singles: _Singles, p
     defects = [DoubleFault(singles.faults[a], singles.faults[b]) for a, b in chosen]
     none = np.full(len(chosen), -np.inf)
     scores = np.full((len(chosen), len(ACTIVITIES)), -np.inf)
-    table = Suspects(stimulated, list(defects), every[chosen], singles.errors[chosen], scores, none)
+    table = Suspects(stimulated, list(defects), every[chosen], singles.errors[chosen], scores, none, unset(len(chosen)))
     predicted = table.simulate(list(stimulated.circuit.outputs))
     evidence = fail_evidence(count_fails(predicted, observed, stimulated.mask))[:, 0]
     prior = shared_prior([fault for fault in singles.faults if not fault.is_delay])

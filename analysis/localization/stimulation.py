@@ -14,8 +14,13 @@ from numpy.typing import NDArray
 from analysis.circuits.faults import Fault, list_delay_faults, list_faults, local_errors
 from analysis.circuits.logic_simulation import Words, pack_patterns, pattern_mask, simulate, unpack_patterns
 from analysis.circuits.netlist import Circuit
+from analysis.localization.lateness import TimedLoop, draw_loops, steps_of
 
 MOST_KEPT = 4
+MOST_DRAWS = 8
+"""Draws of the cells' delays that are simulated."""
+BYTES_OF_DRAWS = 96 << 20
+"""Memory that they may take."""
 
 Kept = TypeVar("Kept")
 
@@ -78,6 +83,13 @@ class Stimulated:
     def delay_faults(self) -> list[Fault]:
         """Every delay fault."""
         return list_delay_faults(self.circuit)
+
+    @cached_property
+    def timed_loops(self) -> list[TimedLoop]:
+        """The good circuit in time under several draws of its cells' delays."""
+        bytes_of_one = steps_of(self.circuit) * self.good.nbytes
+        count = int(np.clip(BYTES_OF_DRAWS // max(1, bytes_of_one), 2, MOST_DRAWS))
+        return draw_loops(self.circuit, self.good, self.cycles, count)
 
     def errors(self, faults: Sequence[Fault]) -> Words:
         """Return the patterns in which the gate of each of ``faults`` is wrong: uint64 ``(faults, words)``, masked."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,9 @@ from analysis.circuits.defects import Defect, DoubleFault
 from analysis.circuits.faults import Fault
 from analysis.circuits.logic_simulation import Words
 from analysis.circuits.propagation import propagate, propagate_flips
-from analysis.localization.stimulation import Stimulated
+from analysis.localization.evidence import ACTIVITIES, Comparison
+from analysis.localization.late_suspects import late_levels
+from analysis.localization.stimulation import Shelf, Stimulated
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,9 @@ class Suspects:
         errors: uint64 of shape ``(suspects, 2, words)``: in which patterns they are.
         scores: float64 of shape ``(suspects, activities)``: log of prior and fail evidence.
         resembling: float64 of shape ``(suspects,)``: the same for a defect outside the model that is like this one.
+        settings: int64 of shape ``(suspects, activities, 2)``: of a delay fault the columns are latenesses, see
+            :func:`~analysis.localization.late_suspects.keep_likeliest`; -1 of others.
+        comparisons: the last waveforms that all of them were compared with.
     """
 
     stimulated: Stimulated
@@ -32,12 +38,14 @@ class Suspects:
     errors: Words
     scores: NDArray[np.float64]
     resembling: NDArray[np.float64]
+    settings: NDArray[np.int64]
+    comparisons: Shelf[Comparison] = field(default_factory=lambda: Shelf(16))
     _columns: dict[int, Words] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.defects)
 
-    @property
+    @cached_property
     def sites(self) -> NDArray[np.int64]:
         """Net number that each suspect is reported at, int64 of shape ``(suspects,)``."""
         return np.asarray([defect.net for defect in self.defects], np.int64)
@@ -48,7 +56,7 @@ class Suspects:
         _, numbers = np.unique(np.sort(self.nets, axis=1), axis=0, return_inverse=True)
         return np.asarray(numbers.reshape(-1), np.int64)
 
-    @property
+    @cached_property
     def late(self) -> NDArray[np.bool_]:
         """Which suspects are delay faults, bool of shape ``(suspects,)``."""
         return np.asarray([isinstance(item, Fault) and item.is_delay for item in self.defects], np.bool_)
@@ -68,6 +76,7 @@ class Suspects:
             self.errors[chosen],
             self.scores[chosen],
             self.resembling[chosen],
+            self.settings[chosen],
         )
 
     def changes(self, watched: Sequence[int]) -> Words:
@@ -80,6 +89,15 @@ class Suspects:
             found = self.simulate(missing)
             self._columns.update({net: found[:, place].copy() for place, net in enumerate(missing)})
         return np.stack([self._columns[net] for net in watched], axis=1)
+
+    def late_levels(self, watched: Sequence[int], window: tuple[float, float]) -> NDArray[np.float32]:
+        """Return the levels of ``watched`` nets over ``window`` under each delay fault and lateness.
+
+        float32 of shape ``(late suspects, activities, shifts, watched, cycles)``, in the order of the suspects.
+        """
+        places = np.flatnonzero(self.late)
+        faults = [item for item in (self.defects[place] for place in places) if isinstance(item, Fault)]
+        return late_levels(self.stimulated, faults, self.settings[places], watched, window)
 
     def simulate(self, watched: Sequence[int]) -> Words:
         """Return the changes of the nets ``watched`` without keeping them."""
@@ -115,4 +133,10 @@ def join(parts: Sequence[Suspects]) -> Suspects:
         np.concatenate([part.errors for part in parts]),
         np.concatenate([part.scores for part in parts]),
         np.concatenate([part.resembling for part in parts]),
+        np.concatenate([part.settings for part in parts]),
     )
+
+
+def unset(count: int) -> NDArray[np.int64]:
+    """Return the settings of ``count`` suspects none of which is a delay fault."""
+    return np.full((count, len(ACTIVITIES), 2), -1, np.int64)

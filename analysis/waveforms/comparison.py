@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from analysis.waveforms.cycles import CycleLevels, WaveformError
 
@@ -140,29 +141,46 @@ def log_evidence(observation: Observation, expected: Expectations, prior: RatioP
     ``expected`` says what the nets do; ``prior`` is of the ratio in one cycle. Where nothing under the spot ever
     changes, evidence is 0: ``observation`` should be flat, which is what it is compared with.
     """
-    pieces = [np.empty(0)]
+    return mean_over_ratios(evidence_by_ratio(observation, expected, prior.ratios), prior)
+
+
+def mean_over_ratios(terms: NDArray[np.float64], prior: RatioPrior) -> NDArray[np.float64]:
+    """Return the log of the mean of ``exp(terms)`` (shape ``(..., ratios)``) over ``prior``: shape ``(...)``."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(logsumexp(terms + np.log(prior.weights), axis=-1), np.float64)
+
+
+def evidence_by_ratio(
+    observation: Observation, expected: Expectations, ratios: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return :func:`log_evidence` at each of ``ratios``, both signs: float64 of shape ``(hypotheses, ratios)``.
+
+    ``observation`` and ``expected`` are as there.
+    """
+    pieces = [np.empty((0, len(ratios)))]
     for start in range(0, len(expected.values), _BLOCK):
         moments = _moments(observation, expected.values[start : start + _BLOCK])
-        pieces.append(_log_evidence(moments, expected.spreads, prior, observation.freedom))
+        pieces.append(_log_evidence(moments, expected.spreads, ratios, observation.freedom))
     return np.concatenate(pieces)
 
 
-def log_evidence_by_activity(
+def evidence_by_activity(
     observation: Observation,
     good: NDArray[np.float64],
     faulty: Expectations,
     activities: Sequence[float],
-    prior: RatioPrior,
+    ratios: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return :func:`log_evidence` of nets that are ``good`` but for a part of the loops: ``(hypotheses, activities)``.
+    """Return :func:`evidence_by_ratio` of nets that are ``good`` but for a part of the loops.
 
     ``good`` is float64 of shape ``(1 + k, cycles)``; ``faulty`` has the values while the fault is active, and
-    ``activities`` the parts of the loops; ``observation`` and ``prior`` are as there. Moments of the mean waveform are
-    quadratic in the activity, so that the cycles are summed over once.
+    ``activities`` the parts of the loops; ``observation`` and ``ratios`` are as there. Moments of the mean waveform are
+    quadratic in the activity, so that the cycles are summed over once. float64 of shape
+    ``(hypotheses, activities, ratios)``.
     """
     still = _moments(observation, good[None])
     plain = _removed(observation, good)
-    pieces = [np.empty((0, len(activities)))]
+    pieces = [np.empty((0, len(activities), len(ratios)))]
     for start in range(0, len(faulty.values), _BLOCK):
         change = faulty.values[start : start + _BLOCK] - good
         moved = _moments(observation, change)
@@ -174,7 +192,7 @@ def log_evidence_by_activity(
             )
             for part in activities
         ]
-        columns = [_log_evidence(moments, faulty.spreads, prior, observation.freedom) for moments in mixed]
+        columns = [_log_evidence(moments, faulty.spreads, ratios, observation.freedom) for moments in mixed]
         pieces.append(np.stack(columns, axis=1))
     return np.concatenate(pieces)
 
@@ -194,7 +212,7 @@ def _moments(observation: Observation, values: NDArray[np.float64]) -> _Moments:
 
 
 def _log_evidence(
-    moments: _Moments, spreads: NDArray[np.float64], prior: RatioPrior, freedom: int
+    moments: _Moments, spreads: NDArray[np.float64], ratios: NDArray[np.float64], freedom: int
 ) -> NDArray[np.float64]:
     strengths, axes = np.linalg.eigh(moments.gram[:, 1:, 1:] * spreads[:, None] * spreads[None, :])
     strengths = np.maximum(strengths, 0.0)
@@ -203,15 +221,15 @@ def _log_evidence(
     cosine, energy = moments.overlap[:, 0], moments.gram[:, 0, 0]
     null = _log_integral(np.zeros(1), np.zeros(1), freedom)[0]
     terms = []
-    for ratio, weight in zip(prior.ratios, prior.weights, strict=True):
+    for ratio in ratios:
         gain = ratio**2 / (1 + ratio**2 * strengths)
         quadratic = np.maximum(1 - (gain * seen**2).sum(axis=1), _ROUNDING)
         across = ratio * (cosine - (gain * seen * shared).sum(axis=1)) / np.sqrt(quadratic)
         own = ratio**2 * np.maximum(energy - (gain * shared**2).sum(axis=1), 0.0)
         common = -0.5 * np.log1p(ratio**2 * strengths).sum(axis=1) - freedom / 2 * np.log(quadratic)
         both = np.logaddexp(_log_integral(across, own, freedom), _log_integral(-across, own, freedom))
-        terms.append(both + common + np.log(weight / 2) if weight > 0 else np.full(energy.shape, -np.inf))
-    return np.asarray(np.logaddexp.reduce(np.stack(terms), axis=0) - null, np.float64)
+        terms.append(both + common - np.log(2) - null)
+    return np.stack(terms, axis=1)
 
 
 def _log_integral(slope: NDArray[np.float64], offset: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:

@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.circuits.faults import Fault
 from analysis.localization.evidence import ACTIVITIES, WaveformEvidence
 from analysis.localization.posterior import combine, faulty_probability, faulty_probability_alone, likeliest
-from analysis.localization.priors import CLASS_PRIORS, PRIOR_NO_FAULT_UNTESTED, fault_prior, late_prior
+from analysis.localization.priors import CLASS_PRIORS, PRIOR_NO_FAULT_UNTESTED
 from analysis.localization.screening import Screening, screen
 from analysis.localization.stimulation import stimulate
 from tests.naive.logic import random_circuit
@@ -27,14 +26,13 @@ def evidence(faults: np.ndarray, good: float = 0.0, other: float = 0.0) -> Wavef
     return WaveformEvidence(faults, good, 0.0, other, differs)
 
 
-@pytest.mark.parametrize("prior", [fault_prior, late_prior])
-def test_sites_share_the_prior_equally(prior) -> None:
-    faults = [item for item in UNTESTED.suspects.defects if isinstance(item, Fault)]
-    chosen = [fault for fault in faults if fault.is_delay == (prior is late_prior)]
-    weights = np.exp(prior(chosen))
-    shares = np.bincount([fault.net for fault in chosen], weights=weights.sum(axis=1))
-    assert shares == pytest.approx(1 / len(shares))
-    assert weights.sum() == pytest.approx(1.0)
+@pytest.mark.parametrize("late", [False, True])
+def test_sites_share_the_prior_of_their_class_equally(late: bool) -> None:
+    suspects = UNTESTED.suspects
+    chosen = np.flatnonzero(suspects.late == late)
+    weights = np.exp(suspects.scores[chosen]).sum(axis=1)
+    shares = np.bincount(suspects.sites[chosen], weights=weights)
+    assert shares == pytest.approx(CLASS_PRIORS["late" if late else "static"] / len(shares))
 
 
 def test_classes_are_all_defects() -> None:

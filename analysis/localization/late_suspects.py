@@ -1,0 +1,150 @@
+"""Delay faults under a fail log: how late each must be, and how well it then explains what failed.
+
+Each fault is simulated in time at several latenesses under several draws of the cells' delays. What it predicts is
+never exact, as the delays of this die are not those of any draw: of the bits that it should fail, and of those that it
+should not, unknown parts do otherwise.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaln, logsumexp
+
+from analysis.circuits.faults import Fault
+from analysis.circuits.logic_simulation import Words
+from analysis.localization.evidence import ACTIVITIES
+from analysis.localization.lateness import LateNet, TimedLoop, levels_within, propagate_late
+
+if TYPE_CHECKING:
+    from analysis.localization.stimulation import Stimulated
+
+LATENESSES = tuple(float(part) for part in np.geomspace(0.02, 1.0, 12))
+"""Parts of a cycle by which an edge may be late, one as likely as another."""
+KEPT = len(ACTIVITIES)
+"""Latenesses that are kept of each fault."""
+SHIFTS = (-0.07, 0.0, 0.07)
+"""Parts of a cycle by which all levels of a waveform may come earlier or later than in a draw."""
+HIT_PRIOR = (1.0, 0.3)
+"""Beta prior of the part of the predicted fails that are seen."""
+STRAY_PRIOR = (0.3, 60.0)
+"""Beta prior of the part of the other bits that fail: paths that are a little slower than in the draw."""
+
+
+def late_machine(fault: Fault, steps: int) -> LateNet:
+    """Return ``fault`` as a machine that is late by ``steps``."""
+    if fault.kind == "slow-pin":
+        return LateNet(fault.net, steps, steps, fault.pin)
+    return LateNet(fault.net, 0 if fault.value == 0 else steps, 0 if fault.value == 1 else steps)
+
+
+def lateness_steps(part: float, loop: TimedLoop) -> int:
+    """Return ``part`` of a cycle of ``loop`` in steps."""
+    return int(np.clip(round(part * loop.steps), 1, loop.steps - 1))
+
+
+def late_fails(
+    stimulated: "Stimulated",
+    faults: Sequence[Fault],
+    observed: Words,
+    trials: tuple[Sequence[int], Sequence[int]],
+) -> NDArray[np.float64]:
+    """Return the log likelihood of the fail log: float64 of shape ``(faults, draws, latenesses)``.
+
+    ``observed`` is uint64 of shape ``(outputs, words)``; ``trials`` are the draws of ``stimulated`` and the places in
+    :data:`LATENESSES` that are tried.
+    """
+    draws, parts = trials
+    result = np.empty((len(faults), len(draws), len(parts)))
+    for column, draw in enumerate(draws):
+        loop = stimulated.timed_loops[draw]
+        sizes = [lateness_steps(LATENESSES[part], loop) for part in parts]
+        machines = [late_machine(fault, steps) for fault in faults for steps in sizes]
+        counts = _count(loop, machines, observed & stimulated.mask, stimulated.mask)
+        result[:, column] = _likelihood(*counts, observed & stimulated.mask, stimulated.mask).reshape(-1, len(parts))
+    return result
+
+
+def _count(
+    loop: TimedLoop, machines: Sequence[LateNet], observed: Words, mask: Words
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many failing bits each machine predicts, and how many of these were seen."""
+    outputs = list(loop.circuit.outputs)
+    hits, predicted = np.zeros(len(machines), np.int64), np.zeros(len(machines), np.int64)
+    for net, places, values in propagate_late(loop, machines, outputs):
+        wrong = (values[:, -1] ^ loop.good[net, -1]) & mask
+        for output, own in enumerate(outputs):
+            if own == net:
+                hits[places] += np.bitwise_count(wrong & observed[output]).sum(axis=1, dtype=np.int64)
+                predicted[places] += np.bitwise_count(wrong).sum(axis=1, dtype=np.int64)
+    return hits, predicted
+
+
+def _likelihood(
+    hits: NDArray[np.int64], predicted: NDArray[np.int64], observed: Words, mask: Words
+) -> NDArray[np.float64]:
+    seen = int(np.bitwise_count(observed).sum())
+    bits = int(np.bitwise_count(mask).sum()) * len(observed)
+    strays = seen - hits
+    return np.asarray(
+        betaln(hits + HIT_PRIOR[0], predicted - hits + HIT_PRIOR[1])
+        - betaln(*HIT_PRIOR)
+        + betaln(strays + STRAY_PRIOR[0], bits - predicted - strays + STRAY_PRIOR[1])
+        - betaln(*STRAY_PRIOR),
+        np.float64,
+    )
+
+
+def keep_likeliest(evidence: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the latenesses that explain the log best, :data:`KEPT` of each fault.
+
+    ``evidence`` is that of :func:`late_fails` for all latenesses. Returns their log likelihood, float64
+    ``(faults, KEPT)``, which add up to the mean over all draws and latenesses, and int64 ``(faults, KEPT, 2)``: the
+    best draw and the place of the lateness.
+    """
+    by_part = logsumexp(evidence, axis=1) - np.log(evidence.shape[1])
+    order = np.argsort(-by_part, axis=1, kind="stable")[:, :KEPT]
+    kept = np.take_along_axis(by_part, order, axis=1)
+    whole = logsumexp(by_part, axis=1, keepdims=True) - np.log(by_part.shape[1])
+    kept = kept + whole - logsumexp(kept, axis=1, keepdims=True)
+    draws = np.take_along_axis(evidence.argmax(axis=1), order, axis=1)
+    return kept, np.stack([draws, order], axis=2)
+
+
+def usual_settings(faults: int, draws: int) -> NDArray[np.int64]:
+    """Return settings for as many ``faults`` when no log says how late they are: int64 ``(faults, KEPT, 2)``."""
+    parts = np.linspace(len(LATENESSES) - 1, 0, KEPT, endpoint=False).round().astype(np.int64)
+    settings = np.stack([np.arange(KEPT) % draws, parts], axis=1)
+    return np.broadcast_to(settings, (faults, *settings.shape)).copy()
+
+
+def late_levels(
+    stimulated: "Stimulated",
+    faults: Sequence[Fault],
+    settings: NDArray[np.int64],
+    nets: Sequence[int],
+    window: tuple[float, float],
+) -> NDArray[np.float32]:
+    """Return the levels of ``nets`` under each of ``faults`` in each of its ``settings``.
+
+    ``settings`` are of :func:`keep_likeliest`, ``window`` is as in :func:`levels_within`; float32, 0..1, of shape
+    ``(faults, KEPT, shifts, nets, cycles)``: a shift of the window by :data:`SHIFTS` stands for the delays of this
+    die that are not those of the draw.
+    """
+    cycles = stimulated.cycles
+    result = np.empty((len(faults), settings.shape[1], len(SHIFTS), len(nets), cycles), np.float32)
+    windows = [(window[0] + shift, window[1] + shift) for shift in SHIFTS]
+    for draw, loop in enumerate(stimulated.timed_loops):
+        rows, columns = np.nonzero(settings[:, :, 0] == draw)
+        if not rows.size:
+            continue
+        good = loop.good[list(nets)]
+        result[rows, columns] = np.stack([levels_within(good, shifted, cycles) for shifted in windows])
+        sizes = [lateness_steps(LATENESSES[part], loop) for part in settings[rows, columns, 1]]
+        machines = [late_machine(faults[row], steps) for row, steps in zip(rows.tolist(), sizes, strict=True)]
+        for net, places, values in propagate_late(loop, machines, nets):
+            levels = np.stack([levels_within(values, shifted, cycles) for shifted in windows], axis=1)
+            for place in np.flatnonzero(np.asarray(nets) == net):
+                result[rows[places], columns[places], :, place] = levels
+    return result

@@ -1,0 +1,119 @@
+"""Late edges bit by bit in time: against plain definitions, and against an event simulator of its own."""
+
+import numpy as np
+import pytest
+
+from analysis.circuits.faults import Fault, list_delay_faults
+from analysis.circuits.logic_simulation import pack_patterns, unpack_patterns
+from analysis.localization.late_suspects import (
+    KEPT,
+    LATENESSES,
+    keep_likeliest,
+    late_fails,
+    late_levels,
+    late_machine,
+    lateness_steps,
+    usual_settings,
+)
+from analysis.localization.lateness import delay_edges, draw_loops, levels_within, propagate_late
+from analysis.localization.stimulation import stimulate
+from benchmarks.localization_trials.timed_die import SlowNet, run_timed
+from services.demo.circuit import DemoCircuit
+from services.demo.die import Stimulus, random_stimulus
+from tests.analysis.localization.scenes import circuit_of
+
+CYCLES = 70
+
+
+def small_circuit() -> DemoCircuit:
+    """Reconvergent paths of unequal length, so that there are glitches."""
+    circuit = DemoCircuit(["a", "b", "c", "d"], [], [])
+    for place, (left, right) in enumerate(
+        (("a", "b"), ("g0", "c"), ("g1", "a"), ("g2", "d"), ("g1", "g3"), ("g4", "b"))
+    ):
+        circuit.gate(f"g{place}", ("NAND", "XOR", "NOR", "AND", "XNOR", "OR")[place], left, right)
+    circuit.outputs += ["g4", "g5", "g3"]
+    return circuit
+
+
+DEMO = small_circuit()
+CIRCUIT = circuit_of(DEMO)
+STIMULUS: Stimulus = random_stimulus(DEMO, CYCLES, 1)
+COLUMNS = {net: place for place, net in enumerate(STIMULUS.nets)}
+PATTERNS = np.ascontiguousarray(STIMULUS.bits[:, [COLUMNS[CIRCUIT.nets[net]] for net in CIRCUIT.inputs]])
+STIMULATED = stimulate(CIRCUIT, PATTERNS)
+
+
+@pytest.mark.parametrize(("rise", "fall"), [(0, 3), (7, 0), (1, 0), (19, 0), (0, 19), (4, 4), (19, 19)])
+def test_an_edge_waits_until_the_net_has_been_there_that_long(rise: int, fall: int) -> None:
+    steps = 20
+    wave = np.repeat(np.random.default_rng(1).integers(0, 2, steps * CYCLES // 5, dtype=np.uint8), 5)
+    packed = pack_patterns(wave.reshape(CYCLES, steps)).reshape(steps, -1)
+    found = unpack_patterns(delay_edges(packed, [(rise, fall)], CYCLES)[0], CYCLES).T.reshape(-1)
+    past = np.stack([np.roll(wave, step) for step in range(max(rise, fall) + 1)])
+    wanted = past[-1] if rise == fall else past.min(axis=0) if rise else past.max(axis=0)
+    assert found.tolist() == wanted.tolist()
+
+
+def test_a_good_die_in_time_settles_at_its_logic() -> None:
+    for loop in draw_loops(CIRCUIT, STIMULATED.good, CYCLES, 3):
+        assert (unpack_patterns(loop.good[:, -1], CYCLES) == STIMULATED.bits).all()
+        assert loop.delays.min() >= 1
+
+
+@pytest.mark.parametrize("fault", [item for item in list_delay_faults(CIRCUIT) if item.kind == "slow"][12::3], ids=str)
+def test_late_machines_equal_an_event_simulator(fault: Fault) -> None:
+    """Gate delays in whole steps: every step of every net, glitches and all."""
+    loop = STIMULATED.timed_loops[1]
+    step_s, late = 1e-12, 17
+    delays = {CIRCUIT.nets[net]: loop.delays[gate] * step_s for gate, net in enumerate(CIRCUIT.drives)}
+    machine = late_machine(fault, late)
+    slow = SlowNet(CIRCUIT.nets[fault.net], machine.rise * step_s, machine.fall * step_s)
+    timed = run_timed(DEMO, STIMULUS, delays, loop.steps * step_s, slow)
+    values = {net: loop.good[net] for net in range(len(CIRCUIT.nets))}
+    values |= {net: moved[0] for net, _, moved in propagate_late(loop, [machine], range(len(CIRCUIT.nets)))}
+    for net, name in enumerate(CIRCUIT.nets):
+        bits = unpack_patterns(values[net], CYCLES)
+        for cycle in range(1, CYCLES, 9):
+            for step in range(0, loop.steps, 5):
+                wanted = timed.value_at(name, (cycle * loop.steps + step + 0.5) * step_s)
+                assert bits[step, cycle] == wanted, (name, cycle, step)
+
+
+def test_levels_may_reach_into_the_next_cycle() -> None:
+    steps, cycles = 4, 3
+    wave = np.array([0, 0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 1], np.uint8)
+    packed = pack_patterns(wave.reshape(cycles, steps)).reshape(steps, -1)
+    assert levels_within(packed, (0.5, 1.25), cycles).tolist() == pytest.approx([1.0, 0.0, 1 / 3])
+    assert levels_within(packed, (-0.25, 0.25), cycles).tolist() == pytest.approx([0.5, 1.0, 0.0])
+
+
+def test_the_fault_that_made_the_log_explains_it_best_and_its_levels_follow() -> None:
+    """Its own draw, which the evidence may also have in others, is among what is kept."""
+    faults = [fault for fault in list_delay_faults(CIRCUIT) if fault.kind == "slow"]
+    true = faults.index(Fault(CIRCUIT.number["g1"], "slow", -1))
+    loop = STIMULATED.timed_loops[2]
+    steps = lateness_steps(LATENESSES[9], loop)
+    observed = np.zeros((len(CIRCUIT.outputs), loop.good.shape[2]), np.uint64)
+    for net, _, values in propagate_late(loop, [late_machine(faults[true], steps)], CIRCUIT.outputs):
+        observed[list(CIRCUIT.outputs).index(net)] = (values[0, -1] ^ loop.good[net, -1]) & STIMULATED.mask
+    assert observed.any()
+    draws = range(len(STIMULATED.timed_loops))
+    evidence = late_fails(STIMULATED, faults, observed, (draws, range(len(LATENESSES))))
+    kept, settings = keep_likeliest(evidence)
+    assert int(np.logaddexp.reduce(kept, axis=1).argmax()) == true
+    assert np.logaddexp.reduce(kept, axis=1) == pytest.approx(np.log(np.exp(evidence).mean(axis=(1, 2))))
+    levels = late_levels(STIMULATED, faults, settings, [CIRCUIT.number["g1"], CIRCUIT.number["a"]], (0.5, 1.0))
+    assert levels.shape == (len(faults), KEPT, 3, 2, CYCLES)
+    good = levels_within(loop.good[CIRCUIT.number["a"]], (0.5, 1.0), CYCLES)
+    assert np.abs(levels[true, :, 1, 1] - good).max() < 0.1
+    assert (
+        np.abs(levels[true, 0, 1, 0] - levels_within(loop.good[CIRCUIT.number["g1"]], (0.5, 1.0), CYCLES)).max() > 0.3
+    )
+
+
+def test_without_a_log_every_lateness_is_open() -> None:
+    settings = usual_settings(3, 2)
+    assert settings.shape == (3, KEPT, 2)
+    assert set(settings[0, :, 0]) == {0, 1}
+    assert len(set(settings[0, :, 1])) == KEPT
