@@ -96,6 +96,20 @@ def _measure(session: ProbingSession, progress: Progress) -> tuple[Localization,
     return localize_fault(problem, progress), waveforms
 
 
+def build_problem(session: ProbingSession) -> Problem:
+    """Return all that ``session`` says about its die, its waveforms in its own order.
+
+    Raises:
+        SessionError: it has no netlist and patterns, or something does not fit.
+    """
+    if session.netlist is None or session.patterns is None:
+        raise SessionError("the session has no netlist and patterns: there are no suspects to tell apart")
+    stage = stage_map(session.document)
+    waveforms = [_probed(session, probe, stage) for probe in session.document["waveforms"]]
+    cycle_s = float(session.document["stimulus"]["cycle_s"])
+    return _problem(session, session.netlist, session.patterns, waveforms, cycle_s)
+
+
 def _problem(
     session: ProbingSession,
     netlist: Netlist,
