@@ -55,7 +55,7 @@ class KlarfAdapter:
     """Reads KLARF files into one ``mask_defect`` table for each wafer or mask."""
 
     name = "klarf"
-    version = "1"
+    version = "2"
     formats = tuple(f"klarf-{version}" for version in (*VERSIONS, "1.8"))
     reach = Reach.WALK
 
@@ -82,7 +82,7 @@ class KlarfAdapter:
             if version not in VERSIONS:
                 message = "the version of the KLARF file is not known"
                 raise UnsupportedVersion(message, file=source.name, expected=", ".join(VERSIONS), found=version)
-            wafers: tuple[WaferDefects, ...] = (read_flat(text, version),)
+            wafers = read_flat(text, version)
         else:
             version, wafers = "1.8", read_nested(text)
         return f"klarf-{version}", [make_table(text, wafer) for wafer in wafers]

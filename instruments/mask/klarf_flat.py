@@ -1,5 +1,8 @@
 """KLARF 1.1, 1.2 and 1.7: statements that end with ``;``. Line ends mean nothing.
 
+A file describes one wafer, or several wafers of one lot: each WaferID after a wafer's defects begins another one, which
+has its own position, defects and summary, and shares what is said of the lot, its classes and the columns of defects.
+
 A defect row has as many values as ``DefectRecordSpec`` has columns. ``IMAGELIST`` stands for pairs (image, type): most
 writers put their number before them, some leave it to ``IMAGECOUNT``; a file is read the first way if that fits it
 throughout, else the second.
@@ -65,6 +68,7 @@ _KEYWORDS = frozenset(
 _PAIRS = {"diepitch": "DiePitch", "dieorigin": "DieOrigin", "samplecenterlocation": "SampleCenterLocation"}
 _LIST_MARK = re.compile(r'[;"]')
 _ONCE = frozenset({"fileversion", "waferid", "lotid", *_PAIRS})
+_OF_THE_LOT = frozenset({"fileversion", "lotid"})
 
 
 @dataclass
@@ -80,6 +84,9 @@ class _Reader:
     seen: set[str] = field(default_factory=set)
     summary_columns: list[str] = field(default_factory=list)
     ended: bool = False
+    wafers: list[WaferDefects] = field(default_factory=list)
+    lot: WaferDefects | None = None
+    """What stands before the first WaferID."""
 
     def run(self) -> None:
         """Read statement after statement until EndOfFile."""
@@ -131,14 +138,19 @@ class _Reader:
                 message = f"the statement {keyword.text} is not ended by ;"
                 raise self.text.corrupt(message, keyword.offset, expected=";", found=token.text)
             rest.append(token)
+        if keyword.text.lower() == "endoffile" and not rest:
+            self._warn("EndOfFile is not ended by ;")
+            return rest, place
         raise self.text.truncated(f"the file ends inside the statement {keyword.text}", keyword.offset)
 
     def _read_statement(self, keyword: Token, values: list[Token], after: int) -> int:
         name = keyword.text.lower()
         if not name.isidentifier():
             raise self.text.corrupt("this is no statement", keyword.offset, "a keyword", keyword.text)
+        if name == "waferid":
+            self._begin_wafer()
         if name in _ONCE and name in self.seen:
-            message = f"there is a second {keyword.text}; a file of this version describes one wafer"
+            message = f"there is a second {keyword.text} before the wafer's DefectList"
             raise self.text.corrupt(message, keyword.offset, "one", " ".join(token.value for token in values))
         self.seen.add(name)
         if name == "endoffile":
@@ -161,6 +173,31 @@ class _Reader:
             self.wafer.name = values[0].value if values else ""
         self.statements.setdefault(keyword.text, []).append([token.value for token in values])
         return after
+
+    def _begin_wafer(self) -> None:
+        """Keep what stands before the first WaferID as the lot's; begin another wafer after one that is whole."""
+        if self.lot is None:
+            self.lot = WaferDefects("", self.wafer.version, 1, geometry=dict(self.wafer.geometry))
+            self.lot.metadata = {"statements": {name: list(values) for name, values in self.statements.items()}}
+            return
+        whole = self.wafer.listed or (self.wafer.declared and not any(count for _, count in self.wafer.declared))
+        if not whole:
+            return
+        self.wafer.metadata = {"statements": self.statements}
+        self.wafers.append(self.wafer)
+        shared: dict[str, list[list[str]]] = self.lot.metadata["statements"]  # type: ignore[assignment]
+        self.statements = {name: list(values) for name, values in shared.items()}
+        self.seen &= _OF_THE_LOT
+        before = self.wafer
+        self.wafer = self.rows.wafer = WaferDefects(
+            "",
+            before.version,
+            1,
+            geometry=dict(self.lot.geometry),
+            orientation=dict(before.orientation),
+            classes=dict(before.classes),
+            columns={name: [] for name in before.columns},
+        )
 
     def _pair(self, keyword: Token, values: list[Token]) -> tuple[float, float]:
         try:
@@ -214,8 +251,8 @@ class _Reader:
             self.wafer.classes[value] = name.value
 
 
-def read_flat(text: KlarfText, version: str) -> WaferDefects:
-    """Return the one wafer of ``text``, a file of ``version``.
+def read_flat(text: KlarfText, version: str) -> tuple[WaferDefects, ...]:
+    """Return every wafer of ``text``, a file of ``version``.
 
     Raises:
         CorruptField, Truncated, UnsupportedVersion: a statement or a row is not right; the line and the row are named.
@@ -231,17 +268,17 @@ def read_flat(text: KlarfText, version: str) -> WaferDefects:
         if reader.spec is None or reader.spec.images < 0:
             raise
         reader.wafer.warnings.append("the image lists have no count of their own; IMAGECOUNT was used")
-    wafer = reader.wafer
+    reader.wafer.metadata = {"statements": reader.statements}
+    wafers = (*reader.wafers, reader.wafer)
     plain = count_list_words(text.text)
     if plain != reader.rows.words_read:
         message = "the values in the defect lists are not as many as a plain count finds"
         raise CountMismatch(message, file=text.file, expected=plain, found=reader.rows.words_read)
-    _check_end(text, reader)
+    _check_end(text, reader, wafers)
     off_line = reader.rows.off_line
-    if off_line and off_line < wafer.row_count - 1:
-        wafer.warnings.append(f"{off_line} defect rows do not begin on a line of their own, the others do")
-    wafer.metadata = {"statements": reader.statements}
-    return wafer
+    if off_line and off_line < sum(wafer.row_count for wafer in wafers) - 1:
+        wafers[0].warnings.append(f"{off_line} defect rows do not begin on a line of their own, the others do")
+    return wafers
 
 
 def _read(text: KlarfText, version: str, *, counted_images: bool) -> _Reader:
@@ -251,13 +288,13 @@ def _read(text: KlarfText, version: str, *, counted_images: bool) -> _Reader:
     return reader
 
 
-def _check_end(text: KlarfText, reader: _Reader) -> None:
-    """A file without EndOfFile is complete only if its summary counts the defects that are there."""
+def _check_end(text: KlarfText, reader: _Reader, wafers: tuple[WaferDefects, ...]) -> None:
+    """A file without EndOfFile is complete only if its summaries count the defects that are there."""
     if reader.ended:
         return
-    declared = sum(count for _, count in reader.wafer.declared)
-    if not reader.wafer.declared or declared != reader.wafer.row_count:
-        raise text.truncated("the file has no EndOfFile", len(text.text))
+    for wafer in wafers:
+        if not wafer.declared or sum(count for _, count in wafer.declared) != wafer.row_count:
+            raise text.truncated("the file has no EndOfFile", len(text.text))
     reader.wafer.warnings.append("the file has no EndOfFile; its summary counts all its defects")
 
 

@@ -15,6 +15,8 @@ NESTED_TOKEN = re.compile(r'"[^"]*"|[;{},]|[^\s;{},"]+|"')
 ORIENTATION = frozenset(
     {"coordinatesmirrored", "orientationmarklocation", "sampleorientationmarktype", "orientationinstructions"}
 )
+_FILL = b"\x00\x1a"
+"""What some systems fill up the last block of a text with."""
 MISSING = frozenset({"N/A", "NA", "n/a", "na"})
 
 
@@ -125,7 +127,7 @@ def read_text(source: Source) -> KlarfText:
     if source.size_bytes > MAX_BYTES:
         message = "the KLARF file is too large to be read whole"
         raise ReadingLimit(message, file=source.name, expected=MAX_BYTES, found=source.size_bytes)
-    data = source.path.read_bytes()
+    data = source.path.read_bytes().rstrip(_FILL)
     zero = data.find(b"\x00")
     if zero >= 0:
         raise NotThisFormat("there is a zero byte in the text", file=source.name, offset=zero)

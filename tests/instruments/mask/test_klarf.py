@@ -84,8 +84,7 @@ def test_a_real_file_with_two_wafers_in_one_is_refused(shared_data):
     with pytest.raises(CorruptField) as caught:
         read_all(ADAPTER, source_of(shared_data / "formats" / "klarf" / "bad12.klarf"))
     assert str(caught.value) == (
-        "bad12.klarf: there is a second WaferID; a file of this version describes one wafer at line 36 "
-        "(expected one, found anotherWafer)"
+        "bad12.klarf: there is no DefectList of anotherWafer (expected a summary of 0 defects, found no summary)"
     )
 
 
@@ -305,7 +304,7 @@ WIDTH = "has another number of values than DefectRecordSpec has columns"
         (
             flat(head='LotID "2";\n'),
             CorruptField,
-            "there is a second LotID; a file of this version describes one wafer at line 12 (expected one, found 2)",
+            "there is a second LotID before the wafer's DefectList at line 12 (expected one, found 2)",
         ),
         (flat().split(" 0.5")[0], Truncated, "the file ends inside DefectList at line 14"),
         (flat().split("SampleC")[0] + "Slot 3", Truncated, "the file ends inside the statement Slot at line 8"),
@@ -321,7 +320,7 @@ WIDTH = "has another number of values than DefectRecordSpec has columns"
             CorruptField,
             "ClassLookup does not hold as many classes as it says at line 9 (expected 3, found 2.0)",
         ),
-        (flat() + "\x00", NotThisFormat, None),
+        (flat() + "\x00 ;", NotThisFormat, None),
         (
             flat(lists="Defects 1;\n"),
             CorruptField,
@@ -464,3 +463,48 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory, data):
         message = "x.klarf: read"
     assert message.startswith("x.klarf: ")
     assert all(len(values) == table.row_count for table in tables for values in table.columns.values())
+
+
+def wafers_of(*bodies):
+    """One file of a lot: what ``flat`` says of the lot once, then each wafer."""
+    head = flat().partition('WaferID "W1";\n')[0]
+    return head + "".join(f"WaferID {name};\n{body}" for name, body in bodies) + "EndOfFile;\n"
+
+
+def test_several_wafers_of_a_lot_are_several_tables(tmp_path):
+    spec = f"DefectRecordSpec {len(COLUMNS)} {' '.join(COLUMNS)} ;\nSummarySpec 2 TESTNO NDEFECT ;\n"
+    text = wafers_of(
+        (
+            "W1",
+            f"SampleCenterLocation 0 0;\nClassLookup 1 3 pin;\n{spec}DefectList 1 1 2 0 0 .5 3 1;SummaryList 1 1;\n",
+        ),
+        ("W2", "SampleCenterLocation 5 5;\nDefectList 1 1 2 0 0 .5 3 1\n2 1 2 1 1 .5 3 1;SummaryList 1 2;\n"),
+        ("W3", "SummaryList 1 0;\n"),
+        ("W4", "DefectList;SummaryList 1 0;\n"),
+    )
+    _, tables = read_all(ADAPTER, written(tmp_path, "lot.klarf", text))
+    nowhere = "without SampleCenterLocation the defects have no position on the sample"
+    assert [(table.name, table.row_count, table.warnings) for table in tables] == [
+        ("W1", 1, ()),
+        ("W2", 2, ()),
+        ("W3", 0, (nowhere,)),
+        ("W4", 0, (nowhere,)),
+    ]
+    assert tables[0].columns["x_um"].tolist() == [1.0]
+    assert tables[1].columns["x_um"].tolist() == [-4.0, 996.0]
+    assert tables[1].columns["class_name"].tolist() == ["pin", "pin"]
+    statements = tables[1].vendor_metadata["statements"]
+    assert (statements["LotID"], statements["WaferID"]) == ([["L1"]], [["W2"]])
+
+
+def test_a_wafer_without_defects_and_without_a_summary_of_none_is_refused(tmp_path):
+    text = wafers_of(("W1", ""), ("W2", ""))
+    with pytest.raises(CorruptField, match="there is a second WaferID before the wafer's DefectList"):
+        read_all(ADAPTER, written(tmp_path, "lot.klarf", text))
+
+
+@pytest.mark.parametrize("end", ["EndOfFile", "EndOfFile;\n\x1a", "EndOfFile;\n\0\0"])
+def test_ends_of_other_systems(tmp_path, end):
+    _, (table,) = read_all(ADAPTER, written(tmp_path, "x.klarf", flat(end=end)))
+    assert table.row_count == 2
+    assert table.warnings == (("EndOfFile is not ended by ;",) if end == "EndOfFile" else ())
