@@ -55,7 +55,7 @@ class StdfAdapter:
     """Reads STDF files into tables of runs, tests, parts, results, bins, wafers and pins."""
 
     name = "stdf"
-    version = "1"
+    version = "2"
     formats = ("stdf-v4", "stdf-v4-2007")
     reach = Reach.WALK
 

@@ -9,7 +9,7 @@ import struct
 import zlib
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,7 @@ GZIP_MARK = b"\x1f\x8b"
 _HEADER_BYTES = 4
 _BLOCK_BYTES = 1 << 20
 _FAR = (0, 10)
+_MRR = (1, 20)
 _VAX, _BIG, _LITTLE = 0, 1, 2
 
 
@@ -136,6 +137,12 @@ def byte_order(data: Any, name: str) -> tuple[str, tuple[str, ...]]:
     return by_length, (f"CPU_TYPE {processor} is not known; the byte order is that of the first record's length",)
 
 
+def _ends_log(found: Mapping[int, Sequence[int]], order: str) -> bool:
+    """Tell whether the last record is the one that ends a log (MRR)."""
+    (code,) = struct.unpack(order + "H", bytes(_MRR))
+    return bool(found.get(code)) and found[code][-1] == max(places[-1] for places in found.values())
+
+
 def walk(data: Any, name: str) -> Walk:
     """Walk the headers of ``data``.
 
@@ -148,11 +155,18 @@ def walk(data: Any, name: str) -> Walk:
     size, position = len(data), 0
     found: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
     last = size - _HEADER_BYTES
+    looked = False
     while position <= last:
         length, code = unpack(data, position)
+        if not code and not looked:  # there is no such record: zeros may fill up the file's last block
+            looked = True
+            if not any(data[position:]):
+                break
         found[code].append(position)
         position += _HEADER_BYTES + length
-    if position != size:
+    if position < size and _ends_log(found, order) and not any(data[position:]):
+        warnings = (*warnings, f"{size - position} zero bytes after the last record were left out")
+    elif position != size:
         if position < size:
             message = "the file ends inside a record's header"
             raise Truncated(message, file=name, offset=position, expected=_HEADER_BYTES, found=size - position)

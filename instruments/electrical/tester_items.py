@@ -2,7 +2,8 @@
 
 The first record of a test number sets the test's defaults; a later record's own limits, scales and units hold for
 that record alone; what it leaves off, or flags as invalid, is the default's. A test without a limit is not a test
-whose limit is not known.
+whose limit is not known. Where testers give one number to tests of several names, a record that names its test gets
+what it leaves off from the first record of that name.
 """
 
 import math
@@ -73,6 +74,7 @@ def _resolve_block(block: ResultBlock, made: Items) -> None:
     pairs, first, inverse = np.unique(block.number * width + block.definition, return_index=True, return_inverse=True)
     order = np.argsort(first, kind="stable")
     defaults: dict[int, dict[str, Any]] = {}
+    by_name: dict[tuple[int, str], dict[str, Any]] = {}
     names: dict[int, set[str]] = {}
     places: dict[tuple[Any, ...], int] = {}
     item_of_pair = np.zeros(pairs.size, np.int64)
@@ -80,9 +82,12 @@ def _resolve_block(block: ResultBlock, made: Items) -> None:
         number, definition = divmod(int(pairs[pair]), width)
         own = block.definitions[definition]
         is_default = number not in defaults
-        values = effective(block.kind, own, defaults.get(number))
+        name = str(own.get(_TEXTS["name"], "")).rstrip(" \x00")
+        values = effective(block.kind, own, by_name.get((number, name), defaults.get(number)))
         defaults.setdefault(number, values)
-        names.setdefault(number, set()).add(values["name"])
+        if name:
+            by_name.setdefault((number, name), values)
+            names.setdefault(number, set()).add(name)
         key = (number, *values.values())
         if key not in places:
             places[key] = len(made.items)

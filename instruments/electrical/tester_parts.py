@@ -139,7 +139,7 @@ def find_wafers(log: TesterLog, parts: list[Part]) -> list[Wafer]:
     """Return the wafers of ``log`` and set each part's; adds a warning where WIR and WRR do not pair."""
     wafers: list[Wafer] = []
     open_wafers: dict[tuple[int, int], int] = {}
-    lost = 0
+    lost = unended = regrouped = 0
     for record in log.records:
         if record.name not in ("WIR", "WRR"):
             continue
@@ -147,20 +147,30 @@ def find_wafers(log: TesterLog, parts: list[Part]) -> list[Wafer]:
         if record.name == "WIR":
             if key in open_wafers:
                 wafers[open_wafers[key]].end = record.position
+                unended += 1
             open_wafers[key] = len(wafers)
             wafers.append(Wafer(*key, record.position, BEYOND, record.fields))
-        elif key in open_wafers:
-            wafer = wafers[open_wafers.pop(key)]
+        elif (opened := _opened(open_wafers, key)) is not None:
+            regrouped += opened != key
+            wafer = wafers[open_wafers.pop(opened)]
             wafer.end, wafer.result = record.position, record.fields
         else:
             lost += 1
             wafers.append(Wafer(*key, record.position, record.position, _NONE, record.fields))
     if lost:
         log.warnings.append(f"{lost} wafers have a result (WRR) but no beginning (WIR)")
-    if open_wafers:
-        log.warnings.append(f"{len(open_wafers)} wafers begin (WIR) and never end (WRR)")
+    if regrouped:
+        log.warnings.append(f"{regrouped} wafers end (WRR) with another site group than they began with (WIR)")
+    if open_wafers or unended:
+        log.warnings.append(f"{len(open_wafers) + unended} wafers begin (WIR) and never end (WRR)")
     _assign_wafers(log, parts, wafers)
     return wafers
+
+
+def _opened(open_wafers: Mapping[tuple[int, int], int], key: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the head and group of the wafer that ends: that of ``key``, or the only one that is open on its head."""
+    of_head = [(head, group) for head, group in open_wafers if head == key[0]]
+    return key if key in open_wafers else of_head[0] if len(of_head) == 1 else None
 
 
 def _group(record: LogRecord) -> int:

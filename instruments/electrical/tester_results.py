@@ -85,7 +85,8 @@ def result_table(log: TesterLog, name: str, order: Order, owners: dict[str, Inte
     }
     if any(block.kind == "multiple" and block.number.size for block in log.blocks):
         elements = order.elements[order.places]
-        columns |= {"element": elements, "pin_state": states, "pin_index": _pins(items, item, elements)}
+        sizes = gathered({block.kind: block.elements for block in log.blocks})
+        columns |= {"element": elements, "pin_state": states, "pin_index": _pins(items, item, elements, sizes)}
     alarms = {block.kind: _texts(block, "ALARM_ID") for block in log.blocks}
     if any((texts != "").any() for texts in alarms.values()):
         columns["alarm"] = gathered(alarms, _TEXT)
@@ -100,12 +101,12 @@ def _texts(block: ResultBlock, field: str) -> NDArray[Any]:
     return chosen
 
 
-def _pins(items: Items, item: Integers, elements: Integers) -> Integers:
-    """Return the pin of each element; -1 where the test names none or another number of pins."""
+def _pins(items: Items, item: Integers, elements: Integers, sizes: Integers) -> Integers:
+    """Return the pin of each element; -1 where the test names none or another number than its record has elements."""
     pins = np.full(item.size, -1, np.int64)
     for place, entry in enumerate(items.items):
         if entry.pins:
-            which = np.flatnonzero((item == place) & (elements < len(entry.pins)))
+            which = np.flatnonzero((item == place) & (sizes == len(entry.pins)))
             pins[which] = np.asarray(entry.pins, np.int64)[elements[which]]
     return pins
 

@@ -99,7 +99,7 @@ def _check_bins(log: TesterLog, parts: list[Part]) -> None:
             if declared is not None and declared not in found:
                 texts.append(f"{label}: {_where(scope)} declares {declared} in bin {code}, the file has {found[0]}")
         for (head, site, code), count in sorted(tally.items(), key=str):
-            if (head, site) in scopes and ((head, site), code) not in listed:
+            if (head, site) in scopes and ((head, site), code) not in listed and kept[head, site, code]:
                 texts.append(f"{label}: {_where((head, site))} declares no bin {code}, the file has {count}")
         log.warn_each(texts)
 
@@ -173,16 +173,29 @@ def _tally(log: TesterLog, flag: int) -> Counter[int]:
 
 
 def summaries(log: TesterLog, field: str) -> dict[int, int | None]:
-    """Return a count of the test summaries (TSR) by test number: that of all sites, or else the sum over sites."""
+    """Return a count of the test summaries (TSR) by test number.
+
+    It is that of all heads, or else the sum over heads; of a head, that of all its sites, or else the sum over them.
+    """
     whole: dict[int, int | None] = {}
-    sums: dict[int, int | None] = {}
+    heads: dict[int, dict[int, int | None]] = {}
+    sites: dict[int, dict[int, int | None]] = {}
     for record in log.of("TSR"):
         number, value = record.fields.get("TEST_NUM"), count_of(record.fields, field)
         if number is None:
             continue
-        if scope_of(record.fields)[0] is None:
+        head, site = scope_of(record.fields)
+        if head is None:
             whole[int(number)] = value
+        elif site is None:
+            heads.setdefault(int(number), {})[head] = value
         else:
-            before = sums.get(int(number), 0)
-            sums[int(number)] = None if value is None or before is None else before + value
+            of_test = sites.setdefault(int(number), {})
+            before = of_test.get(head, 0)
+            of_test[head] = None if value is None or before is None else before + value
+    sums: dict[int, int | None] = {}
+    for number in {**sites, **heads}:
+        values = {**sites.get(number, {}), **heads.get(number, {})}.values()
+        known = [value for value in values if value is not None]
+        sums[number] = sum(known) if len(known) == len(values) else None
     return sums | whole

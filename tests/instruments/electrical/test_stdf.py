@@ -420,3 +420,73 @@ def test_damaged_logs(tmp_path_factory, seed, changes, cut):
 @given(st.sampled_from(SEEDS), CHANGES, st.integers(0, 30))
 def test_damaged_logs_at_length(tmp_path_factory, seed, changes, cut):
     check(tmp_path_factory.getbasetemp(), seed, changes, cut)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 500])
+def test_zeros_that_fill_up_the_last_block_are_left_out(tmp_path, count):
+    found = tables(tmp_path, sample().data() + bytes(count))
+    assert found["test_run"].warnings == (f"{count} zero bytes after the last record were left out",)
+    assert found["test_run"].columns["results"].tolist() == [9]
+    cut = sample().data()[: -len(sample().records[-1])]  # without MRR: the tester never closed the file
+    assert refusal(tmp_path, cut + bytes(count))[0] == "Truncated"
+
+
+def test_a_summary_of_a_head_is_not_added_to_those_of_its_sites(tmp_path):
+    file = StdfWriter().mir()
+    for site in (1, 2):
+        file.pir(site=site).ptr(1, 0.5, site=site, name="t", options=0x0E, limits=(0.0, 1.0)).prr(site=site, tests=1)
+    for head, site, count in ((1, 1, 1), (1, 2, 1), (1, 255, 2)):
+        body = bytes([head, site]) + b"P" + file.pack("IIII", 1, count, 0, 4294967295) + text("t")
+        file.raw(10, 30, body)
+    found = tables(tmp_path, file.mrr())
+    assert found["test_item"].columns["executions_declared"].tolist() == [2]
+    assert found["test_run"].warnings == ()
+
+
+def test_one_number_for_tests_of_two_names_keeps_their_limits_apart(tmp_path):
+    found = tables(
+        tmp_path,
+        part(
+            lambda file: file.ptr(1, 0.5, name="a", options=0x0E, limits=(0.0, 1.0)),
+            lambda file: file.ptr(1, 5.0, name="b", options=0x0E, limits=(4.0, 6.0), unit="mA"),
+            lambda file: file.ptr(1, 5.0, name="b"),
+            lambda file: file.ptr(1, 0.5, name="a"),
+            lambda file: file.ptr(1, 0.5),
+        ),
+    )
+    assert rows(found["test_item"], "name", "unit", "low_limit") == [("a", "V", 0.0), ("b", "mA", 4.0)]
+    assert found["test_result"].columns["test_index"].tolist() == [0, 1, 1, 0, 0]
+    assert found["test_run"].warnings == ("1 test numbers have more than one name: 1",)
+
+
+def test_wafers_that_end_in_another_group_or_not_at_all(tmp_path):
+    file = StdfWriter().mir()
+    for name, group in (("W1", 1), ("W2", None), ("W3", 255)):
+        file.wir(name).pir().prr(place=(0, 0))
+        if group is not None:
+            file.wrr(name, 1, group=group)
+    found = tables(tmp_path, file.mrr())
+    assert rows(found["test_wafer"], "wafer_id", "parts", "parts_declared")[::2] == [("W1", 1, 1.0), ("W3", 1, 1.0)]
+    assert found["test_run"].warnings == (
+        "1 wafers end (WRR) with another site group than they began with (WIR)",
+        "1 wafers begin (WIR) and never end (WRR)",
+    )
+
+
+def test_results_of_other_numbers_than_pins_have_no_pins(tmp_path):
+    found = tables(
+        tmp_path,
+        part(
+            lambda file: file.mpr(1, [0.5, 0.25], [1, 2], pins=[7, 8]),
+            lambda file: file.mpr(1, [0.5]),
+            lambda file: file.mpr(1, []),
+        ),
+    )
+    assert found["test_result"].columns["pin_index"].tolist() == [7, 8, -1, -1]
+
+
+def test_bins_that_were_only_tested_again_need_no_summary(tmp_path):
+    file = StdfWriter().mir()
+    file.pir().prr(flags=0x08, bins=(5, 5), name="A").pir().prr(flags=0x01, name="A")
+    file.bin_record(40, 255, 255, 1, 1, "P", "good")
+    assert warnings(tmp_path, file.mrr()) == ()
