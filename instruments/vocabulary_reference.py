@@ -8,6 +8,7 @@ from instruments.units import NAME_ENDINGS
 from instruments.vocabulary import Vocabulary
 
 MODULES = (
+    "instruments.simulation.vocabulary",
     "instruments.mask.vocabulary",
     "instruments.mask.metrology",
     "instruments.repair.vocabulary",

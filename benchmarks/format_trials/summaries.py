@@ -101,6 +101,18 @@ SUMMARIES: dict[str, FormatSummary] = {
         " blocks and times of the header",
         "extended dumps (EVCD), dumps cut within a change, FST files that the simulator never closed",
     ),
+    "standard_delay": FormatSummary(
+        "SDF 2.1, 3.0 and IEEE 1497: IOPATH, INTERCONNECT, PORT, NETDELAY, DEVICE; absolute, incremental, conditional",
+        "delays of rising and falling targets, three numbers each, in seconds; header",
+        "arcs read against words of arcs in the text; parentheses",
+        "timing checks and environments, high impedance, RETAIN, path pulses",
+    ),
+    "liberty": FormatSummary(
+        "Liberty with the non-linear delay model (table_lookup)",
+        "pins, capacitances, functions; delay and transition over input transition and load, in base units",
+        "tables read against cell_rise and cell_fall in the text; values against the axes; braces",
+        "other delay models, constraints, power, noise, current and statistical tables, cells with buses",
+    ),
     "bench_netlist": FormatSummary(
         "ISCAS .bench with constants", "gates, ports, comments", "= signs in the text = gates", "loops, undriven nets"
     ),

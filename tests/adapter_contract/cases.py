@@ -25,6 +25,7 @@ from tests.instruments.mask.metrology_tables import WIDTHS
 from tests.instruments.probing import tdms_writer, writers
 from tests.instruments.repair.logs import FIB_XML, LASER_JSON
 from tests.instruments.repair.tiff_writer import sample as fibsem_sample
+from tests.instruments.simulation.delay_files import LIBERTY, SDF
 
 WHOLE = "whole"
 ROWS = "rows"
@@ -254,6 +255,8 @@ CASES = {
         single("placement_table", "p.csv", b"instance,net,x_um,y_um\ng1,y,1.5,2.5\n", (("placement", 1),), ROWS),
         single("value_change_dump", "a.vcd", DUMP, (("digital_trace", 3), ("digital_trace", 2)), ROWS),
         single("verilog_netlist", "a.v", VERILOG, (("netlist", 1),), ROWS),
+        single("standard_delay", "top.sdf", SDF.encode(), (("delay_arc", 6),), WHOLE, spare=1),
+        single("liberty", "tiny.lib", LIBERTY.encode(), (("library_pin", 4), ("library_timing", 16)), WHOLE, spare=1),
         single("klarf", "a.klarf", flat().encode(), (("mask_defect", 2),), WHOLE, spare=12),
         single("layout", "a.gds", sample_gdsii(), (("layout_cell", 3), ("layout_layer", 4)), WHOLE),
         single("mask_metrology", "sites.csv", WIDTHS.encode(), (("metrology_site", 2),), ROWS),

@@ -171,6 +171,15 @@ def json_lines(key: bytes) -> Callable[[Files, Sequence[Record]], Counted]:
     return count
 
 
+def sdf(files: Files, records: Sequence[Record]) -> Counted:
+    """Every delay begins with its word behind a parenthesis; comments that are no lines are not counted here."""
+    if b"/*" in files[""]:
+        return None
+    code = b"\n".join(re.sub(rb'"[^"]*"', b"", line).split(b"//")[0] for line in lines_of(files[""]))
+    words = rb"\(\s*(?:IOPATH|INTERCONNECT|PORT|NETDELAY|DEVICE)\b"
+    return len(re.findall(words, code, re.IGNORECASE)), rows_of(records, "delay_arc")
+
+
 COUNTS: dict[str, Callable[[Files, Sequence[Record]], Counted]] = {
     "lecroy_trc": lecroy,
     "tektronix_isf": isf,
@@ -185,6 +194,7 @@ COUNTS: dict[str, Callable[[Files, Sequence[Record]], Counted]] = {
     "lifetimes": table(1),
     "mask_metrology": table(1),
     "bench_netlist": bench,
+    "standard_delay": sdf,
     "stdf": stdf,
     "atdf": atdf,
     "layout": gdsii,
