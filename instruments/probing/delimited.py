@@ -17,17 +17,18 @@ from instruments.adapter import Confidence, Sniff, Source
 from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, NotThisFormat, Truncated
 from instruments.probing.delimited_axis import Axis, AxisCheck, check_counter, compare_with_header, printed_step
-from instruments.probing.delimited_heading import Heading, read_heading
+from instruments.probing.delimited_heading import read_heading
 from instruments.probing.delimited_text import (
     Opening,
     RawCount,
     count_lines,
     find_opening,
     iterate_blocks,
+    row_cells,
     shape_of,
-    split,
     to_number,
 )
+from instruments.probing.delimited_titles import Heading
 from instruments.records import Record, Samples, Segment, Waveform
 
 KEPT_BYTES = 16 << 20
@@ -38,7 +39,7 @@ class DelimitedAdapter:
     """Reads a table of regularly sampled values into one waveform for each value column."""
 
     name = "delimited"
-    version = "3"
+    version = "4"
     formats = ("delimited",)
     reach = Reach.WALK
 
@@ -130,7 +131,7 @@ def _part_acquisitions(source: Source, opening: Opening, heading: Heading, raw: 
     """
     if heading.writer != "bare" or heading.axis != "time" or raw.lines < 4:
         return heading
-    cells = (opening.rows[0][0], opening.rows[1][0], (split(raw.last, opening.dialect.delimiter) or [""])[0])
+    cells = (opening.rows[0][0], opening.rows[1][0], (row_cells(raw.last, opening.dialect) or [""])[0])
     first, second, last = (to_number(cell, opening.dialect.decimal_comma) for cell in cells)
     if first is None or second is None or last is None or last >= first + (raw.lines - 1) * (second - first) / 2:
         return heading
@@ -152,9 +153,8 @@ def _check_end(source: Source, opening: Opening, raw: RawCount) -> tuple[str, ..
     """A last line without a line end may be cut: where all rows are printed alike, it must be like them."""
     if raw.ended:
         return ()
-    delimiter = opening.dialect.delimiter
     shapes = {tuple(shape_of(cell) for cell in row) for row in opening.rows[: raw.lines - 1]}
-    cells = split(raw.last, delimiter)[: opening.dialect.columns]
+    cells = row_cells(raw.last, opening.dialect)[: opening.dialect.columns]
     if len(shapes) == 1 and raw.lines > 3 and tuple(shape_of(cell) for cell in cells) not in shapes:
         line = len(opening.header) + raw.lines
         message = "the file ends inside its last row"
@@ -211,7 +211,7 @@ def _start_check(source: Source, opening: Opening, heading: Heading, raw: RawCou
         return None
     if heading.segments == 1:
         comma = opening.dialect.decimal_comma
-        last_row = split(raw.last, opening.dialect.delimiter) or [""]
+        last_row = row_cells(raw.last, opening.dialect) or [""]
         ends = [to_number(cell, comma) for cell in (opening.rows[0][0], last_row[0])]
         if None not in ends and np.isfinite(np.array(ends, np.float64)).all():
             first, last = np.array(ends, np.float64).reshape(2, 1)
@@ -315,8 +315,8 @@ def _lines_waveform(heading: Heading, table: _Table, warnings: tuple[str, ...]) 
 
 
 def line_bits(names: tuple[str, ...]) -> tuple[int, ...]:
-    """Return the bit of each line: the number after ``_D`` in its name, or else its place from the left."""
-    numbers = [name.rpartition("_D")[2] for name in names]
+    """Return the bit of each line: the number after ``_D`` or ``D`` in its name, or else its place from the left."""
+    numbers = [name.rpartition("_D")[2].removeprefix("D") for name in names]
     if all(number.isascii() and number.isdigit() and int(number) < 64 for number in numbers):
         bits = tuple(int(number) for number in numbers)
         if len(set(bits)) == len(bits):

@@ -4,79 +4,29 @@ Writers known by their headers: this project (``time_s,reflectance``), LeCroy, K
 Rohde & Schwarz, and any table whose first column is a time.
 """
 
-import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 from instruments.adapter import Source
-from instruments.errors import CorruptField, CountMismatch, NotThisFormat, UnsupportedVersion
-from instruments.probing.delimited_text import Opening, split, to_number
-
-UNKNOWN_UNIT = "unknown"
-ARBITRARY_UNIT = "a.u."
-TIME_UNITS = {
-    "s": 1.0,
-    "sec": 1.0,
-    "secs": 1.0,
-    "second": 1.0,
-    "seconds": 1.0,
-    "ms": 1e-3,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "μs": 1e-6,
-    "ns": 1e-9,
-    "ps": 1e-12,
-    "fs": 1e-15,
-}
-TIME_NAMES = frozenset({"time", "t", "x-axis", "x", "timestamp", "times", "zeit"})
-COUNTER_NAMES = frozenset({"sample", "samples", "index", "n", "point", "sequence"})
-UNITS = {"volt": "V", "volts": "V", "ampere": "A", "amp": "A", "amps": "A", "watt": "W", "reflectance": ARBITRARY_UNIT}
-NAME_AND_UNIT = (
-    re.compile(r"(?P<name>.*?)\s*[(\[](?P<unit>[^()\[\]]*)[)\]]"),
-    re.compile(r"(?P<name>.*?)\s*/\s*(?P<unit>[^/\s]+)"),
-    re.compile(r"(?P<name>.*?)\s+in\s+(?P<unit>\S+)"),
-    re.compile(r"in\s+(?P<unit>\S+)(?P<name>)"),
-    re.compile(r"(?P<name>time|t)_(?P<unit>[a-zµμ]+)", re.IGNORECASE),
-    re.compile(r"(?P<name>.+)_(?P<unit>mV|uV|V|mA|uA|nA|A|v|a)"),
+from instruments.errors import CorruptField, CountMismatch, NotThisFormat
+from instruments.probing.delimited_tektronix import KEYS, read_beside, read_tektronix
+from instruments.probing.delimited_text import Opening, split
+from instruments.probing.delimited_titles import (
+    COUNTER_NAMES,
+    TIME_NAMES,
+    TIME_UNITS,
+    UNKNOWN_UNIT,
+    Heading,
+    count_in,
+    interval_in,
+    metadata_of,
+    name_and_unit,
+    normal_unit,
+    number_in,
+    trimmed,
 )
-COMMENT = re.compile(r"\s*(#(?!\d+,)|%|!|//)")
 
-
-@dataclass(frozen=True)
-class Heading:
-    """The meaning of the columns.
-
-    Attributes:
-        writer: who wrote the file, for example ``rigol``.
-        names: of the value columns.
-        units: of the value columns.
-        axis: what the first column holds: ``"time"``, ``"counter"``, or ``""`` when it is a value as well.
-        time_scale_s: seconds of one printed unit of time.
-        t0_s: time of the first sample, where the header says it.
-        dt_s: sampling interval, where the header says it.
-        rows: declared number of rows.
-        segments: number of segments, all of the same length.
-        trigger_offsets_s: one for each segment.
-        digital: the values are logic levels of parallel lines.
-        metadata: the header as it stands.
-        warnings: what was assumed.
-    """
-
-    writer: str
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    axis: str = "time"
-    time_scale_s: float = 1.0
-    t0_s: float | None = None
-    dt_s: float | None = None
-    rows: int | None = None
-    segments: int = 1
-    trigger_offsets_s: tuple[float | None, ...] = (0.0,)
-    digital: bool = False
-    metadata: dict[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+COMMENT = re.compile(r"\s*(#(?!\d+[,;\t])|%|!|//)")
 
 
 def read_heading(source: Source, opening: Opening) -> Heading:
@@ -87,7 +37,12 @@ def read_heading(source: Source, opening: Opening) -> Heading:
         UnsupportedVersion, CorruptField, CountMismatch: the writer is known, and its header is not right.
     """
     delimiter = opening.dialect.delimiter
+    if opening.dialect.first:
+        return read_beside(source, opening)
     kept = [line for line in opening.header if not COMMENT.match(line)]
+    marked = [line.lstrip()[1:] for line in opening.header if line.lstrip().startswith("#")]
+    if not any(line.strip() for line in kept) and {split(line, delimiter)[0].lower() for line in marked} >= KEYS:
+        kept = marked  # Tektronix's own header, each line of it behind a #
     if delimiter == " ":  # "time (ns)" is one title
         kept = [re.sub(r"(?<=[^\s)\]])\s+(?=[(\[])", "", line) for line in kept]
     lines = [split(line, delimiter) for line in kept]
@@ -96,8 +51,8 @@ def read_heading(source: Source, opening: Opening) -> Heading:
     keys = {line[0].lower() for line in lines if line}
     if first and first[0].upper().startswith("LECROY"):
         heading = _lecroy(source, lines)
-    elif keys & {"waveform type", "sample interval", "zero index"}:
-        heading = _tektronix(source, lines, opening)
+    elif keys & {"waveform type", "zero index"} or (keys >= KEYS and lines[-1][0].upper() == "TIME"):
+        heading = read_tektronix(source, lines, opening)
     elif first and first[0].lower() == "x" and len(lines) > 1 and lines[1][0].lower() == "sequence":
         heading = _rigol(source, lines, opening)
     elif not lines:
@@ -111,71 +66,24 @@ def read_heading(source: Source, opening: Opening) -> Heading:
     return heading
 
 
-def _metadata(opening: Opening) -> dict[str, Any]:
-    return {"header": [line[:2000] for line in opening.header]}
-
-
-def _trimmed(cells: Sequence[str]) -> list[str]:
-    trimmed = list(cells)
-    while trimmed and not trimmed[-1]:
-        trimmed.pop()
-    return trimmed
-
-
-def normal_unit(text: str) -> str:
-    """Return the symbol for a spelled-out unit, the text itself for any other, ``unknown`` for none."""
-    text = text.strip().strip("()[]").strip()
-    return UNITS.get(text.lower(), text) or UNKNOWN_UNIT
-
-
-def name_and_unit(cell: str) -> tuple[str, str]:
-    """Return the name and the unit in a column's title; the unit is empty when there is none."""
-    for pattern in NAME_AND_UNIT:
-        match = pattern.fullmatch(cell)
-        if match is not None:
-            return match["name"].strip() or cell, match["unit"].strip()
-    return cell, "reflectance" if cell.lower() == "reflectance" else ""
-
-
-def _number(source: Source, text: str, what: str) -> float:
-    number = to_number(text, False)
-    if number is None or not math.isfinite(number):
-        raise CorruptField(f"{what} is no number", file=source.name, found=text[:40])
-    return number
-
-
-def _count(source: Source, text: str, what: str) -> int:
-    number = _number(source, text, what)
-    if number != int(number) or number < 1:
-        raise CorruptField(f"{what} is no count", file=source.name, found=text[:40])
-    return int(number)
-
-
-def _interval(source: Source, text: str, what: str) -> float:
-    number = _number(source, text, what)
-    if number <= 0:
-        raise CorruptField(f"{what} is not positive", file=source.name, found=text[:40])
-    return number
-
-
 def _lecroy(source: Source, lines: list[list[str]]) -> Heading:
     """``LECROYmodel,serial`` / ``Segments,n,SegmentSize,m`` / titles / ``#1,date,offset`` each / ``Time,Ampl``."""
     metadata = {"instrument": lines[0][0][len("LECROY") :], "serial": lines[0][1] if len(lines[0]) > 1 else ""}
     sizes = next((line for line in lines if line[0].lower() == "segments"), None)
     if sizes is None or len(sizes) < 4:
         raise CorruptField("the LeCroy header does not say Segments and SegmentSize", file=source.name)
-    segments = _count(source, sizes[1], "Segments")
-    size = _count(source, sizes[3], "SegmentSize")
+    segments = count_in(source, sizes[1], "Segments")
+    size = count_in(source, sizes[3], "SegmentSize")
     triggers = [line for line in lines if line[0].startswith("#")]
     if len(triggers) != segments:
         message = "the LeCroy header has another number of trigger lines than Segments"
         raise CountMismatch(message, file=source.name, expected=segments, found=len(triggers))
-    offsets = tuple(_number(source, line[2], "a trigger time") if len(line) > 2 else None for line in triggers)
+    offsets = tuple(number_in(source, line[2], "a trigger time") if len(line) > 2 else None for line in triggers)
     titles = lines[-1]
     if titles[0].lower() != "time":
         raise CorruptField("the LeCroy columns do not begin with Time", file=source.name, found=titles[0][:40])
     metadata["trigger_times"] = [line[1] for line in triggers if len(line) > 1]  # type: ignore[assignment]
-    names = tuple(_trimmed(titles[1:]))
+    names = tuple(trimmed(titles[1:]))
     warnings = ("the LeCroy text gives no vertical unit",)
     return Heading(
         "lecroy",
@@ -191,7 +99,7 @@ def _lecroy(source: Source, lines: list[list[str]]) -> Heading:
 
 def _rigol(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
     """``X,CH1,…,Start,Increment`` / ``Sequence,Volt,…,start,increment``: the first column counts from 0."""
-    titles, units = _trimmed(lines[0]), _trimmed(lines[1])
+    titles, units = trimmed(lines[0]), trimmed(lines[1])
     if [title.lower() for title in titles[-2:]] != ["start", "increment"] or len(units) != len(titles):
         message = "the Rigol header has a sequence number but no Start and Increment"
         raise CorruptField(message, file=source.name, found=",".join(lines[0])[:80])
@@ -200,49 +108,16 @@ def _rigol(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
         tuple(titles[1:-2]),
         tuple(normal_unit(unit) for unit in units[1:-2]),
         axis="counter",
-        t0_s=_number(source, units[-2], "Start"),
-        dt_s=_interval(source, units[-1], "Increment"),
-        metadata=_metadata(opening),
-    )
-
-
-def _tektronix(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
-    """Lines of key and value, then ``TIME,<channel>,…``; sample ``i`` is at ``(i - Zero Index) * Sample Interval``."""
-    keys = {line[0].lower(): line[1] if len(line) > 1 else "" for line in lines}
-    for key in ("waveform type", "record length", "sample interval", "zero index"):
-        if not keys.get(key):
-            raise CorruptField(f"the Tektronix header has no {key.title()}", file=source.name)
-    kind = keys["waveform type"].upper()
-    iq = any(key.startswith("iq_") for key in keys)
-    if iq or kind not in ("ANALOG", "DIGITAL"):
-        found = "interleaved I and Q" if iq else kind[:40]
-        message = "this kind of Tektronix text waveform is not supported; export the .wfm file"
-        raise UnsupportedVersion(message, file=source.name, expected="ANALOG or DIGITAL", found=found)
-    if keys.get("horizontal units", "s").lower() != "s":
-        found = keys["horizontal units"][:20]
-        raise UnsupportedVersion("the horizontal unit is not the second", file=source.name, expected="s", found=found)
-    titles = _trimmed(lines[-1])
-    if titles[0].upper() != "TIME":
-        raise CorruptField("the Tektronix columns do not begin with TIME", file=source.name, found=titles[0][:40])
-    interval = _interval(source, keys["sample interval"], "Sample Interval")
-    names = tuple(titles[1:])
-    unit = "logic level" if kind == "DIGITAL" else normal_unit(keys.get("vertical units", ""))
-    return Heading(
-        "tektronix",
-        names,
-        (unit,) * len(names),
-        t0_s=-_number(source, keys["zero index"], "Zero Index") * interval,
-        dt_s=interval,
-        rows=_count(source, keys["record length"], "Record Length"),
-        digital=kind == "DIGITAL",
-        metadata=_metadata(opening),
+        t0_s=number_in(source, units[-2], "Start"),
+        dt_s=interval_in(source, units[-1], "Increment"),
+        metadata=metadata_of(opening),
     )
 
 
 def _bare(opening: Opening) -> Heading:
     """Rohde & Schwarz payload tables have no header: one value a line, or a time in seconds and values."""
     columns = opening.dialect.columns
-    metadata = _metadata(opening)
+    metadata = metadata_of(opening)
     if columns == 1:
         warnings = ("the file has no header: time axis, unit and where an acquisition begins are unknown",)
         return Heading("bare", ("column 1",), (UNKNOWN_UNIT,), axis="", metadata=metadata, warnings=warnings)
@@ -254,7 +129,7 @@ def _bare(opening: Opening) -> Heading:
 def _table(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
     """Titles, perhaps with units in them or on the line below; earlier lines are notes."""
     columns = opening.dialect.columns
-    full = [_trimmed(line) for line in lines]
+    full = [trimmed(line) for line in lines]
     candidates = [index for index, line in enumerate(full) if line and _axis(line[0])[0]]
     if not candidates:
         found = lines[-1][0][:40]
@@ -297,7 +172,7 @@ def _table(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
         units=units,
         axis=axis,
         time_scale_s=scale,
-        metadata=_metadata(opening),
+        metadata=metadata_of(opening),
         warnings=tuple(warnings),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.adapter import Source
-from instruments.errors import CorruptField, NotThisFormat, Truncated, UnsupportedVersion
+from instruments.errors import CorruptField, NotThisFormat, Truncated
 
 BLOCK_BYTES = 1 << 22
 LONG_BYTES = 1 << 18
@@ -17,20 +17,13 @@ LONG_BYTES = 1 << 18
 MAX_HEADER_LINES = 200
 BEGINS_AS_ROW = re.compile(r"[-+]?[.,]?\d")
 MAX_LINE_BYTES = 1 << 20
+_BESIDE = 3
+"""Cells of the header before the samples in a Tektronix table: key, value, and an empty one."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
 SPECIAL = {
-    "nan": math.nan,
-    "+nan": math.nan,
-    "-nan": math.nan,
-    "inf": math.inf,
-    "+inf": math.inf,
-    "-inf": -math.inf,
-    "infinity": math.inf,
-    "+infinity": math.inf,
-    "-infinity": -math.inf,
-    "∞": math.inf,
-    "+∞": math.inf,
-    "-∞": -math.inf,
+    sign + word: -value if sign == "-" else value
+    for sign in ("", "+", "-")
+    for word, value in (("nan", math.nan), ("inf", math.inf), ("infinity", math.inf), ("∞", math.inf))
 }
 BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
@@ -46,6 +39,7 @@ class Dialect:
         trailing: every row ends with one more delimiter.
         encoding: of the text.
         line_end: the byte that ends a line; carriage returns before it are ignored.
+        first: the cell that a row begins with; those left of it hold something else.
     """
 
     delimiter: str
@@ -54,6 +48,7 @@ class Dialect:
     trailing: bool
     encoding: str
     line_end: bytes
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,6 +98,11 @@ def split(text: str, delimiter: str) -> list[str]:
     return [cell.strip().strip('"').strip() for cell in cells]
 
 
+def row_cells(text: str, dialect: Dialect) -> list[str]:
+    """Return the cells of a row, without what stands left of it."""
+    return split(text, dialect.delimiter)[dialect.first :]
+
+
 def to_number(cell: str, decimal_comma: bool) -> float | None:
     """Return the number in ``cell``, NaN for an empty cell, ``None`` when it is no number."""
     if not cell:
@@ -128,16 +128,12 @@ def find_opening(source: Source) -> Opening:
 
     Raises:
         NotThisFormat: it is no text, or no line of numbers comes early enough.
-        UnsupportedVersion: a Tektronix table with its header in the first columns of the rows.
     """
     head = source.head
     if source.is_bundle or not head:
         raise NotThisFormat("there is no text to read", file=source.name)
     if BINARY.search(head):
         raise NotThisFormat("the file is not plain text", file=source.name)
-    if head.startswith(b"Record Length,") and b"\nSample Interval," in head:
-        message = "Tektronix tables with the header beside the numbers are not read"
-        raise UnsupportedVersion(message, file=source.name)
     line_end = b"\n" if b"\n" in head else b"\r"
     whole = source.size_bytes <= len(head)
     raw = head.split(line_end)
@@ -145,6 +141,9 @@ def find_opening(source: Source) -> Opening:
         raw = raw[:-1]
     text = [decode(line)[0].rstrip("\r") for line in raw]
     encoding = decode(head)[1]
+    beside = _beside(text, encoding, line_end)
+    if beside is not None:
+        return beside
     for index in range(min(len(text), MAX_HEADER_LINES)):
         found = _dialect(text[index : index + 50], encoding, line_end)
         if found is not None:
@@ -155,6 +154,20 @@ def find_opening(source: Source) -> Opening:
             rows = tuple(tuple(split(line, found.delimiter)[: found.columns]) for line in lines[:1000])
             return Opening(found, tuple(text[:index]), start, rows)
     raise NotThisFormat("no line of numbers was found", file=source.name)
+
+
+def _beside(text: list[str], encoding: str, line_end: bytes) -> Opening | None:
+    """Return the opening of a Tektronix table whose header stands left of its samples, ``None`` for any other."""
+    lines = [line for line in text if line.strip()]
+    if len(lines) < 2 or not lines[0].startswith("Record Length,") or not lines[1].startswith("Sample Interval,"):
+        return None
+    rows = [split(line, ",")[_BESIDE:] for line in lines[:1000]]
+    if any(len(row) not in (2, 3) or None in (to_number(row[0], False), to_number(row[1], False)) for row in rows[:20]):
+        return None
+    trailing = len(rows[0]) == 3
+    dialect = Dialect(",", False, 2, trailing, encoding, line_end, _BESIDE)
+    header = tuple(",".join(line.split(",")[:_BESIDE]) for line in text[:MAX_HEADER_LINES])
+    return Opening(dialect, header, 0, tuple(tuple(row[:2]) for row in rows))
 
 
 def _refuse_damaged_row(source: Source, header: list[str]) -> None:
@@ -241,7 +254,7 @@ def iterate_blocks(source: Source, opening: Opening) -> Iterator[Block]:
         Truncated: that row is the last one and has no line end.
     """
     end = opening.dialect.line_end
-    line, rest = len(opening.header) + 1, b""
+    line, rest = (1 if opening.dialect.first else len(opening.header) + 1), b""
     with source.path.open("rb") as file:
         file.seek(opening.start)
         while True:
@@ -260,7 +273,7 @@ def iterate_blocks(source: Source, opening: Opening) -> Iterator[Block]:
 
 
 def _parse(source: Source, dialect: Dialect, data: bytes, line: int) -> Block:
-    fast = _parse_fast(dialect, data, line)
+    fast = None if dialect.first else _parse_fast(dialect, data, line)
     return fast if fast is not None else _parse_slowly(source, dialect, data, line)
 
 
@@ -340,7 +353,7 @@ def _parse_slowly(source: Source, dialect: Dialect, data: bytes, line: int) -> B
         if not content.strip("\ufeff\x1a \t"):
             continue
         cut = index == len(lines) - 1 and not ended
-        cells = split(content, dialect.delimiter)
+        cells = row_cells(content, dialect)
         if dialect.trailing and len(cells) == dialect.columns + 1 and not cells[-1]:
             cells.pop()
         if len(cells) != dialect.columns:

@@ -20,7 +20,7 @@ from instruments.errors import (
 from instruments.probing import delimited_text
 from instruments.probing.delimited import DelimitedAdapter, line_bits
 from instruments.probing.delimited_axis import printed_step
-from instruments.probing.delimited_heading import name_and_unit
+from instruments.probing.delimited_titles import name_and_unit
 from services.demo.oscilloscope_files import write_time_reflectance_csv
 from tests.instruments.probing.sources import place, source_of, waveforms
 
@@ -197,13 +197,71 @@ def test_a_channel_that_begins_late_keeps_its_column(tmp_path: Path) -> None:
     assert first.warnings == ("61 empty cells are not-a-number here",)
 
 
-def test_a_header_beside_the_numbers_is_refused(tmp_path: Path) -> None:
-    text = "Record Length,2.5e+03,,-0.005,0.04,\nSample Interval,4e-06,,-0.004996,0.04,\n,,,-0.004992,0.04,\n"
-    source = place(tmp_path, "a.csv", text)
-    assert ADAPTER.sniff(source).confidence is Confidence.LIKELY
-    with pytest.raises(UnsupportedVersion) as caught:
-        ADAPTER.read(source)
-    assert str(caught.value) == "a.csv: Tektronix tables with the header beside the numbers are not read"
+BESIDE = (
+    "Record Length,4.0e+00,,-00.005000000000,  0.04000,\nSample Interval,4e-06,,-00.004996000000,  0.08000,\n"
+    "Source,CH2,,-00.004992000000, -0.04000,\nVertical Units,V,,-00.004988000000,  0.12000,\n"
+)
+
+
+def test_a_header_beside_the_numbers(tmp_path: Path) -> None:
+    """As oscilloscopes of the TDS series write it, with and without a comma at the end of each line."""
+    for text in (BESIDE, BESIDE.replace(",\n", "\r\n")):
+        source = place(tmp_path, "a.csv", text)
+        assert ADAPTER.sniff(source).confidence is Confidence.LIKELY
+        (waveform,) = waveforms(ADAPTER, source)
+        assert (waveform.name, waveform.unit, waveform.dt_s, waveform.t0_s) == ("CH2", "V", 4e-6, -0.005)
+        assert waveform.values().tolist() == [0.04, 0.08, -0.04, 0.12]
+        assert waveform.warnings == ()
+    short = place(tmp_path, "a.csv", BESIDE.replace("4.0e+00", "5.0e+00"))
+    with pytest.raises(Truncated, match="the header declares another number of rows"):
+        ADAPTER.read(short)
+    slow = place(tmp_path, "a.csv", BESIDE.replace("4e-06", "5e-06"))
+    with pytest.raises(CorruptField, match="the header's sampling interval is not that of the times"):
+        ADAPTER.read(slow)
+
+
+MSO4000 = (
+    "Model,MSO4034\nFirmware Version,2.48\n\nPoint Format,Y,\nHorizontal Units,S,\nSample Interval,1e-09,\n"
+    "Record Length,3,\nVertical Units,{units},\n,\n,\nLabel,,\nTIME,{names}\n"
+)
+
+
+def test_tektronix_headers_without_a_kind_and_a_zero_index(tmp_path: Path) -> None:
+    text = MSO4000.format(units="V,A", names="CH1,CH2") + "-2e-9,1,4\n-1e-9,2,5\n0,3,6\n"
+    first, second = waveforms(ADAPTER, place(tmp_path, "a.csv", text))
+    assert [(one.unit, one.dt_s, one.t0_s) for one in (first, second)] == [("V", 1e-9, -2e-9), ("A", 1e-9, -2e-9)]
+    text = MSO4000.format(units="V", names="CH1,CH2") + "-2e-9,1,4\n-1e-9,2,5\n0,3,6\n"
+    _, second = waveforms(ADAPTER, place(tmp_path, "a.csv", text))
+    assert (second.unit, second.warnings) == ("unknown", ("a value column has no unit",))
+    text = MSO4000.format(units="V,V", names="D7,D1") + "-2e-9,1,0\n-1e-9,0,1\n0,1,1\n"
+    (lines,) = waveforms(ADAPTER, place(tmp_path, "a.csv", "#" + text.replace("\n", "\n#", 11)))
+    assert (lines.kind, lines.vendor_metadata["lines"]) == ("digital_lines", {"D7": 7, "D1": 1})
+    assert lines.values().tolist() == [0x80, 0x02, 0x82]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MSO4000.format(units="V", names="CH1,,TIME,D1") + "0,1,,0,1\n1e-9,1,,1e-9,0\n", "two tables beside one"),
+        (MSO4000.replace("Format,Y", "Format,ENV").format(units="V", names="CH1") + "0,1\n1e-9,1\n", "point format"),
+        (BESIDE.replace("Source,CH2", "Pt Fmt,ENV"), "point format"),
+        (BESIDE.replace("Source,CH2", "Horizontal Units,Hz"), "the horizontal unit is not the second"),
+    ],
+)
+def test_tektronix_tables_that_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UnsupportedVersion, match=message):
+        ADAPTER.read(place(tmp_path, "a.csv", text))
+
+
+def test_lecroy_text_with_semicolons_and_decimal_commas(tmp_path: Path) -> None:
+    text = (
+        "LECROYWR64Xi;12345;Waveform\nSegments;2;SegmentSize;3\nSegment;TrigTime;TimeSinceSegment1\n"
+        "#1;01-Jan-2020 10:00:00;0\n#2;01-Jan-2020 10:00:01;0,5\nTime;Ampl\n"
+    )
+    rows = "".join(f"{time};0,25\n" for time in ("-1e-9", "0", "1e-9") * 2)
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.txt", text + rows))
+    assert [part.trigger_offset_s for part in waveform.segments] == [0.0, 0.5]
+    assert waveform.maximum == 0.25
 
 
 def test_a_counting_column_gives_no_time(tmp_path: Path) -> None:
