@@ -107,9 +107,8 @@ def _from_arcs(circuit: Circuit, table: Table, pins: _Pins, usual: Delays) -> Ce
             owner, _, pin = whole.rpartition("/")
             placed = pins.read.get((owner, pin), [])
             for net, place in placed:
-                known = [value for value in values if value is not None]
                 here = times["wire"][circuit.driver[net]]
-                here[place] = max([here[place], *known])
+                here[place] = max([here[place], *(value for value in values if value is not None)])
         else:
             placed = []
         unused += not placed
@@ -140,7 +139,7 @@ def _place_path(
         return []
     if driven not in circuit.driver:
         for start, value in zip(starts, values, strict=True):
-            start[circuit.inputs.index(driven)] = value
+            start[circuit.inputs.index(driven)] = value or 0
         return [(driven, 0)]
     placed = [(net, place) for net, place in pins.read.get((instance, source), ()) if net == driven]
     for net, place in placed:
