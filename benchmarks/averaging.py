@@ -104,7 +104,7 @@ def run(case: Case, seed: int, number: int) -> Trial:
     alternatives = Alternatives(
         Expectations(values, np.full(case.neighbours, 0.5)), np.log(prior), np.arange(1 + case.faults)
     )
-    joint = log_likelihoods(states, alternatives.expected) + alternatives.log_prior
+    joint = log_likelihoods(states, alternatives.expected, alternatives.ratios) + alternatives.log_prior
     posteriors = [posterior_of_classes(row, alternatives.classes) for row in joint]
     return Trial(truth, np.asarray(posteriors))
 

@@ -7,7 +7,7 @@ log and the probes before leave them, and the chance that the spot was on anothe
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,12 @@ from analysis.localization.priors import PRIOR_NO_FAULT, PRIOR_NO_FAULT_UNTESTED
 from analysis.localization.screening import screen
 from analysis.localization.stimulation import stimulate
 from analysis.localization.suspects import Suspects
-from analysis.waveforms.comparison import Expectations
+from analysis.waveforms.comparison import Expectations, RatioPrior
 from analysis.waveforms.confidence_sequence import Interval, bound_ratio, bound_swing
 from analysis.waveforms.cycles import WaveformError, levels_within, read_cycle_levels
 from analysis.waveforms.edges import Record
 from analysis.waveforms.repeats import RepeatedLevels, begin_repeats
-from analysis.waveforms.sequential_test import Alternatives, Decision, decide
+from analysis.waveforms.sequential_test import Alternatives, Decision, broad_ratios, decide, ratios_around
 
 WRONG = 0.02
 """Most probability of a wrong decision."""
@@ -45,6 +45,8 @@ UNLIKELY_FIT = 1e-4
 UNEXPLAINED_PART = 0.1
 """What it may leave all the same, as a part of what it explains."""
 MOST_NAMED = 5
+LEAST_KNOWN = 2
+"""Earlier probes with a signal from which on their ratio is taken as usual."""
 DECIDED, UNDECIDED, NOT_WORTH_IT, UNEXPLAINED = "decided", "undecided", "not-worth-it", "unexplained"
 _FORGOTTEN = 1e-7
 
@@ -63,8 +65,8 @@ class Behaviour:
     """What the net may do.
 
     Attributes:
-        faults: the likeliest suspects that make it do so, at most :data:`MOST_NAMED`; empty where it does what it
-            should.
+        faults: the likeliest suspects that make it do so, each by its gate's output net and what it is, at most
+            :data:`MOST_NAMED`; empty where it does what it should.
         changed_cycles: cycles in which it does not do what it should.
         posterior: probability after all repeats.
     """
@@ -138,15 +140,28 @@ def judge_averaging(problem: Problem, probes: Sequence[RepeatedProbe], wrong: fl
     suspects = screening.suspects
     good = PRIOR_NO_FAULT if problem.fails is not None else PRIOR_NO_FAULT_UNTESTED
     weights = np.append(logsumexp(suspects.scores, axis=1) + math.log1p(-good), math.log(good) + screening.no_fault)
-    states = []
+    states: list[AveragingState] = []
     for probe in probes:
         repeats = _add_up(problem, probe)
         nets, spreads = _under_spot(problem, probe)
         rows = _lay_out(suspects, weights - logsumexp(weights), nets, spreads)
-        decision = decide(repeats, rows.alternatives, wrong)
+        alternatives = replace(rows.alternatives, ratios=_usual_ratios(states))
+        decision = decide(repeats, alternatives, wrong)
         states.append(_state(problem, suspects, (probe, repeats[-1]), rows, decision))
         weights = _weigh(weights, rows, decision)
     return states
+
+
+def _usual_ratios(states: Sequence[AveragingState]) -> RatioPrior:
+    """Return the prior of the next probe's ratio: around those of the probes before whose nets showed."""
+    known = [
+        state.ratio.estimate / math.sqrt(state.repeats)
+        for state in states
+        if state.ratio is not None and state.ratio.low > 0
+    ]
+    if len(known) < LEAST_KNOWN:
+        return broad_ratios()
+    return ratios_around(float(np.clip(np.median(known), *broad_ratios().ratios[[0, -1]])))
 
 
 def _add_up(problem: Problem, probe: RepeatedProbe) -> list[RepeatedLevels]:
@@ -314,6 +329,11 @@ def _behaviours(problem: Problem, suspects: Suspects, rows: _Rows, decision: Dec
         scores = logsumexp(suspects.scores, axis=1)
         members = np.asarray(list(dict.fromkeys(members[members >= 0].tolist())), np.int64)
         likely = members[np.argsort(-scores[members], kind="stable")][:MOST_NAMED]
-        names = tuple(suspects.defects[place].describe(problem.circuit) for place in likely) if number else ()
+        names = tuple(_name(problem, suspects, int(place)) for place in likely) if number else ()
         found.append(Behaviour(names, rows.changed[ranked[0]], float(decision.posterior[number])))
     return tuple(found)
+
+
+def _name(problem: Problem, suspects: Suspects, place: int) -> str:
+    defect = suspects.defects[place]
+    return f"{problem.circuit.nets[defect.net]} {defect.describe(problem.circuit)}"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from analysis.waveforms.repeats import RepeatedLevels
+from analysis.waveforms.repeats import RepeatedLevels, log_scale_integral
 
 EXPECTED_RATIO = 1.0
 """Ratio of swing to noise of one cycle in one repeat for which the level's interval is tightest."""
@@ -97,7 +97,7 @@ def bound_ratio(repeats: RepeatedLevels, values: NDArray[np.float64], error: flo
     ratios = np.concatenate([-positive[::-1], [0.0], positive])
     total = fit.left + fit.swing**2 * fit.energy
     cosine = fit.swing * fit.energy / math.sqrt(total)
-    score = _log_likelihood(ratios * cosine, ratios**2 * fit.energy, fit.freedom)
+    score = log_scale_integral(ratios * cosine, ratios**2 * fit.energy, np.asarray(float(fit.freedom)))
     score = score - (logsumexp(score) - math.log(ratios.size))
     kept = np.abs(ratios[score >= math.log(error)])
     scale = math.sqrt(repeats.count)
@@ -109,18 +109,6 @@ def bound_ratio(repeats: RepeatedLevels, values: NDArray[np.float64], error: flo
         0.0 if least <= low else least / step * scale,
         math.inf if most >= high else most * step * scale,
     )
-
-
-def _log_likelihood(slope: NDArray[np.float64], energy: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:
-    """Return log of the integral over t of ``t^(freedom-1) exp(-(t^2 - 2 slope t + energy) / 2)`` by Laplace's method.
-
-    It is the likelihood of a ratio when the noise has the right Haar prior, the waveform's direction given.
-    """
-    power = freedom - 1
-    root = np.sqrt(slope**2 + 4 * power)
-    mode = np.where(slope > 0, (slope + root) / 2, 2 * power / (root - np.minimum(slope, 0.0)))
-    curvature = power / mode**2 + 1
-    return np.asarray(power * np.log(mode) - (mode**2 - 2 * slope * mode + energy) / 2 - 0.5 * np.log(curvature))
 
 
 def _check(repeats: RepeatedLevels, error: float) -> None:

@@ -79,3 +79,18 @@ def begin_repeats(covered: NDArray[np.bool_]) -> RepeatedLevels:
     place = np.linspace(-1.0, 1.0, covered.size)[covered]
     basis, _ = np.linalg.qr(np.stack([place**power for power in range(BASELINE_TERMS)], axis=1))
     return RepeatedLevels(0, covered, np.asarray(basis, np.float64), np.zeros(count), 0.0)
+
+
+def log_scale_integral(
+    slope: NDArray[np.float64], energy: NDArray[np.float64], freedom: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return log of the integral over t of ``t^(freedom-1) exp(-(t^2 - 2 slope t + energy) / 2)`` by Laplace's method.
+
+    It is the likelihood of a signal whose noise has the right Haar prior, ``t`` being the size of the waveform over
+    that of the noise (Bernardo & Smith, "Bayesian Theory", 1994, chapter 5), but for a constant. All arrays broadcast.
+    """
+    power = freedom - 1
+    root = np.sqrt(slope**2 + 4 * power)
+    mode = np.where(slope > 0, (slope + root) / 2, 2 * power / (root - np.minimum(slope, 0.0)))
+    curvature = power / mode**2 + 1
+    return np.asarray(power * np.log(mode) - (mode**2 - 2 * slope * mode + energy) / 2 - 0.5 * np.log(curvature))

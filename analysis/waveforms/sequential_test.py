@@ -3,30 +3,43 @@
 After every repeat each hypothesis has its posterior probability; averaging stops as soon as one class of them holds all
 but the stated chance of being wrong (the matrix sequential probability ratio test in Baum & Veeravalli, "A sequential
 procedure for multihypothesis testing", IEEE Trans. Inf. Theory 40, 1994; Wald's for two). Amplitude, sign, offset,
-drift, noise and the weights of other nets under the spot are unknown: a level is ``sigma (r x + sum_k g_k r u_k n_k +
-e) + baseline``, the noise ``sigma`` with the right Haar prior, ``r`` and ``r u_k`` normal around zero, their size a
-mixture. The ratio of two such likelihoods of all repeats is a martingale under either for every noise and baseline
-(Pérez-Ortiz et al., "E-statistics, group invariance and anytime-valid testing", Ann. Statist. 52, 2024), so that
-looking after every repeat costs nothing: among decisions, at most the stated part is wrong, with amplitudes drawn from
-their prior.
+drift, noise and the weights of other nets under the spot are unknown: a level is ``sigma (r v x + sum_k g_k r u_k n_k +
+e) + baseline``, the noise ``sigma`` with the right Haar prior, ``v`` normal around 1 or -1, ``u_k`` and ``e`` standard
+normal, and the ratio ``r`` with a discrete prior. The ratio of two such likelihoods of all repeats is a martingale
+under either for every noise and baseline (Pérez-Ortiz et al., "E-statistics, group invariance and anytime-valid
+testing", Ann. Statist. 52, 2024), so that looking after every repeat costs nothing: among decisions, at most the stated
+part is wrong, with amplitudes drawn from their prior.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import f as f_distribution
 
-from analysis.waveforms.comparison import Expectations
-from analysis.waveforms.repeats import RepeatedLevels
+from analysis.waveforms.comparison import Expectations, RatioPrior
+from analysis.waveforms.repeats import RepeatedLevels, log_scale_integral
 
-SIZES = tuple(float(item) for item in np.geomspace(0.03, 30.0, 13))
-"""Expected signal-to-noise ratios of one cycle in one repeat; each is as likely as another."""
+SPREAD = 0.3
+"""Standard deviation of the swing around each ratio of the prior, as a part of it: no gap is left between them."""
 _BLOCK = 512
 _ROUNDING = 1e-12
+
+
+def broad_ratios() -> RatioPrior:
+    """Return a prior of a cycle's ratio in one repeat that is flat in its logarithm from 0.03 to 30."""
+    ratios = np.geomspace(0.03, 30.0, 13)
+    return RatioPrior(ratios, np.full(ratios.size, 1.0 / ratios.size))
+
+
+def ratios_around(usual: float) -> RatioPrior:
+    """Return a log-normal prior, a factor 1.8 wide, around the ratio that is ``usual``, with a tenth of it broad."""
+    broad = broad_ratios()
+    shape = np.exp(-0.5 * (np.log(broad.ratios / usual) / 0.6) ** 2)
+    return RatioPrior(broad.ratios, 0.9 * shape / shape.sum() + 0.1 * broad.weights)
 
 
 @dataclass(frozen=True)
@@ -39,12 +52,14 @@ class Alternatives:
         classes: int64 of shape ``(hypotheses,)``, from 0 without gaps: hypotheses of one class need not be told apart.
         besides: float64 of shape ``(k, cycles)``: what any of them may hold a part of, such as the good die's levels in
             an intermittent fault's; it is not held against the fit. ``None`` for nothing.
+        ratios: prior of the ratio of the net's swing to the noise of a cycle in one repeat.
     """
 
     expected: Expectations
     log_prior: NDArray[np.float64]
     classes: NDArray[np.int64]
     besides: NDArray[np.float64] | None = None
+    ratios: RatioPrior = field(default_factory=broad_ratios)
 
 
 @dataclass(frozen=True)
@@ -89,10 +104,11 @@ class Decision:
         return int(np.argmax(self.log_joint))
 
 
-def log_likelihoods(states: Sequence[RepeatedLevels], expected: Expectations) -> NDArray[np.float64]:
+def log_likelihoods(states: Sequence[RepeatedLevels], expected: Expectations, prior: RatioPrior) -> NDArray[np.float64]:
     """Return the log likelihood of each of ``states`` under each of ``expected`` against noise alone.
 
-    ``states`` are repeats of one waveform after some looks. Returns float64 of shape ``(states, hypotheses)``.
+    ``states`` are repeats of one waveform after some looks, ``prior`` is of the ratio in one repeat. Returns float64 of
+    shape ``(states, hypotheses)``.
 
     Raises:
         ValueError: there is no state, one has no repeat, or its levels have neither signal nor noise.
@@ -101,25 +117,40 @@ def log_likelihoods(states: Sequence[RepeatedLevels], expected: Expectations) ->
         raise ValueError("a likelihood needs at least one repeat with noise")
     pieces = [np.empty((len(states), 0))]
     for start in range(0, len(expected.values), _BLOCK):
-        pieces.append(_of_block(states, expected.values[start : start + _BLOCK], expected.spreads))
+        pieces.append(_of_block(states, expected.values[start : start + _BLOCK], expected.spreads, prior))
     return np.concatenate(pieces, axis=1)
 
 
 def _of_block(
-    states: Sequence[RepeatedLevels], values: NDArray[np.float64], spreads: NDArray[np.float64]
+    states: Sequence[RepeatedLevels],
+    values: NDArray[np.float64],
+    spreads: NDArray[np.float64],
+    prior: RatioPrior,
 ) -> NDArray[np.float64]:
-    columns = states[0].without_baseline(values) * np.concatenate([[1.0], spreads])[:, None]
-    strengths, axes = np.linalg.eigh(columns @ columns.transpose(0, 2, 1))
+    """Woodbury's identity in the eigenvectors of what spreads, neighbours and the swing's own spread together."""
+    shapes = states[0].without_baseline(values)
+    widths = np.concatenate([[SPREAD], spreads])
+    gram = shapes @ shapes.transpose(0, 2, 1)
+    strengths, axes = np.linalg.eigh(gram * widths[:, None] * widths)
     totals = np.stack([state.total for state in states], axis=1)
-    power = np.asarray([state.power for state in states])
-    seen = np.einsum("hkj,hkl->hjl", axes, columns @ totals) ** 2 / power
-    grown = np.maximum(strengths, 0.0)[..., None] * np.asarray([state.count for state in states])
-    freedom = np.asarray([state.freedom for state in states])
+    count, power, freedom = (
+        np.asarray([getattr(state, name) for state in states], np.float64) for name in ("count", "power", "freedom")
+    )
+    products = shapes @ totals / np.sqrt(power)
+    seen = np.einsum("hkj,hkl->hjl", axes * widths[:, None], products)
+    shared = np.einsum("hkj,hk->hj", axes * widths[:, None], gram[:, 0])[..., None] * count
+    grown = np.maximum(strengths, 0.0)[..., None] * count
+    null = log_scale_integral(np.zeros_like(freedom), np.zeros_like(freedom), freedom)
     terms = []
-    for size in SIZES:
-        left = np.maximum(1 - (size**2 / (1 + size**2 * grown) * seen).sum(axis=1), _ROUNDING)
-        terms.append(-0.5 * np.log1p(size**2 * grown).sum(axis=1) - freedom / 2 * np.log(left))
-    return np.asarray(logsumexp(np.stack(terms), axis=0).T - math.log(len(SIZES)), np.float64)
+    for ratio, weight in zip(prior.ratios, prior.weights, strict=True):
+        gain = ratio**2 / (1 + ratio**2 * grown)
+        left = np.maximum(1 - (gain * seen**2).sum(axis=1), _ROUNDING)
+        slope = ratio * (products[:, 0] - (gain * seen * shared).sum(axis=1)) / np.sqrt(left)
+        energy = ratio**2 * np.maximum(gram[:, 0, 0, None] * count - (gain * shared**2).sum(axis=1), 0.0)
+        signs = np.logaddexp(log_scale_integral(slope, energy, freedom), log_scale_integral(-slope, energy, freedom))
+        common = -0.5 * np.log1p(ratio**2 * grown).sum(axis=1) - freedom / 2 * np.log(left)
+        terms.append(signs + common + (math.log(weight / 2) if weight > 0 else -math.inf))
+    return np.asarray((logsumexp(np.stack(terms), axis=0) - null).T, np.float64)
 
 
 def posterior_of_classes(log_joint: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -142,7 +173,7 @@ def decide(states: Sequence[RepeatedLevels], alternatives: Alternatives, wrong: 
         raise ValueError("a sequential test needs a repeat and a hypothesis")
     if not 0 < wrong < 0.5:
         raise ValueError(f"the chance of a wrong decision is between 0 and 0.5, not {wrong}")
-    joint = log_likelihoods(states, alternatives.expected) + alternatives.log_prior
+    joint = log_likelihoods(states, alternatives.expected, alternatives.ratios) + alternatives.log_prior
     posteriors = np.stack([posterior_of_classes(row, alternatives.classes) for row in joint])
     sure = np.flatnonzero(posteriors.max(axis=1) >= 1 - wrong)
     last, state = joint[-1], states[-1]
@@ -189,7 +220,7 @@ def _to_go(repeats: RepeatedLevels, alternatives: Alternatives, joint: NDArray[n
     """Return the expected further repeats if the likeliest hypothesis is true.
 
     The log likelihood ratio to the likeliest one of another class grows by half the energy between them in each repeat,
-    amplitude and neighbours fitted.
+    amplitude and neighbours fitted. Where the likeliest has no signal, it is that of the other at its usual ratio.
     """
     best = int(np.argmax(joint))
     others = np.flatnonzero(alternatives.classes != alternatives.classes[best])
@@ -205,6 +236,9 @@ def _to_go(repeats: RepeatedLevels, alternatives: Alternatives, joint: NDArray[n
     against = repeats.without_baseline(alternatives.expected.values[rival]).T
     fitted, *_ = np.linalg.lstsq(against, signal, rcond=1e-9)
     growth = 0.5 * float(np.sum((signal - against @ fitted) ** 2)) / max(variance, 1e-300)
+    if not float(own[:, 0] @ own[:, 0]) > _ROUNDING:
+        usual = float(np.exp(alternatives.ratios.weights @ np.log(alternatives.ratios.ratios)))
+        growth = 0.5 * usual**2 * float(against[:, 0] @ against[:, 0])
     if not growth > _ROUNDING:
         return math.inf
     posterior = posterior_of_classes(joint, alternatives.classes)

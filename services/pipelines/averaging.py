@@ -119,7 +119,7 @@ def _provenance(session: ProbingSession, wrong: float) -> dict[str, Any]:
             "misplaced": MISPLACED,
             "unlikely_fit": averaging.UNLIKELY_FIT,
             "unexplained_part": averaging.UNEXPLAINED_PART,
-            "sizes": list(sequential_test.SIZES),
+            "swing_spread": sequential_test.SPREAD,
             "expected_ratio": EXPECTED_RATIO,
         },
         "conventions": {

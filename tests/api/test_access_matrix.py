@@ -128,6 +128,7 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/instruments"): {"program": "alpha", "name": unique, "kind": "scope"},
         ("post", "/api-keys"): {"label": "k", "scopes": ["read"]},
         ("post", "/chart-baselines"): {"chart": str(ids["chart_id"])},
+        ("post", "/probing-sessions/{session_id}/averagings"): {"wrong": 0.01},
         ("post", "/probing-sessions/{session_id}/comparisons"): {"golden_session_ids": [str(ids["session_id"])]},
         ("post", "/webhooks"): {"program": "alpha", "url": "https://hooks.example/"},
         ("patch", "/webhooks/{webhook_id}"): {"description": unique},

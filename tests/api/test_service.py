@@ -149,6 +149,20 @@ def test_localizing_twice_is_one_job(api: Api) -> None:
     assert api.doorbell.rung == [uuid.UUID(first.json()["id"])]
 
 
+def test_judging_the_averaging_twice_is_one_job_for_each_chance_of_being_wrong(api: Api) -> None:
+    session = populate(api.engine, api.state.blobs, program_id(api)).ids["session_id"]
+    path = f"/probing-sessions/{session}/averagings"
+    first, second = api.call("POST", path, json={}), api.call("POST", path, json={"wrong": 0.02})
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert first.json()["id"] == second.json()["id"]
+    assert (first.json()["kind"], first.json()["payload"]) == (
+        "averaging",
+        {"probing_session_id": str(session), "wrong": 0.02},
+    )
+    assert api.call("POST", path, json={"wrong": 0.001}).status_code == 202
+    assert api.call("POST", path, json={"wrong": 0.6}).status_code == 422
+
+
 def test_comparing_twice_is_one_job_and_names_its_golden_sessions(api: Api) -> None:
     session = populate(api.engine, api.state.blobs, program_id(api)).ids["session_id"]
     path = f"/probing-sessions/{session}/comparisons"

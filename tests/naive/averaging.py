@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SIZES = [0.03 * 1000 ** (place / 12) for place in range(13)]
+RATIOS = [0.03 * 1000 ** (place / 12) for place in range(13)]
 
 
 def stack(repeats: Sequence[Sequence[float]], columns: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -22,16 +22,33 @@ def stack(repeats: Sequence[Sequence[float]], columns: Sequence[Sequence[float]]
 def log_likelihood_of_repeats(
     repeats: Sequence[Sequence[float]], columns: Sequence[Sequence[float]], spreads: Sequence[float]
 ) -> float:
-    """Return the log of the mean over sizes of the scale-free density of all repeats, against noise alone."""
+    """Return the log of the mean over ratios and signs of the scale-free density of all repeats, against noise alone.
+
+    The scale is integrated out over a fine grid.
+    """
     values, shapes = stack(repeats, columns)
-    shapes = shapes * np.asarray(spreads)
+    scales = np.linspace(1e-3, 3 * math.sqrt(len(values)) + 12 * math.sqrt(float(values @ values)), 40_000)
+    direction = values / math.sqrt(float(values @ values))
     terms = []
-    for size in SIZES:
-        covariance = np.eye(len(values)) + size**2 * shapes @ shapes.T
-        explained = values @ np.linalg.solve(covariance, values) / (values @ values)
-        terms.append(-0.5 * np.linalg.slogdet(covariance)[1] - len(values) / 2 * math.log(explained))
+    for ratio in RATIOS:
+        covariance = np.eye(len(values)) + ratio**2 * (shapes * np.asarray(spreads)) @ (shapes * np.asarray(spreads)).T
+        inverse = np.linalg.inv(covariance)
+        own = shapes[:, 0] * ratio
+        for sign in (-1, 1):
+            exponent = -0.5 * (
+                scales**2 * (direction @ inverse @ direction)
+                - 2 * sign * scales * (own @ inverse @ direction)
+                + own @ inverse @ own
+            )
+            terms.append(_log_integral(scales, exponent, len(values)) - 0.5 * np.linalg.slogdet(covariance)[1])
+    null = _log_integral(scales, -0.5 * scales**2, len(values))
     top = max(terms)
-    return top + math.log(sum(math.exp(term - top) for term in terms) / len(terms))
+    return top + math.log(sum(math.exp(term - top) for term in terms) / len(terms)) - null
+
+
+def _log_integral(scales: np.ndarray, exponent: np.ndarray, freedom: int) -> float:
+    heights = (freedom - 1) * np.log(scales) + exponent
+    return float(heights.max() + math.log(np.exp(heights - heights.max()).sum()))
 
 
 def swing_ratio(repeats: Sequence[Sequence[float]], columns: Sequence[Sequence[float]], swing: float) -> float:
