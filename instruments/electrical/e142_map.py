@@ -24,6 +24,7 @@ from instruments.electrical.map_xml import (
     head_text,
     load_xml,
     local,
+    quarter_turns,
     whole_number,
 )
 from instruments.electrical.wafer_grid import (
@@ -54,7 +55,7 @@ class E142MapAdapter:
     """Reads SEMI E142 XML into one ``wafer_map`` table for each map of bin codes."""
 
     name = "e142_map"
-    version = "2"
+    version = "3"
     formats = ("e142",)
     reach = Reach.WALK
 
@@ -113,7 +114,8 @@ def _read_map(source: Source, root: Any, place: tuple[Any, Any, Any], warnings: 
     cells = list(children(inner, "BinCode"))
     if kind.lower() != "2darray" or any(cell.attrib for cell in cells):
         message = f"the map of {name} is no array of two dimensions"
-        raise UnsupportedVersion(message, file=source.name, expected="2DArray", found=kind[:60])
+        found = kind[:60] if kind.lower() != "2darray" else "single codes with attributes"
+        raise UnsupportedVersion(message, file=source.name, expected="2DArray", found=found)
     codes = _code_type(source, about)
     size, layouts = _dimensions(source, root, given, warnings)
     rows = _rows(source, name, cells, codes.width, size)
@@ -123,6 +125,8 @@ def _read_map(source: Source, root: Any, place: tuple[Any, Any, Any], warnings: 
     axes, orientation = _axes(source, given, warnings)
     if "NullBin" not in about:
         warnings.append("the map has no code for places without a die; all its places were read as dies")
+    if attribute(given, "SubstrateSide").strip().lower().startswith("bottom"):
+        warnings.append("the map is of the bottom side (SubstrateSide): its columns are not compared with the top's")
     lots = [(lot.text or "").strip() for lot in _substrates(root, name, "LotId")]
     if any(True for _ in descendants(overlay, "ReferenceDevice")):
         warnings.append("reference devices are kept in the metadata; coordinates are counted from the origin")
@@ -224,11 +228,7 @@ def _axes(source: Source, given: dict[str, str], warnings: list[str]) -> tuple[A
     if corner is None or grows is None:
         message = "the origin of coordinates or the direction of axes is not known"
         raise UnsupportedVersion(message, file=source.name, found=f"{origin} {direction}"[:60])
-    turned = (attribute(given, "Orientation") or "0").strip()
-    if turned not in ("0", "90", "180", "270"):
-        message = "the orientation is none of four"
-        raise UnsupportedVersion(message, file=source.name, expected="0, 90, 180, 270", found=turned[:60])
-    return Axes(corner, *grows), int(turned)
+    return Axes(corner, *grows), quarter_turns(source, attribute(given, "Orientation") or "0")
 
 
 def _steps(source: Source, layouts: list[Any]) -> tuple[float, float] | None:

@@ -22,6 +22,7 @@ from instruments.electrical.map_xml import (
     describe,
     head_text,
     load_xml,
+    quarter_turns,
     whole_number,
 )
 from instruments.electrical.wafer_grid import (
@@ -47,11 +48,14 @@ _ORIGINS = {
 }
 
 
+_NAMED = {axes.origin.replace(" ", ""): number for number, axes in _ORIGINS.items()}
+
+
 class G85MapAdapter:
     """Reads SEMI G85 XML into one ``wafer_map`` table for each map."""
 
     name = "g85_map"
-    version = "2"
+    version = "3"
     formats = ("g85",)
     reach = Reach.WALK
 
@@ -181,14 +185,12 @@ def _code_type(source: Source, given: dict[str, str], texts: list[str], columns:
 
 def _axes(source: Source, given: dict[str, str], warnings: list[str]) -> tuple[Axes | None, int | None]:
     origin, turned = attribute(given, "OriginLocation").strip(), attribute(given, "Orientation").strip()
-    if origin and origin not in _ORIGINS:
+    number = _NAMED.get(origin.lower().replace(" ", ""), origin)
+    if origin and number not in _ORIGINS:
         message = "the origin of coordinates is not known"
         raise UnsupportedVersion(message, file=source.name, expected="0 to 4", found=origin[:60])
-    if turned and turned not in ("0", "90", "180", "270"):
-        message = "the orientation is none of four"
-        raise UnsupportedVersion(message, file=source.name, expected="0, 90, 180, 270", found=turned[:60])
     if not origin:
         warnings.append("the file does not say its origin, so that the dies have rows and columns only")
     if not turned:
         warnings.append("the file does not say its orientation")
-    return _ORIGINS.get(origin), int(turned) if turned else None
+    return _ORIGINS.get(number), quarter_turns(source, turned) if turned else None

@@ -91,6 +91,16 @@ def whole_number(source: Source, text: str, what: str) -> int | None:
     return int(plain)
 
 
+def quarter_turns(source: Source, text: str) -> int:
+    """Return the degrees in ``text`` as 0, 90, 180 or 270; raises UnsupportedVersion when they are none of these."""
+    plain = re.fullmatch(r"([+-]?[0-9]{1,4})(?:\.0*)?", text.strip())
+    degrees = int(plain[1]) % 360 if plain else -1
+    if degrees not in (0, 90, 180, 270):
+        message = "the orientation is none of four"
+        raise UnsupportedVersion(message, file=source.name, expected="0, 90, 180, 270", found=text[:60])
+    return degrees
+
+
 def head_text(source: Source) -> str:
     """Return the beginning of ``source`` as text, ``""`` for a bundle."""
     return text_lines.head_text(source.head) if not source.is_bundle else ""

@@ -29,7 +29,7 @@ class SinfMapAdapter:
     """Reads SINF text into a ``wafer_map`` table."""
 
     name = "sinf_map"
-    version = "2"
+    version = "3"
     formats = ("sinf",)
     reach = Reach.WALK
 
@@ -61,6 +61,7 @@ class SinfMapAdapter:
         if counted != len(rows):
             message = "the rows are not as many as the marks in the file"
             raise CountMismatch(message, file=source.name, expected=counted, found=len(rows))
+        rows = _parted(rows, width, header)
         size = _check_rows(source, rows, width)
         grid = _make_grid(source, header, rows, size)
         grid = replace(grid, warnings=(*doubts, *grid.warnings))
@@ -97,6 +98,17 @@ def _read_lines(source: Source, text: str) -> tuple[dict[str, str], dict[int, tu
         else:
             header[name] = value.strip()
     return header, rows
+
+
+def _parted(rows: dict[int, tuple[str, ...]], width: int, header: dict[str, str]) -> dict[int, tuple[str, ...]]:
+    """Return the rows cut into codes as wide as BCEQU, if all are written without blanks and have so many of them."""
+    good = header.get("BCEQU", "").replace(",", " ").split()
+    size = len(good[0]) if good else 0
+    if not size or any(len(row) != 1 or len(row[0]) != size * width for row in rows.values()):
+        return rows
+    return {
+        line: tuple(text[place : place + size] for place in range(0, len(text), size)) for line, (text,) in rows.items()
+    }
 
 
 def _check_rows(source: Source, rows: dict[int, tuple[str, ...]], width: int) -> int:
@@ -155,7 +167,7 @@ def _make_grid(source: Source, header: dict[str, str], rows: dict[int, tuple[str
 
 def _check_number(source: Source, header: dict[str, str], name: str) -> None:
     text = header.get(name, "")
-    if text and not text.lstrip("+-").isdecimal():
+    if text and not re.fullmatch(r"[+-]?[0-9]{1,9}(?:\.[0-9]*)?", text):
         raise CorruptField(f"{name} is no number", file=source.name, found=text[:40])
 
 

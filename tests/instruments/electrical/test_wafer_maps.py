@@ -531,3 +531,30 @@ def test_a_sinf_map_with_other_header_names_in_another_encoding(tmp_path):
     assert table.vendor_metadata["header"]["PROBE-CARD ID"] == "7"
     assert "Windows-1252" in table.warnings[0]
     assert table.columns["bin_code"].tolist() == read_one(tmp_path, SinfMapAdapter(), SINF).columns["bin_code"].tolist()
+
+
+def test_the_bottom_side_is_said(tmp_path):
+    table = read_one(tmp_path, E142MapAdapter(), e142(e142_body(attributes='SubstrateSide="BottomSide"')))
+    assert any("bottom side" in warning for warning in table.warnings)
+
+
+@pytest.mark.parametrize(("given", "degrees"), [("-90", "270"), ("360", "0"), ("90.0", "90")])
+def test_other_ways_to_write_an_orientation(tmp_path, given, degrees):
+    table = read_one(tmp_path, E142MapAdapter(), e142(e142_body(orientation=given)))
+    same = read_one(tmp_path, E142MapAdapter(), e142(e142_body(orientation=degrees)))
+    assert table.columns["upright_row"].tolist() == same.columns["upright_row"].tolist()
+
+
+def test_origins_of_g85_by_name(tmp_path):
+    device = 'BinType="Ascii" NullBin="." OriginLocation="{}" Orientation="0"'
+    named, numbered = (
+        read_one(tmp_path, G85MapAdapter(), g85(device=device.format(text))) for text in ("Lower Left", 3)
+    )
+    assert named.columns["y"].tolist() == numbered.columns["y"].tolist()
+
+
+def test_rows_of_sinf_without_blanks(tmp_path):
+    head, rows = SINF[: SINF.index("RowData")], [line for line in SINF.splitlines() if line.startswith("RowData")]
+    text = head + "".join(f"{row.partition(':')[0]}:{''.join(row.partition(':')[2].split())}\n" for row in rows)
+    table, spaced = (read_one(tmp_path, SinfMapAdapter(), content) for content in (text, SINF))
+    assert table.columns["bin_code"].tolist() == spaced.columns["bin_code"].tolist()
