@@ -31,14 +31,14 @@ class Candidate:
 class NetWeight:
     """Weight of a net under the spot with its standard error, as parts of the sum of all absolute weights.
 
-    ``low`` and ``high`` bound it with 95 % probability; ``None`` where nothing is known of the spot.
+    ``low`` and ``high`` bound it with 95 % probability.
     """
 
     net: str
     weight: float
     sigma: float
-    low: float | None = None
-    high: float | None = None
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class WaveformVerdict:
         snr: level difference over the noise of one cycle; ``None`` when unknown.
         skew_s, skew_sigma_s: delay against simulation and its standard error in seconds; ``None`` when unknown.
         delay: how the delay was found: its bound, its edges, why it is refused; ``None`` when it was not asked for.
-        mixture: weights of the nets under the spot.
+        mixture: weights of the nets under the spot; empty where nothing is known of what lies there.
         spot: where the spot really was, and what is left of the waveform; ``None`` when it was not asked for.
         problems: what is wrong with the waveform itself, in words.
     """

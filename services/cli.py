@@ -164,6 +164,9 @@ def localize(
         list[Path] | None,
         typer.Option("--at-power", help="Another session of the unit, at another laser power; may be repeated."),
     ] = None,
+    heat_map: Annotated[
+        Path | None, typer.Option("--heat-map", help="Draw the suspects on the die into this .svg or .png.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Find the failing gate of a probing session, offline."""
@@ -172,6 +175,10 @@ def localize(
 
     try:
         document = localize_path(session, at_power or ()).to_document()
+        if heat_map is not None:
+            from services.pipelines.heat_map_picture import draw_heat_map
+
+            draw_heat_map(document, heat_map)
     except (InstrumentError, ValueError, FileNotFoundError, PermissionError) as error:
         _print_refusal(_refusal_of(error), as_json=as_json)
         raise typer.Exit(2) from error

@@ -41,8 +41,6 @@ STEPS = (3, 8)
 """Fewest and most of them."""
 TAILS = ((0.0, 0.7), (0.15, 0.1), (0.3, 0.1), (0.6, 0.1))
 """Detector's time constants, as parts of a cycle, and how likely each is beforehand."""
-LATE_PART = 0.5
-"""Part of a level that a late edge spoils."""
 NAMED_ABOVE = 0.005
 MOST_NAMED = 8
 
@@ -109,32 +107,47 @@ class Behaviours:
 
 
 def behaviours_of(
-    suspects: Suspects, near: Sequence[int], best: Array, posterior: Posterior, without: Posterior
+    suspects: Suspects, scene: Scene, best: Array, posterior: Posterior, without: Posterior
 ) -> Behaviours:
-    """Return what the nets ``near`` do under the hypotheses that ``posterior`` holds likeliest, equal ones together.
+    """Return what the nets near the spot of ``scene`` do under the likeliest hypotheses, equal ones together.
 
-    ``best`` are all nets' values under the likeliest, float64 ``(nets, cycles)``; ``without`` is the posterior over
-    the same ``suspects`` with the waveform in question left out: its weights count.
+    The likeliest of ``suspects`` are those of ``posterior``; their weights are those of ``without``, the posterior with
+    this waveform left out. ``best`` are all nets' values under the likeliest, float64 ``(nets, cycles)``.
     """
-    clean = suspects.stimulated.bits[list(near)].astype(np.float64)
+    clean = suspects.stimulated.bits[scene.near].astype(np.float64)
     likely = posterior.faults.sum(axis=1) + posterior.resembling
     order = np.argsort(-likely, kind="stable")[: MOST_HYPOTHESES * 4]
     weights = without.faults.sum(axis=1) + without.resembling
-    bits = unpack_patterns(suspects.pick(order).changes(list(near)), suspects.stimulated.cycles)
-    shares = posterior.faults[order].argmax(axis=1) if len(order) else np.empty(0, np.int64)
-    parts = np.where(suspects.late[order], LATE_PART, np.asarray(ACTIVITIES)[shares])
+    values = _values_near(suspects.pick(order), scene, clean, posterior.faults[order])
     found: dict[bytes, tuple[Array, float]] = {clean.tobytes(): (clean, without.no_fault)}
-    for place, suspect in enumerate(order):
-        values = clean + parts[place] * (np.abs(clean - bits[place]) - clean)
-        key = values.tobytes()
-        found[key] = (values, found.get(key, (values, 0.0))[1] + float(weights[suspect]))
+    for suspect, levels in zip(order, values, strict=True):
+        key = levels.tobytes()
+        found[key] = (levels, found.get(key, (levels, 0.0))[1] + float(weights[suspect]))
         if len(found) > MOST_HYPOTHESES:
             break
     tiny = np.finfo(np.float64).tiny
     chosen = list(found.values())
     return Behaviours(
-        best, np.stack([values for values, _ in chosen]), np.log([max(weight, tiny) for _, weight in chosen])
+        best, np.stack([levels for levels, _ in chosen]), np.log([max(weight, tiny) for _, weight in chosen])
     )
+
+
+def _values_near(suspects: Suspects, scene: Scene, clean: Array, faults: Array) -> Array:
+    """Return the values near the spot under each suspect at its likeliest activity, or lateness: ``(n, nets, cycles)``.
+
+    ``faults`` is the posterior of the suspects, ``(n, activities)``.
+    """
+    if not len(suspects):
+        return np.empty((0, *clean.shape))
+    bits = unpack_patterns(suspects.changes(scene.near), suspects.stimulated.cycles)
+    columns = faults.argmax(axis=1)
+    parts = np.asarray(ACTIVITIES)[columns, None, None]
+    values: Array = clean + parts * (np.abs(clean - bits) - clean)
+    late = np.flatnonzero(suspects.late)
+    if late.size:
+        levels = suspects.late_levels(scene.near, scene.window)
+        values[late] = levels[np.arange(late.size), columns[late], levels.shape[2] // 2]
+    return values
 
 
 def beam_grid(spot: Spot) -> tuple[Array, Array]:
@@ -206,7 +219,7 @@ def describe_spots(
     for place, (waveform, scene) in enumerate(zip(problem.waveforms, scenes, strict=True)):
         others = [item for other, item in enumerate(evidence) if other != place]
         without = combine(screening, others, tested=problem.fails is not None)
-        behaviours = behaviours_of(screening.suspects, scene.near, best, posterior, without)
+        behaviours = behaviours_of(screening.suspects, scene, best, posterior, without)
         found.append(describe_spot(problem, waveform, scene, behaviours))
     return found
 

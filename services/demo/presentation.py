@@ -5,6 +5,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from services.demo.die_presentation import print_places
+
 WRONG_ABOVE = 0.5
 
 VERDICTS = {
@@ -26,6 +28,7 @@ def print_localization(document: dict[str, Any], console: Console | None = None,
     console.print(f"Unmodelled: {document['unmodelled']:.3f}")
     wrong = [item for item in document["waveforms"] if (item.get("p_faulty") or 0.0) > WRONG_ABOVE]
     console.print(_waveforms(wrong, len(document["waveforms"])))
+    print_places(document, console)
     probes = document["next_probes"]
     if probes and verdict != "located":
         console.print(_next_probes(probes[:most]))

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from analysis.localization.evidence import MISPLACED, WaveformEvidence
 from analysis.localization.localizer import DOUBTFUL_ABOVE, ProbedWaveform
 from analysis.localization.posterior import faulty_probability_alone
-from analysis.results import Localization, NetWeight, WaveformVerdict
+from analysis.results import Localization, WaveformVerdict
 from analysis.waveforms.alignment import estimate_skew
 from analysis.waveforms.comparison import (
     Observation,
@@ -138,7 +138,7 @@ def _compare(
         skew_s=skew.skew_s,
         skew_sigma_s=skew.sigma_s,
         delay=skew.detail,
-        mixture=(NetWeight(waveform.net, 1.0, 0.0),),
+        mixture=(),
         problems=assess_quality(waveform.values).problems,
     )
 
