@@ -178,7 +178,7 @@ def main() -> None:
                 for kind, graph in graphs_of(bench, dict(trial.die.places_um)).items():
                     graphs[kind][name] = graph
     rows = [
-        Row("dies", float(len({id(look.sites) for look in looks})), "dies"),
+        Row("dies", float(sum(look.probes == 0 for look in looks)), "dies"),
         Row("log score without propagation", float(np.mean([log_score(x.held, x.sites) for x in looks])), "nats"),
         Row("top-1 without propagation", float(np.mean([top(x.held, x.sites) for x in looks])), "part"),
     ]
