@@ -1,9 +1,10 @@
 """Every registered format: how fast it is read beside an independent reader in the same run, and whether both agree.
 
-    python -m benchmarks.formats [--json] [--docs docs/formats.md]
+    python -m benchmarks.formats [--json] [--docs docs/formats.md] [--describe docs/formats.md]
 
-The files are made by the tests' own writers; the real samples, where they are, are read too. With ``--docs`` the table
-of all formats is written.
+The files are made by the tests' own writers; the real samples, where they are, are read too. With ``--docs`` the
+document of all formats is written; what Tektronix's reader said before stays where it is not there now. With
+``--describe`` nothing is measured: the table of adapters is made anew, and what was measured before stays.
 """
 
 import argparse
@@ -36,6 +37,8 @@ FLOAT32_ROUNDING = 1e-6
 TARGETS = {"stdf": ">= 10"}
 EXACT = "exactly"
 NOBODY = "no adapter"
+SPEED_TITLE = "## Agreement and speed"
+VENDOR_TITLE = "## Tektronix's own reader"
 
 
 @dataclass
@@ -227,9 +230,33 @@ def _cells(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") or "-" for cell in cells) + " |"
 
 
-def make_document(registry: Registry, trials: list[Trial], samples: dict[str, Samples], vendor: list[Row]) -> str:
-    """Return ``docs/formats.md``."""
-    by_name = {trial.adapter: trial for trial in trials}
+def make_document(
+    registry: Registry, trials: list[Trial], samples: dict[str, Samples], vendor: list[Row], before: str = ""
+) -> str:
+    """Return ``docs/formats.md``; what Tektronix's reader said stays as ``before``, where this run did not ask it."""
+    lines = [*_described(registry), *_measured(registry, trials, samples)]
+    if vendor:
+        lines += _of_vendor(registry, vendor)
+    else:
+        lines += [
+            _section(before, VENDOR_TITLE)
+            or f"{VENDOR_TITLE}\n\nNot measured: set `BENCH_TM_DATA_TYPES` to a Python that has tm_data_types 0.5.0."
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def redescribe(registry: Registry, before: str) -> str:
+    """Return the document ``before`` with the table of adapters made anew and all that was measured as it was."""
+    return "\n".join([*_described(registry), _section(before, SPEED_TITLE), "", _section(before, VENDOR_TITLE)]) + "\n"
+
+
+def _section(document: str, title: str) -> str:
+    """Return the section of ``document`` below ``title``, with it; empty when there is none."""
+    _, found, rest = f"\n{document}".partition(f"\n{title}\n")
+    return f"{title}\n{rest.partition(f'{chr(10)}## ')[0]}".rstrip() if found else ""
+
+
+def _described(registry: Registry) -> list[str]:
     lines = [
         "# Formats",
         "",
@@ -245,9 +272,13 @@ def make_document(registry: Registry, trials: list[Trial], samples: dict[str, Sa
         about = summary_of(adapter)
         listed = ", ".join(adapter.formats)
         lines.append(_cells(name, listed, about.variants, about.fields_kept, about.second_count, about.refused))
-    lines += [
-        "",
-        "## Agreement and speed",
+    return [*lines, ""]
+
+
+def _measured(registry: Registry, trials: list[Trial], samples: dict[str, Samples]) -> list[str]:
+    by_name = {trial.adapter: trial for trial in trials}
+    lines = [
+        SPEED_TITLE,
         "",
         "Both readers read the same file of some megabytes in the same run, best of three, on two shared cores. Ours",
         "go the whole way: header, both counts, every sample, but leave native codes as they are; RigolWFM, npTDMS and",
@@ -263,22 +294,26 @@ def make_document(registry: Registry, trials: list[Trial], samples: dict[str, Sa
         peer = _rate(trial.megabytes / trial.oracle_seconds) if trial and trial.oracle else ""
         ratio = f"{trial.oracle_seconds / trial.seconds:.2g}" if trial and trial.oracle else ""
         lines.append(_cells(name, _agreement(trial, name in CASES), real, speed, peer, ratio))
-    lines += ["", "## Tektronix's own reader", ""]
-    if vendor:
-        lines += [
-            "tm_data_types 0.5.0 (it pins numpy below 2, so it runs in a Python of its own) on the real samples and on",
-            "files of kinds that they lack. Like it we leave the trigger's part of a sample out of the first time; the",
-            "instruments' own CSV files do not, so a warning gives it.",
-            "",
-        ]
-        lines += [_cells("what", "value", "bound", "holds"), _cells(*["---"] * 4)]
-        lines += [
-            _cells(row.claim, f"{row.value:.2g} {row.unit}".strip(), row.target, "yes" if row.holds else "NO")
-            for row in vendor
-        ]
-    else:
-        lines += ["Not measured in this run: set `BENCH_TM_DATA_TYPES` to a Python that has tm_data_types 0.5.0."]
-    return "\n".join(lines) + "\n"
+    return [*lines, ""]
+
+
+def _of_vendor(registry: Registry, vendor: list[Row]) -> list[str]:
+    lines = [
+        VENDOR_TITLE,
+        "",
+        "tm_data_types 0.5.0 (it pins numpy below 2, so it runs in a Python of its own) on the real samples and on",
+        "files of kinds that they lack. Like it we leave the trigger's part of a sample out of the first time; the",
+        "instruments' own CSV files do not, so a warning gives it.",
+        f"Measured with version {registry.adapters['tektronix_wfm'].version} of the adapter tektronix_wfm.",
+        "",
+        _cells("what", "value", "bound", "holds"),
+        _cells(*["---"] * 4),
+    ]
+    lines += [
+        _cells(row.claim, f"{row.value:.2g} {row.unit}".strip(), row.target, "yes" if row.holds else "NO")
+        for row in vendor
+    ]
+    return lines
 
 
 def main() -> None:
@@ -286,13 +321,19 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", action="store_true", help="machine output on standard output and nothing else")
     parser.add_argument("--docs", type=Path, help="write the table of formats to this file")
+    parser.add_argument("--describe", type=Path, help="make this file's table of adapters anew and measure nothing")
     arguments = parser.parse_args()
     registry = Registry.load(strict=True)
+    if arguments.describe:
+        before = arguments.describe.read_text(encoding="utf-8")
+        arguments.describe.write_text(redescribe(registry, before), encoding="utf-8")
+        return
     folder = samples_folder()
     trials, vendor = run_trials(registry), vendor_rows(registry, folder)
     if arguments.docs:
         samples = read_samples(registry, folder) if folder else {}
-        arguments.docs.write_text(make_document(registry, trials, samples, vendor), encoding="utf-8")
+        before = arguments.docs.read_text(encoding="utf-8") if arguments.docs.exists() else ""
+        arguments.docs.write_text(make_document(registry, trials, samples, vendor, before), encoding="utf-8")
     print_rows([*rows_of(trials), *vendor], as_json=arguments.json)
 
 

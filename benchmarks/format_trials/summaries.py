@@ -22,7 +22,8 @@ SUMMARIES: dict[str, FormatSummary] = {
         "templates LECROY_2_3, LECROY_2_2 and LECROY_1_0, 8 and 16 bits, both byte orders, sequences as segments",
         "codes with gain and offset, unit, dt, t0, trigger time of each segment, sweeps, WAVEDESC verbatim, user text",
         "the lengths of all arrays in WAVEDESC add up to the file; bytes / width = WAVE_ARRAY_COUNT",
-        "a second array (extrema, complex), an axis that is not time",
+        "a second array (extrema, complex), RIS and histograms, an axis that is not time; padding of stopped "
+        "acquisitions is left out, an interval or first time that sparse sending hides is unknown",
     ),
     "tektronix_wfm": FormatSummary(
         "WFM#001 to WFM#003, both byte orders; analog records, parallel logic lines, FastFrame sets as segments with "
@@ -61,8 +62,9 @@ SUMMARIES: dict[str, FormatSummary] = {
         "logic lines and buses, spectra, 16-bit codes with the most significant byte first, a file of the pair alone",
     ),
     "delimited": FormatSummary(
-        "time and value columns, headers of Tektronix, LeCroy, Keysight, PicoScope and Rigol, none; histories without "
-        "a header as segments, where their times begin again",
+        "time and value columns, headers of Tektronix (above or beside the samples, logic lines), LeCroy, Keysight, "
+        "PicoScope and Rigol, none; semicolons, tabs, decimal commas; histories without a header as segments, where "
+        "their times begin again",
         "values, unit, dt, t0; a sequence number is not taken for time; Start and Increment applied",
         "lines counted on the bytes, rows parsed, the count in the header; each printed time against t0 + i dt",
         "a missing or repeated sample, variants of known writers that are not known",
@@ -123,10 +125,10 @@ SUMMARIES: dict[str, FormatSummary] = {
         "behaviour, unknown cells, directives that change the text",
     ),
     "klarf": FormatSummary(
-        "1.1, 1.2, 1.7 (flat) and 1.8 (nested), UTF-8 mark, several defect lists, IMAGELIST",
+        "1.1, 1.2, 1.7 (flat) and 1.8 (nested), UTF-8 mark, several wafers, several defect lists, IMAGELIST",
         "defects in micrometres on the wafer, all columns, class names, images",
         "tokens = rows x columns; positions against a RADIUS column; the summary",
-        "two wafers, rows with another number of tokens",
+        "a second wafer without defects of its own, rows with another number of tokens",
     ),
     "stdf": FormatSummary(
         "V4 and V4-2007, plain or gzip, both byte orders; PTR, MPR, FTR, STR over several records",
@@ -149,22 +151,60 @@ SUMMARIES: dict[str, FormatSummary] = {
         "codes whose type and width nothing says, document types and entities",
     ),
     "sinf_map": FormatSummary(
-        "SINF text with codes of any width, reference dies, places without a die",
+        "SINF text with codes of any width, with or without blanks, reference dies, places without a die",
         "one row a die: place, code, whether good, steps; header verbatim (FNLOC, REFPX, REFPY not applied)",
         "ROWCT and COLCT, the marks in the raw bytes",
         "unknown units of steps, lines that are no NAME:value",
     ),
     "readouts": FormatSummary(
-        "comma-separated text and Parquet, times in any known unit",
+        "text with commas, semicolons or tabs, decimal commas, UTF-8, UTF-16 or Windows-1252; Parquet; times in any "
+        "known unit",
         "device, time in hours, parameter, value, unit, limits, result, stress; other columns as they are",
         "lines in the bytes or row groups, declared rows and devices",
         "times without a unit, values without a unit, a parameter with two units",
     ),
     "lifetimes": FormatSummary(
-        "comma-separated text and Parquet: exact, right-, left- and interval-censored, truncated, with counts",
+        "text as of readouts and Parquet: exact, right-, left- and interval-censored, truncated, with counts",
         "status, times in hours, counts, truncation, mode, stress; other columns as they are",
         "lines in the bytes or row groups, declared rows and devices",
         "times without a unit, times that contradict the status or the truncation, counts that are no whole numbers",
+    ),
+    "atdf": FormatSummary(
+        "ATDF with any delimiter, lines that go on, LF and CR LF",
+        "as of STDF; values and limits in the unit that the file writes",
+        "lines that begin a record in the raw bytes; the tester's own totals, each difference a warning",
+        "other versions than 4, a last record that is cut, flags without a meaning",
+    ),
+    "wmap_map": FormatSummary(
+        "WMAP text, rows alone or behind MAP001, MAP002, …",
+        "one row a die: place, code, whether good, coordinates where reference dies confirm the corner; the header",
+        "ROWCNT, COLCNT and SUMPAS",
+        "compressed rows, a code that is good and something else",
+    ),
+    "laser_log": FormatSummary(
+        "text with commas, semicolons or tabs, decimal commas; JSON lines; XML; UTF-8, UTF-16 or Windows-1252; units "
+        "in names, in brackets, beside names or in each value",
+        "one row a step in the vocabulary repair_step, other columns as they are, the log's own words",
+        "lines, objects or tags in the bytes; the number of steps that the log declares",
+        "unknown units, two steps of one number, steps that end before they begin, document types and entities",
+    ),
+    "fib_log": FormatSummary(
+        "as of laser_log, of ion and electron beams",
+        "one row a step in the vocabulary repair_step, other columns as they are, the log's own words",
+        "lines, objects or tags in the bytes; the number of steps that the log declares",
+        "as of laser_log",
+    ),
+    "fibsem_image": FormatSummary(
+        "TIFF of FEI/Thermo (sections or XML), Zeiss and TESCAN; 8 to 64 bits, several images, plain or compressed",
+        "grey values, pixel pitch in metres, beam and stage in SI units, the maker's tags verbatim, caption rows",
+        "the bytes of the strips = rows x columns x samples x width; the pitch against the width of the field",
+        "images that do not expand, strips outside the file; a pitch that is not given or no number is unknown",
+    ),
+    "mask_metrology": FormatSummary(
+        "text of widths and of registration errors, units in names or brackets, decimal commas, mask or wafer scale",
+        "one row a site: place, target and measured width, registration errors, sigmas; other columns as they are",
+        "lines in the bytes, the number of sites that the file declares",
+        "unknown units, wafer scale without a magnification, commas that may separate thousands",
     ),
     "layout": FormatSummary(
         "GDSII and OASIS through klayout, OASIS.MASK (P44) check",

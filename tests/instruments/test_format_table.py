@@ -7,7 +7,8 @@ import pytest
 from benchmarks.format_trials.made_files import MAKERS
 from benchmarks.format_trials.oracles import ORACLES
 from benchmarks.format_trials.summaries import SUMMARIES, summary_of
-from benchmarks.formats import Trial, make_document, read_whole, rows_of
+from benchmarks.formats import VENDOR_TITLE, Trial, make_document, read_whole, redescribe, rows_of
+from benchmarks.report import Row
 from instruments.registry import Registry
 
 REGISTRY = Registry.load(strict=True)
@@ -40,6 +41,16 @@ def test_the_document_says_where_readers_differ():
     assert [(row.claim, row.holds) for row in rows_of(trials) if row.holds is False] == [
         ("layout: count less gdstk's", False)
     ]
+
+
+def test_what_this_run_does_not_measure_stays():
+    trials = [Trial("tdms", 10.0, 0.5, "npTDMS", 1.0, 0.0, (5, 5))]
+    measured = make_document(REGISTRY, trials, {}, [Row("tektronix_wfm: x", 0.0, "s", "<= 1e-12")])
+    version = REGISTRY.adapters["tektronix_wfm"].version
+    assert f"Measured with version {version} of the adapter tektronix_wfm." in measured
+    assert make_document(REGISTRY, trials, {}, [], measured) == measured
+    assert redescribe(REGISTRY, measured.replace("| atdf | atdf |", "| atdf | other |")) == measured
+    assert "Not measured" in make_document(REGISTRY, trials, {}, []).partition(VENDOR_TITLE)[2]
 
 
 @pytest.mark.parametrize("name", ["signal_map", "hdf5", "tdms"])
