@@ -73,15 +73,20 @@ def read_commented_table(source: Source, text: str) -> CommentedTable:
     header: tuple[str, ...] = ()
     rows: list[tuple[str, ...]] = []
     lines: list[int] = []
+    beyond = 0
     try:
         for raw in reader:
             cells = tuple(cell.strip() for cell in raw)
             if not any(cells):
                 continue
             if not header:
-                header = cells
+                header = _without_empty_end(cells)
+                beyond = len(cells) - len(header)
                 _check_header(source, header, reader.line_num)
                 continue
+            # Some programs end every line with a delimiter.
+            if beyond and not any(cells[len(header) :]) and len(cells) <= len(header) + beyond:
+                cells = cells[: len(header)]
             if len(cells) != len(header):
                 raise _wrong_width(source, reader.line_num, len(header), len(cells))
             rows.append(cells)
@@ -117,6 +122,11 @@ def _has_decimal_comma(source: Source, header: tuple[str, ...], rows: list[tuple
         message = f"the numbers of {with_comma} have a comma, {other}; write them with a decimal point"
         raise CorruptField(message, file=source.name)
     return bool(with_comma)
+
+
+def _without_empty_end(cells: tuple[str, ...]) -> tuple[str, ...]:
+    named = [place for place, cell in enumerate(cells, 1) if cell]
+    return cells[: named[-1]]
 
 
 def _wrong_width(source: Source, line: int, expected: int, found: int) -> CorruptField:

@@ -55,6 +55,28 @@ _OTHERS = (
     Unit("%", "ratio", -2),
     Unit("1", "ratio", 0),
 )
+_PREFIX_WORDS = {
+    "femto": "f",
+    "pico": "p",
+    "nano": "n",
+    "micro": "u",
+    "milli": "m",
+    "kilo": "k",
+    "mega": "M",
+    "giga": "G",
+}
+_BASE_WORDS = {
+    "meter": "m",
+    "metre": "m",
+    "second": "s",
+    "joule": "J",
+    "volt": "V",
+    "ampere": "A",
+    "amp": "A",
+    "hertz": "Hz",
+    "watt": "W",
+    "pascal": "Pa",
+}
 _SPELLINGS = {
     "°": "deg",
     "degree": "deg",
@@ -99,6 +121,19 @@ def _make_units() -> dict[str, Unit]:
 _UNITS = _make_units()
 
 
+def _words() -> dict[str, str]:
+    """Return the units that are spelled out, in singular and plural, to their symbols: ``nanometers``, ``kilovolt``."""
+    made = {}
+    for word, base in _BASE_WORDS.items():
+        for before, prefix in (("", ""), *_PREFIX_WORDS.items()):
+            if prefix + base in _UNITS:
+                made[before + word] = made[f"{before}{word}s"] = prefix + base
+    return made
+
+
+_WORDS = _words()
+
+
 def _lower_case() -> dict[str, Unit]:
     """Return the units whose symbol in lower case is no other unit's: ``kv`` is clear, ``mhz`` is not."""
     found: dict[str, list[Unit]] = {}
@@ -116,7 +151,7 @@ def find_unit(text: str) -> Unit | None:
     plain = text.strip().replace("µ", "u").replace("μ", "u").replace("²", "2").replace("^2", "2").replace(" ", "")
     if plain in _UNITS:
         return _UNITS[plain]
-    spelled = _SPELLINGS.get(plain.lower())
+    spelled = _SPELLINGS.get(plain.lower()) or _WORDS.get(plain.lower())
     if spelled is not None:
         return _UNITS[spelled]
     return NAME_ENDINGS.get(plain.lower().replace("/", "_"))

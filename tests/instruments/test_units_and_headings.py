@@ -63,3 +63,11 @@ def test_endings():
     assert split_ending("depth_nm") == ("depth", "nm")
     assert split_ending("nm") == ("nm", "")
     assert split_ending("end_point") == ("end_point", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "symbol"),
+    [("Nanometers", "nm"), ("micrometre", "um"), ("femtoseconds", "fs"), ("kilovolts", "kV"), ("milliamps", "mA")],
+)
+def test_units_that_are_spelled_out(words, symbol):
+    assert unit_of(words, "x").symbol == symbol

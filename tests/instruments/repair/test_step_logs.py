@@ -288,3 +288,12 @@ def test_decimal_commas_and_the_encoding_of_windows(tmp_path):
 def test_xml_in_utf_16(tmp_path):
     table = read_one(tmp_path, FIB_XML.replace("utf-8", "utf-16").encode("utf-16"))
     assert table.columns["depth_nm"].tolist()[0] == read_one(tmp_path, FIB_XML).columns["depth_nm"].tolist()[0]
+
+
+def test_lines_that_end_with_a_delimiter(tmp_path):
+    text = "Step,Beam (kilovolts),Gas,\n1,30,,\n2,5,XeF2,\n3,5,\n"
+    table = read_one(tmp_path, text)
+    assert (table.columns["beam_kv"].tolist(), table.columns["gas"].tolist()) == ([30, 5, 5], ["", "XeF2", ""])
+    assert refusal(tmp_path, text.replace("XeF2,", "XeF2,7"))[1] == (
+        "job.log: the row has another number of cells than the header at line 3 (expected 3, found 4)"
+    )
