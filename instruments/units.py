@@ -93,6 +93,7 @@ _SPELLINGS = {
     "second": "s",
     "seconds": "s",
     "sec": "s",
+    "secs": "s",
     "minute": "min",
     "minutes": "min",
     "hour": "h",

@@ -28,8 +28,10 @@ BLOCK_SAMPLES = 1 << 20
 MAX_TEXT_CURVE_BYTES = 256 << 20
 TRAILING_BYTES = 16
 """Line ends, semicolons and blanks after the curve; anything else is not explained."""
-CURVE = re.compile(rb":?CURVE?[ \t]+", re.IGNORECASE)
-PREAMBLE = re.compile(rb":?WFM(?:P(?:RE)?|OUTP(?:RE)?|I(?:NPRE)?)?:", re.IGNORECASE)
+CURVE = re.compile(rb"(?:\A|(?<=[;\r\n]))\s*:?CURVE?[ \t]+", re.IGNORECASE)
+"""At the beginning of a statement: a waveform's name may hold the word too."""
+PREAMBLE = re.compile(rb":?WFM(?:P(?:RE)?|O(?:UTP(?:RE)?)?|I(?:NP(?:RE)?)?)?:", re.IGNORECASE)
+UNITS = {"volts": "V", "volt": "V", "amperes": "A", "amps": "A", "watts": "W"}
 KEYWORDS = {
     "BYT_NR": "BYT_N",
     "BIT_NR": "BIT_N",
@@ -76,7 +78,7 @@ class TektronixIsfAdapter:
     """Reads one curve, block by block, as native codes."""
 
     name = "tektronix_isf"
-    version = "2"
+    version = "3"
     formats = ("tektronix-isf",)
     reach = Reach.HEADER
 
@@ -220,7 +222,7 @@ def _read_preamble(source: Source) -> _Preamble:
         offset=offset,
         dt_s=interval,
         t0_s=t0_s,
-        unit=fields.get("YUNIT") or "unknown",
+        unit=UNITS.get(fields.get("YUNIT", "").lower(), fields.get("YUNIT")) or "unknown",
         envelope=envelope,
     )
 

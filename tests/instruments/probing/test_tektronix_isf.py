@@ -122,3 +122,16 @@ def test_the_real_envelope_is_not_a_trace_of_ten_thousand_points(shared_data: Pa
     # 1.0E-3 s/div on ten divisions, says the file itself.
     assert low.dt_s is not None
     assert low.dt_s * 5000 == pytest.approx(10 * 1.0e-3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "prefix", "unit"),
+    [
+        ({"YUNIT": '"Volts"'}, ":WFMPRE:", "V"),
+        ({"WFID": '"My Curve one, 4 points"'}, ":WFMO:", "V"),
+    ],
+)
+def test_other_ways_to_write_the_preamble(tmp_path: Path, fields: dict[str, str], prefix: str, unit: str) -> None:
+    data = isf(CODES, **fields).replace(b":WFMOUTPRE:", prefix.encode())
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.isf", data))
+    assert (waveform.unit, waveform.samples.count) == (unit, CODES.size)
