@@ -174,10 +174,12 @@ def localize(
     from services.pipelines.localization import localize_path
 
     try:
+        if heat_map is not None:
+            from services.pipelines.heat_map_picture import check_picture_name, draw_heat_map
+
+            check_picture_name(heat_map)
         document = localize_path(session, at_power or ()).to_document()
         if heat_map is not None:
-            from services.pipelines.heat_map_picture import draw_heat_map
-
             draw_heat_map(document, heat_map)
     except (InstrumentError, ValueError, FileNotFoundError, PermissionError) as error:
         _print_refusal(_refusal_of(error), as_json=as_json)

@@ -7,8 +7,6 @@ from rich.table import Table
 
 MOST_SHOWN = 12
 MOST_PARTS = 3
-SURE_ABOVE = 0.9
-STRANGER_BELOW = 0.01
 
 
 def print_places(document: dict[str, Any], console: Console) -> None:
@@ -19,7 +17,8 @@ def print_places(document: dict[str, Any], console: Console) -> None:
     if known:
         console.print(_spots(sorted(known, key=lambda item: float(item["spot"]["p_on_net"]))[:MOST_SHOWN], len(known)))
     for item in known:
-        _print_doubts(item, console)
+        for doubt in item["doubts"]:
+            console.print(f"{item['net']}: {doubt}.")
 
 
 def _spots(shown: list[dict[str, Any]], total: int) -> Table:
@@ -34,13 +33,3 @@ def _spots(shown: list[dict[str, Any]], total: int) -> Table:
         on_net, elsewhere = (f"{spot[key]:.3f}" for key in ("p_on_net", "p_elsewhere"))
         table.add_row(str(item["net"]), on_net, elsewhere, size, mixture)
     return table
-
-
-def _print_doubts(item: dict[str, Any], console: Console) -> None:
-    spot = item["spot"]
-    if spot["p_on_net"] < SURE_ABOVE and spot["nets"] and spot["nets"][0]["net"] != item["net"]:
-        first = spot["nets"][0]
-        console.print(f"{item['net']}: the spot was rather on {first['net']} ({first['probability']:.2f}).")
-    residual = spot["residual"]
-    if residual["p_stranger"] is not None and residual["p_stranger"] < STRANGER_BELOW:
-        console.print(f"{item['net']}: {residual['stranger']} shows in the waveform, which is not under the spot.")

@@ -12,9 +12,33 @@ from services.pipelines.session_places import ellipse_document, place_of_spot
 Places = Mapping[str, tuple[float, float]]
 
 
+SURE_ABOVE = 0.9
+"""Probability of being on its net below which a spot is doubted, where another net is likelier."""
+STRANGE_BELOW = 0.01
+"""Probability of a residual by chance below which it is told."""
+
+
 def waveform_places(verdict: WaveformVerdict, spot: Spot | None) -> dict[str, Any]:
-    """Return the mixture of a waveform by net, and where its spot was."""
-    return {"mixture": [_part(part) for part in verdict.mixture], "spot": _spot(verdict.spot, spot)}
+    """Return the mixture of a waveform by net, where its spot was, and what is doubtful about that."""
+    return {
+        "mixture": [_part(part) for part in verdict.mixture],
+        "spot": _spot(verdict.spot, spot),
+        "doubts": [] if verdict.spot is None else _doubts(verdict.net, verdict.spot),
+    }
+
+
+def _doubts(net: str, report: SpotReport) -> list[str]:
+    found = []
+    first = report.nets[0] if report.nets else None
+    if first is not None and first.net != net and report.on_net < SURE_ABOVE:
+        found.append(
+            f"the spot was rather on {first.net} ({first.probability:.2f}) than on {net} ({report.on_net:.2f}): "
+            "probe again, or correct the session"
+        )
+    residual = report.residual
+    if residual.p_stranger is not None and residual.p_stranger < STRANGE_BELOW:
+        found.append(f"{residual.stranger} shows in the waveform and is not under the spot")
+    return found
 
 
 def _part(part: NetWeight) -> dict[str, Any]:
@@ -94,6 +118,8 @@ def parameters() -> dict[str, Any]:
         "unmixing_draws": unmixing.DRAWS,
         "spot_hypotheses": spot_nets.MOST_HYPOTHESES,
         "spot_reach": spot_nets.REACH,
+        "spot_sure_above": SURE_ABOVE,
+        "stranger_below": STRANGE_BELOW,
         "detector_tails": [list(tail) for tail in spot_nets.TAILS],
         "heat_map_across": overlay.MOST_CELLS_ACROSS,
     }

@@ -23,6 +23,12 @@ class PictureRefused(ValueError):  # noqa: N818
     """There is nothing to draw, or no way to draw it; the message says what to do."""
 
 
+def check_picture_name(path: Path) -> None:
+    """Raise :class:`PictureRefused` unless the name of ``path`` says what kind of picture it is."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise PictureRefused(f"a picture's name ends in .svg or .png, not {path.suffix or 'nothing'}")
+
+
 def draw_heat_map(document: Mapping[str, Any], path: Path) -> None:
     """Draw the heat map of a localization's ``document`` into the file ``path``.
 
@@ -31,11 +37,10 @@ def draw_heat_map(document: Mapping[str, Any], path: Path) -> None:
     Raises:
         PictureRefused: the answer has no heat map, or the name ends otherwise than in .svg or .png.
     """
+    check_picture_name(path)
     found = document.get("heat_map")
     if not found:
         raise PictureRefused("there is no heat map: the session has no placement, or nothing was localized")
-    if path.suffix.lower() not in SUFFIXES:
-        raise PictureRefused(f"a picture's name ends in .svg or .png, not {path.suffix or 'nothing'}")
     figure = Figure(figsize=(8, 7), layout="constrained")
     axes = figure.add_subplot()
     grid = np.full((found["rows"], found["columns"]), np.nan)

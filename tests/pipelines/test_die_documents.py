@@ -83,6 +83,7 @@ def test_a_spot_with_the_wrong_name_is_doubted_and_the_right_net_named(document:
     wrong, right = (item["spot"] for item in document["waveforms"])
     assert wrong["p_on_net"] < 0.05
     assert wrong["nets"][0]["net"] == "g3_n"
+    assert document["waveforms"][0]["doubts"][0].startswith("the spot was rather on g3_n")
     assert right["p_on_net"] > 0.95
     assert right["p_on_net"] + right["p_elsewhere"] == pytest.approx(1.0, abs=0.02)
 
