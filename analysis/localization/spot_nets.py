@@ -258,11 +258,13 @@ def _places_of(scene: Scene, nets: Sequence[int]) -> Array:
 
 def _model(scene: Scene, behaviours: Behaviours) -> tuple[SpotModel, float]:
     """Return the model of the spot with the detector's tail that fits best."""
-    if scene.spot is None or scene.net not in scene.die.drains_um:
-        intensities, log_places = np.ones((1, len(scene.near))), np.zeros(1)
-    else:
+    intensities, log_places = np.ones((1, len(scene.near))), np.zeros(1)
+    if scene.spot is not None:
         beams, log_places = beam_grid(scene.spot)
         intensities = intensities_at(scene.spot, beams, _places_of(scene, scene.near))
+    if scene.net not in scene.die.drains_um:
+        # Nothing is known of its distance: the session is believed that the beam was on it.
+        intensities[:, 0] = 1.0
     usual = np.sqrt((np.exp(log_places)[:, None] * intensities**2).sum(axis=0))
     # The tail is chosen at the mean place: it hardly depends on where exactly the beam was.
     fits = []

@@ -1,5 +1,7 @@
 """Which net a spot was on, and the suspects on the die."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,15 @@ def test_a_name_that_does_not_belong_to_the_place_is_doubted() -> None:
 def test_without_a_place_the_waveform_alone_speaks() -> None:
     on_nets, _ = located(*scene_on(at(14), None, 14))
     assert on_nets[14] > 0.5
+
+
+def test_a_net_without_a_drain_in_the_placement_is_believed() -> None:
+    """The neighbours still count by their distance."""
+    scene, bits = scene_on(at(14), Spot(*at(14), 279.0, 30.0), 14)
+    places = {name: scene.die.drains_um[net] for name, net in scene.die.number.items() if net != 14}
+    unplaced = replace(scene, die=Die(scene.die.names, scene.die.number, Layout(places)))
+    on_nets, _ = located(unplaced, bits)
+    assert on_nets[14] > 0.9
 
 
 def test_the_beams_grid_has_the_ellipses_moments() -> None:
