@@ -114,9 +114,14 @@ def _split(source: Source, data: bytes) -> list[Line]:
         message = "the records are not as many as the lines that begin one"
         raise CountMismatch(message, file=source.name, expected=counted, found=len(texts))
     return [
-        Line(number, line[:_NAME_LENGTH], tuple(line[_NAME_LENGTH + 1 :].split(delimiter)))
-        for number, line in zip(numbers, texts, strict=True)
+        Line(number, line[:_NAME_LENGTH], _cells(line, delimiter)) for number, line in zip(numbers, texts, strict=True)
     ]
+
+
+def _cells(line: str, delimiter: str) -> tuple[str, ...]:
+    """Return the fields of a record; that of a DTR is all its text, delimiters too."""
+    rest = line[_NAME_LENGTH + 1 :]
+    return (rest,) if line.startswith("DTR") else tuple(rest.split(delimiter))
 
 
 def _read_log(source: Source, lines: list[Line]) -> TesterLog:

@@ -97,6 +97,16 @@ def _list_of(convert: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     return lambda text: [convert(item.strip()) for item in text.split(",")]
 
 
+def _states(text: str) -> list[int]:
+    """Return states of pins: hexadecimal digits one after another, or numbers between commas."""
+    if "," not in text:
+        if not re.fullmatch(r"[0-9A-Fa-f]+", text):
+            raise ValueError(text)
+        return [int(digit, 16) for digit in text]
+    items = [item.strip() for item in text.split(",")]
+    return [int(item, 16) if re.fullmatch(r"[0-9A-Fa-f]", item) else _integer(item) for item in items]
+
+
 _CONVERT: dict[str, Callable[[str], Any]] = {
     "t": lambda text: text,
     "i": _integer,
@@ -104,7 +114,7 @@ _CONVERT: dict[str, Callable[[str], Any]] = {
     "d": _date,
     "l": _list_of(_integer),
     "n": _list_of(lambda item: _number(item) if item else math.nan),
-    "h": _list_of(lambda item: int(item, 16) if re.fullmatch(r"[0-9A-Fa-f]", item) else _integer(item)),
+    "h": _states,
 }
 _WORDS = {
     "t": "text",

@@ -41,7 +41,7 @@ class SignalMapAdapter:
     """Reads the maps that ``map.json`` describes."""
 
     name = "signal_map"
-    version = "1"
+    version = "2"
     formats = ("signal-map",)
     reach = Reach.HEADER
     """Of a grid of text only where the sidecar gives its rows and columns; else the description says that it walked."""

@@ -19,6 +19,8 @@ KINDS = {(1, 8): "u1", (1, 16): "u2", (1, 32): "u4", (2, 8): "i1", (2, 16): "i2"
 }
 UNCOMPRESSED = 1
 SEPARATOR = re.compile(r"[;,\t]| +")
+DECIMAL = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
+THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 MISSING = frozenset({"", "nan", "n/a", "na"})
 
 
@@ -104,7 +106,8 @@ def read_grid(path: Path, skip_lines: int, file: str) -> tuple[NDArray[np.float6
 
     Empty cells and ``nan`` are NaN.
 
-    Separators are comma, semicolon, tab or blanks, the same in the whole file; the decimal sign is a point.
+    Separators are comma, semicolon, tab or blanks, the same in the whole file. The decimal sign is a point, or a comma
+    between semicolons or tabs, if some number shows that it parts no thousands.
 
     Raises:
         CorruptField: the text is no grid of numbers; with the line.
@@ -125,7 +128,9 @@ def read_grid(path: Path, skip_lines: int, file: str) -> tuple[NDArray[np.float6
     if not numbered:
         raise CorruptField(f"{file} holds no numbers")
     found = SEPARATOR.search(numbered[0][1])
-    separator = found[0] if found else ","
+    separator = next((mark for mark in ";\t" if mark in numbered[0][1]), found[0] if found else ",")
+    if separator in ";\t" and "," in numbered[0][1]:
+        numbered = _with_points(numbered, separator, file)
     pattern = re.compile(" +" if separator.startswith(" ") else re.escape(separator))
     rows = [_row(pattern.split(line), number, file) for number, line in numbered]
     width = len(rows[0])
@@ -136,6 +141,16 @@ def read_grid(path: Path, skip_lines: int, file: str) -> tuple[NDArray[np.float6
     if not separator.startswith(" "):
         _count_separators(text, separator, skip_lines, (len(rows), width), file)
     return np.array(rows, np.float64), text.endswith(("\n", "\r"))
+
+
+def _with_points(numbered: list[tuple[int, str]], separator: str, file: str) -> list[tuple[int, str]]:
+    """Return the lines with decimal points for decimal commas; refuse them where a comma may part thousands."""
+    cells = [cell.strip() for _, line in numbered for cell in line.split(separator)]
+    clear = any(DECIMAL.fullmatch(cell) and not THOUSANDS.fullmatch(cell) for cell in cells)
+    if not clear or any("." in cell for cell in cells):
+        message = f"the commas in {file} may part thousands or be decimal; write numbers with a decimal point"
+        raise CorruptField(message, offset=numbered[0][0], found=numbered[0][1][:40], offset_unit="line")
+    return [(number, line.replace(",", ".")) for number, line in numbered]
 
 
 def _row(cells: list[str], number: int, file: str) -> list[float]:

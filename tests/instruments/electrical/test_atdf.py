@@ -158,3 +158,11 @@ def test_it_takes_only_its_own(tmp_path: Path) -> None:
     for data in (b"FAR:AB|4", b"FAR:A", b"", b"FAR;A|4", sample().data(), b"time_s,v\n"):
         assert adapter.sniff(place_file(tmp_path, "x", data)).confidence is Confidence.NO
     assert adapter.sniff(place_file(tmp_path, "x", SAMPLE.encode())).confidence is Confidence.CERTAIN
+
+
+def test_states_without_commas_and_delimiters_in_a_text(tmp_path: Path) -> None:
+    text = SAMPLE.replace("|1,4|0.25,0.5|", "|1F|0.25,0.5|").replace("DTR:hel\n lo", "DTR:a|b")
+    tables = read(tmp_path, text)
+    states = tables["test_result"].columns["pin_state"].tolist()
+    assert [state for state in states if state >= 0] == [1, 15, 1, 4]
+    assert tables["test_run"].vendor_metadata["records"]["DTR"] == [{"TEXT_DAT": "a|b"}]

@@ -422,3 +422,11 @@ def test_images_that_claim_to_be_far_larger_than_their_bytes(tmp_path):
     found = refusal(placed(tmp_path, document(AMPLITUDE_BAND), m_tif=with_tag(packed, 257, 1 << 20)))
     assert found.startswith("ReadingLimit: b: page 0 of m.tif expands too far (expected ")
     assert found.endswith(", found 20971520)")
+
+
+def test_a_grid_with_decimal_commas(tmp_path):
+    described = document(band("amplitude", file="m.csv"), rows=2, columns=2)
+    raster = one(placed(tmp_path, described, m_csv=b"1,5;2\n-0,125;4,0e-1\n"))
+    assert raster.values()[0].tolist() == [[1.5, 2.0], [-0.125, 0.4]]
+    for text in (b"1,500;2\n3;4\n", b"1,5;2.5\n3;4\n"):
+        assert "write numbers with a decimal point" in refusal(placed(tmp_path, described, m_csv=text))
