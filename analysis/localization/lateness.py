@@ -20,13 +20,14 @@ from analysis.circuits.logic_simulation import Words, constant_of, evaluate, pat
 from analysis.circuits.netlist import Circuit, fan_in_cone
 
 LEAST_STEPS, MOST_STEPS = 48, 128
-STEPS_OF_A_GATE = 4
+STEPS_OF_A_GATE = 3
 SPREAD = 1 / 3
 """Half of the range of a cell's delay, relative to the usual one."""
 FILLED = (0.38, 0.98)
 """Part of the cycle that the latest event of a good die takes, least and most; most draws are near the most: delays
 are looked for at speed."""
-MOST_MACHINES = 1024
+MOST_BYTES = 2 << 20
+"""Of one net's values in all the machines that are carried at once: what bounds memory."""
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,9 @@ def propagate_late(
     """Yield watched nets that differ in time: net, places in ``machines``, values uint64 ``(places, steps, words)``."""
     order = sorted(range(len(machines)), key=lambda place: machines[place].net)
     needed, wanted = fan_in_cone(loop.circuit, list(watched)), set(watched)
-    for start in range(0, len(order), MOST_MACHINES):
-        places = np.asarray(order[start : start + MOST_MACHINES], np.int64)
+    most = max(64, MOST_BYTES // max(1, loop.good[0].nbytes))
+    for start in range(0, len(order), most):
+        places = np.asarray(order[start : start + most], np.int64)
         for net, moved in _moves(loop, [machines[place] for place in places], needed):
             if net in wanted:
                 yield net, places[moved.rows], moved.values

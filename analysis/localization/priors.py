@@ -1,5 +1,6 @@
 """How likely each kind of defect is before anything was measured: classes, and the share of each member of a class."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ PRIOR_NO_FAULT = 0.10
 """Of a die that failed on the tester."""
 PRIOR_NO_FAULT_UNTESTED = 0.5
 """Of a die without a fail log: nothing but the laser says that anything is wrong with it."""
-CLASS_PRIORS = {"static": 0.60, "late": 0.15, "bridge": 0.12, "double": 0.08, "unmodelled": 0.05}
+CLASS_PRIORS = {"static": 0.48, "late": 0.14, "bridge": 0.24, "double": 0.09, "unmodelled": 0.05}
 """Parts of all defects: single static faults, delay faults, bridges of neighbours, two faults, and anything else."""
 PRIORS = {name: float(np.log(part)) for name, part in CLASS_PRIORS.items()}
 ACTIVITY_PRIOR = (0.7, 0.075, 0.075, 0.075, 0.075)
@@ -22,20 +23,19 @@ ACTIVITY_PRIOR = (0.7, 0.075, 0.075, 0.075, 0.075)
 def fault_prior(faults: Sequence[Fault]) -> NDArray[np.float64]:
     """Return the log prior of static ``faults`` and activities, float64 of shape ``(faults, activities)``.
 
-    Every site is as likely as any other; at a site each kind that is possible there shares equally, and within a kind
-    each fault.
+    Each kind is as likely as any other, and within a kind each fault: a gate with more inputs has more that may break.
     """
     return np.asarray(shared_prior(faults)[:, None] + np.log(ACTIVITY_PRIOR)[None, :], np.float64)
 
 
 def shared_prior(faults: Sequence[Fault]) -> NDArray[np.float64]:
-    """Return the log share of each of ``faults`` in all of them, float64 of shape ``(faults,)``."""
-    kinds: dict[int, dict[str, int]] = {}
-    for fault in faults:
-        at_site = kinds.setdefault(fault.net, {})
-        at_site[fault.kind] = at_site.get(fault.kind, 0) + 1
-    share = [1.0 / (len(kinds) * len(kinds[fault.net]) * kinds[fault.net][fault.kind]) for fault in faults]
-    return np.asarray(np.log(share), np.float64)
+    """Return the log share of each of ``faults`` in all of them, float64 of shape ``(faults,)``.
+
+    Late stems and late branches are one kind.
+    """
+    kinds = ["late" if fault.is_delay else fault.kind for fault in faults]
+    counts = Counter(kinds)
+    return np.asarray([-np.log(len(counts) * counts[kind]) for kind in kinds], np.float64)
 
 
 def bridge_prior(pairs: int) -> NDArray[np.float64]:

@@ -36,8 +36,10 @@ from analysis.localization.suspects import Suspects, join, unset
 HOPELESS = 25.0
 """Log evidence behind the best from which a suspect is dropped."""
 MOST_SUSPECTS = 3000
-MOST_LATE, MOST_SIMULATED = 400, 80
+MOST_LATE, MOST_SIMULATED = 400, 64
 """Delay faults that are simulated in time at most, and those of them that are in every draw."""
+FAR_BEHIND = 60.0
+"""Log evidence behind a static fault from which a delay fault is given up while its lateness is rough."""
 LEAST_RESEMBLING = 40
 """Suspects that are kept for their resemblance alone, however poor."""
 MOST_FIRST, MOST_SECOND = 48, 12
@@ -100,7 +102,7 @@ def _screen(stimulated: Stimulated, fails: NDArray[np.bool_] | None, pairs: NDAr
     singles = _count_singles(stimulated, [*static, *late], observed)
     parts = [_score_singles(stimulated, singles, len(static))]
     if failing:
-        parts.append(_lates(stimulated, observed, singles, len(static)))
+        parts.append(_lates(stimulated, observed, singles, len(static), parts[0].scores.max(initial=-np.inf)))
         parts.append(_bridges(stimulated, observed, pairs[reach[pairs].any(axis=1)]))
         parts.append(_doubles(stimulated, observed, singles, len(static)))
     return Screening(_hopeful(join(parts)), no_fault_fail_evidence(singles.counts))
@@ -174,19 +176,27 @@ def _score_singles(stimulated: Stimulated, singles: _Singles, static: int) -> Su
     return _hopeful(_table(stimulated, singles.faults[:static], singles.errors[:static], scores, resembling))
 
 
-def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: int) -> Suspects:
+def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: int, best: float) -> Suspects:
     """Return the delay faults that explain the log when simulated in time.
 
-    First those are dropped that cannot, however late; then those that explain little at a few latenesses.
+    First those are dropped that cannot, however late; then those that explain little at a few latenesses, or far less
+    than the ``best`` score of a static fault.
     """
     prior = shared_prior(singles.faults[static:])
     chosen = _best(prior + resembling_fail_evidence(singles.counts)[static:], MOST_LATE)
     draws, every = range(len(stimulated.timed_loops)), range(len(LATENESSES))
+    evidence = np.empty((0, len(draws), len(every)))
     for trial in ((draws[:1], every[1::3]), (draws, every)):
+        if not chosen.size:
+            break
         faults = [singles.faults[static + place] for place in chosen]
         evidence = late_fails(stimulated, faults, observed, trial)
-        kept = _best(prior[chosen] + logsumexp(evidence, axis=(1, 2)), MOST_SIMULATED)
+        worth = prior[chosen] + logsumexp(evidence, axis=(1, 2))
+        kept = _best(worth, MOST_SIMULATED)
+        kept = kept[worth[kept] > best - FAR_BEHIND]
         chosen, evidence = chosen[kept], evidence[kept]
+    if not chosen.size:
+        return _table(stimulated, [], singles.errors[:0], np.empty((0, KEPT)), np.empty(0))
     by_lateness, settings = keep_likeliest(evidence)
     places = static + chosen
     scores = prior[chosen, None] + PRIORS["late"] + by_lateness

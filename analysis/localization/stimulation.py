@@ -19,7 +19,7 @@ from analysis.localization.lateness import TimedLoop, draw_loops, steps_of
 MOST_KEPT = 4
 MOST_DRAWS = 8
 """Draws of the cells' delays that are simulated."""
-BYTES_OF_DRAWS = 96 << 20
+BYTES_OF_DRAWS = 64 << 20
 """Memory that they may take."""
 
 Kept = TypeVar("Kept")

@@ -26,13 +26,13 @@ def evidence(faults: np.ndarray, good: float = 0.0, other: float = 0.0) -> Wavef
     return WaveformEvidence(faults, good, 0.0, other, differs)
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_sites_share_the_prior_of_their_class_equally(late: bool) -> None:
+@pytest.mark.parametrize("kinds", [("stem",), ("pin",), ("swap",), ("slow", "slow-pin")])
+def test_kinds_share_their_class_equally_and_faults_their_kind(kinds: tuple[str, ...]) -> None:
     suspects = UNTESTED.suspects
-    chosen = np.flatnonzero(suspects.late == late)
+    chosen = [place for place, item in enumerate(suspects.defects) if getattr(item, "kind", "") in kinds]
     weights = np.exp(suspects.scores[chosen]).sum(axis=1)
-    shares = np.bincount(suspects.sites[chosen], weights=weights)
-    assert shares == pytest.approx(CLASS_PRIORS["late" if late else "static"] / len(shares))
+    share = CLASS_PRIORS["late"] if "slow" in kinds else CLASS_PRIORS["static"] / 3
+    assert weights == pytest.approx(share / len(chosen))
 
 
 def test_classes_are_all_defects() -> None:
