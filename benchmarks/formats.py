@@ -233,7 +233,7 @@ def _cells(*cells: str) -> str:
 def make_document(
     registry: Registry, trials: list[Trial], samples: dict[str, Samples], vendor: list[Row], before: str = ""
 ) -> str:
-    """Return ``docs/formats.md``; what Tektronix's reader said stays as ``before``, where this run did not ask it."""
+    """Return ``docs/formats.md``; what this run did not measure, and sections of others, stay as in ``before``."""
     lines = [*_described(registry), *_measured(registry, trials, samples)]
     if vendor:
         lines += _of_vendor(registry, vendor)
@@ -242,12 +242,21 @@ def make_document(
             _section(before, VENDOR_TITLE)
             or f"{VENDOR_TITLE}\n\nNot measured: set `BENCH_TM_DATA_TYPES` to a Python that has tm_data_types 0.5.0."
         ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_of_others(before)]) + "\n"
 
 
 def redescribe(registry: Registry, before: str) -> str:
     """Return the document ``before`` with the table of adapters made anew and all that was measured as it was."""
-    return "\n".join([*_described(registry), _section(before, SPEED_TITLE), "", _section(before, VENDOR_TITLE)]) + "\n"
+    measured = [_section(before, SPEED_TITLE), "", _section(before, VENDOR_TITLE), *_of_others(before)]
+    return "\n".join([*_described(registry), *measured]) + "\n"
+
+
+def _of_others(document: str) -> list[str]:
+    """Return the sections of ``document`` that other programs write into it."""
+    titles = [line for line in document.splitlines() if line.startswith("## ")]
+    return [
+        line for title in titles if title not in (SPEED_TITLE, VENDOR_TITLE) for line in ("", _section(document, title))
+    ]
 
 
 def _section(document: str, title: str) -> str:

@@ -50,6 +50,8 @@ def test_what_this_run_does_not_measure_stays():
     assert f"Measured with version {version} of the adapter tektronix_wfm." in measured
     assert make_document(REGISTRY, trials, {}, [], measured) == measured
     assert redescribe(REGISTRY, measured.replace("| atdf | atdf |", "| atdf | other |")) == measured
+    others = f"{measured}\n## Damaged files\n\nof another program\n"
+    assert make_document(REGISTRY, trials, {}, [], others) == redescribe(REGISTRY, others) == others
     assert "Not measured" in make_document(REGISTRY, trials, {}, []).partition(VENDOR_TITLE)[2]
 
 
