@@ -30,16 +30,23 @@ def lines_of(data: bytes) -> list[bytes]:
 
 
 def lecroy(files: Files, records: Sequence[Record]) -> Counted:
-    """What is left of the file when all arrays but the samples are taken away; up to 4 bytes may follow."""
+    """What is left of the file when all arrays but the samples are taken away; up to 4 bytes may follow.
+
+    Of an acquisition that was stopped, the points that it says are valid.
+    """
     data = files[""]
     start = data.index(b"WAVEDESC")
     order = "<" if data[start + 34] == 1 else ">"
     width = 1 + struct.unpack_from(order + "h", data, start + 32)[0]
-    arrays, samples_are = (10, 6) if data[start + 23 : start + 26] == b"2_3" else (5, 3)
+    newer = data[start + 23 : start + 26] in (b"2_2", b"2_3")
+    arrays, samples_are = (10, 6) if newer else (5, 3)
     lengths = list(struct.unpack_from(f"{order}{arrays}i", data, start + 36))
     del lengths[samples_are]
     left = len(data) - start - sum(lengths)
     found = samples(records)
+    first, last = struct.unpack_from(order + "2i", data, start + 124) if newer else (0, 0)
+    if last and 0 <= first <= last < left // width:
+        return last - first + 1, found
     return (found, found) if 0 <= left - found * width <= 4 else (left // width, found)
 
 
