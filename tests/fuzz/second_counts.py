@@ -137,6 +137,8 @@ def stdf(files: Files, records: Sequence[Record]) -> Counted:
         length, kind, sub = struct.unpack_from(order + "HBB", data, place)
         parts += (kind, sub) == (5, 10)
         place += 4 + length
+        if (kind, sub) == (1, 20):  # it ends the log; zeros may follow
+            break
     return parts, rows_of(records, "test_part")
 
 
@@ -160,11 +162,13 @@ def gdsii(files: Files, records: Sequence[Record]) -> Counted:
 def klarf(files: Files, records: Sequence[Record]) -> Counted:
     """The numbers in all lists of defects, over the columns of the specification, where there are no images."""
     text = files[""].removeprefix(b"\xef\xbb\xbf")
-    specs = re.findall(rb"DefectRecordSpec\s+(\d+)\s", text)
+    specs = re.findall(rb"DefectRecordSpec\s+(\d+)\s", text, re.IGNORECASE)
     if not text.lstrip().lower().startswith(b"fileversion") or len(set(specs)) != 1 or b"IMAGE" in text or b'"' in text:
         return None
-    lists = re.findall(rb"DefectList\b([^;]*);", text)
-    return sum(len(block.split()) for block in lists) // int(specs[0]), rows_of(records, "mask_defect")
+    lists = re.findall(rb"DefectList\b([^;]*;(?:\s*[-+]?\d[^;]*;)*)", text, re.IGNORECASE)
+    # Blanks beyond ASCII, such as a no-break space, part words too.
+    words = sum(len(block.replace(b";", b" ").decode("latin-1").split()) for block in lists)
+    return words // int(specs[0]), rows_of(records, "mask_defect")
 
 
 def json_lines(key: bytes) -> Callable[[Files, Sequence[Record]], Counted]:

@@ -84,6 +84,17 @@ def pair(adapter_name: str, settings: bytes, payload: bytes) -> Case:
     return Case(adapter_name, "pair", {"a.bin": settings, "a.Wfm.bin": payload}, (), "")
 
 
+BESIDE = b"Record Length,30,,-0.001,0.5,\nSample Interval,0.001,,0,0.25,\nSource,CH1,,0.001,0.75,\n" + b"".join(
+    b",,,%.3f,%.2f,\n" % (0.001 * i, i / 50) for i in range(2, 29)
+)
+"""A Tektronix table with its header beside the samples."""
+LOT = (
+    b"FileVersion 1 2;\nLotID L;\nDiePitch 1 1;\nDefectRecordSpec 5 DEFECTID XREL YREL XINDEX YINDEX;\n"
+    + b"".join(b"WaferID W%d;\nSampleCenterLocation 0 0;\nDefectList\n1 1 2 0 0\n2 3 4 0 1;\n" % i for i in (1, 2, 3))
+    + b"EndOfFile;\n"
+)
+"""Three wafers in one KLARF file."""
+
 MORE = (
     single("tektronix_isf", "e.isf", writers.isf(FEW, PT_FMT="ENV", short=True)),
     single("tektronix_isf", "t.isf", writers.isf(FEW, ENCDG="ASCII")),
@@ -94,12 +105,15 @@ MORE = (
     single("float_container", "l.bin", writers.container([writers.container_waveform([(6, FLOATS.astype("u1"))])])),
     single("delimited", "k.csv", b"x-axis,1\nsecond,Volt\n" + b"".join(b"%d,1.5\n" % i for i in range(30))),
     single("delimited", "s.csv", b"time [ms];v [mV]\n" + b"".join(b"%d,5;1,5\n" % i for i in range(30))),
+    single("delimited", "t.csv", BESIDE),
     single("tdms", "t.tdms", texts_and_stamps()),
     single("tdms", "b.tdms", big_endian()),
     single("tdms", "s.tdms", tdms_writer.two_channels(4)),
     pair("rohde_schwarz_pair", *writers.rohde_schwarz(FLOATS[:8].reshape(2, 4), stamps=(0.0, 1.0), times=True)),
     grid_map(),
     single("klarf", "n.klarf", nested().encode()),
+    single("klarf", "w.klarf", LOT),
+    single("mask_metrology", "c.csv", REGISTRATION.replace(".", ",").replace("x,", "x.").encode("cp1252")),
     single("layout", "a.oas", sample_oasis()),
     single("mask_metrology", "r.csv", REGISTRATION.encode()),
     single("laser_log", "l.csv", logs.LASER_CSV.encode()),
@@ -111,6 +125,7 @@ MORE = (
     single("fibsem_image", "t.tif", tiff_writer.tiff(tiff_writer.PIXELS, {50431: tiff_writer.tescan()}, order=">")),
     single("stdf", "b.stdf", stdf_writer.sample(">").data()),
     single("stdf", "z.stdf.gz", gzip.compress(stdf_writer.sample().data(), mtime=0)),
+    single("stdf", "p.stdf", stdf_writer.sample().data() + bytes(100)),
     single("value_change_dump", "x.vcd", DUMP),
     single(
         "verilog_netlist",
