@@ -20,6 +20,8 @@ from analysis.circuits.netlist import Circuit, CircuitError, LogicGate, build_ci
 MOST_LOOPS = 12
 """Loops after which a machine whose state has not returned is given up."""
 MACHINES_AT_ONCE = 2048
+CHUNK_BYTES = 128 << 20
+"""What the means of the machines that are simulated at once may take."""
 SAME_LEVEL = 1e-4
 """Difference of a weak net's levels, in parts of the supply, below which it is taken to have returned."""
 STARTS = 64
@@ -35,12 +37,14 @@ class SequentialCircuit:
         ports: net numbers of the primary inputs, in the order of the pattern's columns.
         states: net numbers of the flip-flops' outputs.
         data: net numbers of their data inputs, in the same order.
+        observed: places among ``circuit.outputs`` of the primary outputs, which are all that a tester sees.
     """
 
     circuit: Circuit
     ports: tuple[int, ...]
     states: tuple[int, ...]
     data: tuple[int, ...]
+    observed: tuple[int, ...]
 
 
 class UnsettledLoopError(CircuitError):
@@ -60,6 +64,7 @@ def build_sequential(gates: Sequence[LogicGate], inputs: Sequence[str], outputs:
         tuple(circuit.number[name] for name in inputs),
         tuple(circuit.number[gate.output] for gate in flops),
         tuple(circuit.number[gate.inputs[0]] for gate in flops),
+        tuple(sorted({circuit.outputs.index(circuit.number[name]) for name in outputs})),
     )
 
 
@@ -126,8 +131,10 @@ def simulate_loop(
     _check(sequential, patterns)
     if start.shape != (len(sequential.states),):
         raise CircuitError(f"a start of shape {start.shape} does not fit {len(sequential.states)} flip-flops")
-    for first in range(0, len(faults), MACHINES_AT_ONCE):
-        some = faults[first : first + MACHINES_AT_ONCE]
+    bytes_of_one = 4 * max(1, len(watched) * len(patterns))
+    size = max(1, min(MACHINES_AT_ONCE, CHUNK_BYTES // bytes_of_one))
+    for first in range(0, len(faults), size):
+        some = faults[first : first + size]
         mean, period = _steady(sequential, patterns, some, watched, start)
         yield LoopChunk(np.arange(first, first + len(some)), mean, period)
 

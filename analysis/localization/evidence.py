@@ -21,7 +21,9 @@ from analysis.waveforms.comparison import (
 ACTIVITIES = (1.0, 0.8, 0.6, 0.4, 0.2)
 """Parts of the loops in which a fault is active; 1 is permanent, the others intermittent."""
 FALSE_FAIL = 1e-4
-"""Chance that the tester reports a failing bit that the fault does not explain."""
+"""Chance that the tester reports a failing bit that the fault does not explain, at most."""
+MOST_FALSE_FAILS = 1.0
+"""Such bits that are expected in a whole log, however many bits it has."""
 MISSED_FAIL = 1e-3
 """Chance that the tester misses a failing bit of an active fault."""
 MISPLACED = 0.03
@@ -87,6 +89,11 @@ def _ones(words: Words) -> NDArray[np.int64]:
     return np.asarray(counts.sum(axis=tuple(range(1, counts.ndim)), dtype=np.int64), np.int64)
 
 
+def false_fail(bits: int) -> float:
+    """Return the chance of a failing bit that the fault does not explain in a log of that many ``bits``."""
+    return min(FALSE_FAIL, MOST_FALSE_FAILS / max(1, bits))
+
+
 def fail_evidence(counts: FailCounts) -> NDArray[np.float64]:
     """Return the log likelihood of the fail log, float64 of shape ``(faults, activities)``.
 
@@ -95,12 +102,13 @@ def fail_evidence(counts: FailCounts) -> NDArray[np.float64]:
     failing bits together. A cycle in which a predicted bit failed was an active one. ``counts`` come from
     :func:`count_fails`.
     """
+    stray = false_fail(counts.bits)
     others = counts.bits - counts.explained - counts.missed - counts.idle - counts.unexplained
     common = (
         counts.explained * np.log1p(-MISSED_FAIL)
         + counts.missed * np.log(MISSED_FAIL)
-        + counts.unexplained * np.log(FALSE_FAIL)
-        + others * np.log1p(-FALSE_FAIL)
+        + counts.unexplained * np.log(stray)
+        + others * np.log1p(-stray)
     )
     result = np.empty((counts.explained.size, len(ACTIVITIES)))
     for column, activity in enumerate(ACTIVITIES):
@@ -108,7 +116,7 @@ def fail_evidence(counts: FailCounts) -> NDArray[np.float64]:
             result[:, column] = common + counts.idle * np.log(MISSED_FAIL)
         else:
             cycles = counts.active_cycles * np.log(activity) + counts.idle_cycles * np.log1p(-activity)
-            result[:, column] = common + cycles + counts.idle * np.log1p(-FALSE_FAIL)
+            result[:, column] = common + cycles + counts.idle * np.log1p(-stray)
     return result
 
 
@@ -125,12 +133,13 @@ def byzantine_evidence(
     bridges = len(first)
     evidence, sides = np.zeros(bridges), np.zeros((bridges, 2, first.shape[2]), np.uint64)
     seen = unpack_patterns(observed & mask, cycles).astype(np.bool_)
+    stray = false_fail(seen.size)
     for place in range(bridges):
         options = []
         for words in (first[place], second[place], np.zeros_like(first[place])):
             bits = unpack_patterns(words & mask, cycles).astype(np.bool_)
             hit = np.where(seen, np.log1p(-MISSED_FAIL), np.log(MISSED_FAIL))
-            quiet = np.where(seen, np.log(FALSE_FAIL), np.log1p(-FALSE_FAIL))
+            quiet = np.where(seen, np.log(stray), np.log1p(-stray))
             options.append(np.where(bits, hit, quiet).sum(axis=0))
         evidence[place] = float((np.logaddexp.reduce(options, axis=0) - np.log(len(options))).sum())
         here, there, neither = options
@@ -141,7 +150,8 @@ def byzantine_evidence(
 
 def no_fault_fail_evidence(counts: FailCounts) -> float:
     """Return the log likelihood of ``counts`` for a good die: every failing bit is the tester's mistake."""
-    return float(counts.observed * np.log(FALSE_FAIL) + (counts.bits - counts.observed) * np.log1p(-FALSE_FAIL))
+    stray = false_fail(counts.bits)
+    return float(counts.observed * np.log(stray) + (counts.bits - counts.observed) * np.log1p(-stray))
 
 
 def resembling_fail_evidence(counts: FailCounts) -> NDArray[np.float64]:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from analysis.circuits.defects import neighbour_pairs
 from analysis.circuits.logic_simulation import unpack_patterns
 from analysis.circuits.netlist import Circuit
+from analysis.circuits.sequential import SequentialCircuit
 from analysis.localization.candidates import rank_candidates
+from analysis.localization.confinement import MOST_GATES, confine
 from analysis.localization.evidence import (
     Comparison,
     SpotPrediction,
@@ -19,6 +21,7 @@ from analysis.localization.evidence import (
     compare_waveform,
     weigh_waveform,
 )
+from analysis.localization.looped import screen_loop
 from analysis.localization.mixture import Layout, Spot
 from analysis.localization.overlay import site_masses
 from analysis.localization.posterior import (
@@ -29,7 +32,7 @@ from analysis.localization.posterior import (
     likeliest,
 )
 from analysis.localization.probe_plan import LEAST_BITS, ProbePlan, plan_probes
-from analysis.localization.screening import screen
+from analysis.localization.screening import Screening, screen
 from analysis.localization.spot_nets import Die, Scene, describe_spots
 from analysis.localization.stimulation import stimulate
 from analysis.localization.suspects import Suspects
@@ -81,6 +84,8 @@ class Problem:
         places_um: place of each net's drain in micrometres, where known.
         averages: loops averaged for one waveform, for the time a probe takes; ``None`` when unknown.
         beam: width and placement error of the spot for the next probes (its place does not count); ``None`` if unknown.
+        sequential: the circuit with its flip-flops where the loop is a functional pattern in which they run; then
+            ``patterns`` has the primary inputs only. ``None`` in full-scan view.
     """
 
     circuit: Circuit
@@ -91,6 +96,7 @@ class Problem:
     places_um: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     averages: int | None = None
     beam: Spot | None = None
+    sequential: SequentialCircuit | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -132,13 +138,15 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
     Raises:
         WaveformError: a waveform cannot be compared (too short, too coarse, not finite, without any noise), or its net
             is unknown.
+        CircuitError: a large circuit without a fail log or waveform, or a functional loop that does not settle.
     """
     progress(0.05, "preparing the waveforms")
+    problem = _confine(problem)
     spotted = [_observe(problem, waveform) for waveform in problem.waveforms]
     progress(0.1, "simulating faults")
-    stimulated = stimulate(problem.circuit, problem.patterns)
-    screening = screen(stimulated, problem.fails, neighbour_pairs(problem.circuit, problem.places_um))
+    screening = screen_die(problem)
     suspects = screening.suspects
+    stimulated = suspects.stimulated
     progress(0.5, "weighing the waveforms")
     prior = _ratio_prior(spotted, stimulated.bits)
     evidence = [_weigh(item, prior, suspects) for item in spotted]
@@ -167,6 +175,27 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
         expected_probes=plan.expected_probes,
         sites=site_masses(suspects, posterior),
     )
+
+
+def screen_die(problem: Problem) -> Screening:
+    """Return the suspects that the fail log of ``problem`` leaves, in full-scan view or in a functional loop."""
+    if problem.sequential is not None:
+        return screen_loop(problem.sequential, problem.patterns, problem.fails)
+    stimulated = stimulate(problem.circuit, problem.patterns)
+    return screen(stimulated, problem.fails, neighbour_pairs(problem.circuit, problem.places_um))
+
+
+def _confine(problem: Problem) -> Problem:
+    """Cut a large circuit to what the die needs; functional loops are simulated whole."""
+    number = problem.circuit.number
+    if problem.sequential is not None or len(problem.circuit.gates) <= MOST_GATES:
+        return problem
+    near = [net for probe in problem.waveforms for net, _ in problem.layout.neighbours(probe.net, probe.spot)]
+    names = [*(probe.net for probe in problem.waveforms), *near]
+    watched = sorted({number[name] for name in names if name in number})
+    pairs = neighbour_pairs(problem.circuit, problem.places_um)
+    circuit, patterns, fails = confine(problem.circuit, problem.patterns, problem.fails, watched, pairs)
+    return replace(problem, circuit=circuit, patterns=patterns, fails=fails)
 
 
 def _weigh(spotted: _Spotted, prior: RatioPrior, suspects: Suspects) -> WaveformEvidence:

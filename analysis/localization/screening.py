@@ -103,6 +103,7 @@ def _screen(stimulated: Stimulated, fails: NDArray[np.bool_] | None, pairs: NDAr
     parts = [_score_singles(stimulated, singles, len(static))]
     if failing:
         parts.append(_lates(stimulated, observed, singles, len(static), parts[0].scores.max(initial=-np.inf)))
+        parts.append(_opens(stimulated, observed, reach))
         parts.append(_bridges(stimulated, observed, pairs[reach[pairs].any(axis=1)]))
         parts.append(_doubles(stimulated, observed, singles, len(static)))
     return Screening(_hopeful(join(parts)), no_fault_fail_evidence(singles.counts))
@@ -174,6 +175,14 @@ def _score_singles(stimulated: Stimulated, singles: _Singles, static: int) -> Su
     scores = prior + PRIORS["static"] + fail_evidence(singles.counts)[:static]
     resembling = _alike(prior) + resembling_fail_evidence(singles.counts)[:static]
     return _hopeful(_table(stimulated, singles.faults[:static], singles.errors[:static], scores, resembling))
+
+
+def _opens(stimulated: Stimulated, observed: Words, reach: NDArray[np.bool_]) -> Suspects:
+    """Return the resistive opens that explain the log."""
+    singles = _count_singles(stimulated, [fault for fault in stimulated.opens if reach[fault.net]], observed)
+    scores = fault_prior(singles.faults) + PRIORS["open"] + fail_evidence(singles.counts)
+    nothing = np.full(len(singles.faults), -np.inf)
+    return _hopeful(_table(stimulated, singles.faults, singles.errors, scores, nothing))
 
 
 def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: int, best: float) -> Suspects:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.circuits.faults import Fault, list_delay_faults, list_faults, local_errors
+from analysis.circuits.faults import Fault, list_delay_faults, list_faults, list_opens, local_errors
 from analysis.circuits.logic_simulation import Words, pack_patterns, pattern_mask, simulate, unpack_patterns
 from analysis.circuits.netlist import Circuit
 from analysis.localization.lateness import TimedLoop, draw_loops, steps_of
@@ -83,6 +83,11 @@ class Stimulated:
     def delay_faults(self) -> list[Fault]:
         """Every delay fault."""
         return list_delay_faults(self.circuit)
+
+    @cached_property
+    def opens(self) -> list[Fault]:
+        """Every resistive open that is too weak for a cycle."""
+        return list_opens(self.circuit)
 
     @cached_property
     def timed_loops(self) -> list[TimedLoop]:

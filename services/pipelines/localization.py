@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
+from analysis.circuits.sequential import SequentialCircuit, build_sequential
 from analysis.localization import evidence, priors, probe_plan
 from analysis.localization.localizer import ProbedWaveform, Problem, Progress, localize_fault
 from analysis.localization.mixture import Spot
-from analysis.results import LOCATED_ABOVE, Localization
+from analysis.results import LOCATED_ABOVE, Localization, NextProbe
 from analysis.waveforms.cycles import MOST_DELAY, SETTLED
 from analysis.waveforms.quality import assess_quality
 from instruments.documents import decode_document
@@ -118,11 +119,13 @@ def _problem(
     cycle_s: float,
 ) -> Problem:
     circuit = to_circuit(netlist, patterns)
+    sequential = to_sequential(netlist, patterns)
     columns = {net: place for place, net in enumerate(patterns.nets)}
-    missing = [circuit.nets[net] for net in circuit.inputs if circuit.nets[net] not in columns]
+    driven = circuit.inputs if sequential is None else sequential.ports
+    missing = [circuit.nets[net] for net in driven if circuit.nets[net] not in columns]
     if missing:
         raise SessionError(f"the patterns lack the input {missing[0]}")
-    stimulus = patterns.bits[:, [columns[circuit.nets[net]] for net in circuit.inputs]]
+    stimulus = patterns.bits[:, [columns[circuit.nets[net]] for net in driven]]
     return Problem(
         circuit=circuit,
         patterns=np.ascontiguousarray(stimulus),
@@ -132,6 +135,7 @@ def _problem(
         places_um=places_of(session),
         averages=session.document["stimulus"].get("averages"),
         beam=next((waveform.spot for waveform in waveforms if waveform.spot is not None), None),
+        sequential=sequential,
     )
 
 
@@ -150,6 +154,17 @@ def to_circuit(netlist: Netlist, patterns: PatternSet | None = None) -> Circuit:
     inputs = [net for net in netlist.inputs if net in used or (patterns is not None and net in driven)]
     gates = [LogicGate(gate.output, gate.function, gate.inputs) for gate in netlist.gates]
     return build_circuit(gates, inputs, netlist.outputs)
+
+
+def to_sequential(netlist: Netlist, patterns: PatternSet) -> SequentialCircuit | None:
+    """Return the circuit with its flip-flops where ``patterns`` drive none of them: a looped functional pattern."""
+    states = {gate.output for gate in netlist.gates if gate.function == "DFF"}
+    if not states or states & set(patterns.nets):
+        return None
+    used = {net for gate in netlist.gates for net in gate.inputs} | set(netlist.outputs) | set(patterns.nets)
+    inputs = [net for net in netlist.inputs if net in used]
+    gates = [LogicGate(gate.output, gate.function, gate.inputs) for gate in netlist.gates]
+    return build_sequential(gates, inputs, netlist.outputs)
 
 
 def _fails(session: ProbingSession, circuit: Circuit, cycles: int) -> NDArray[np.bool_] | None:
@@ -224,18 +239,7 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
                 result.waveforms, waveforms, timing_documents(session, result.waveforms), strict=True
             )
         ],
-        "next_probes": [
-            {
-                "net": item.net,
-                "x_um": item.x_um,
-                "y_um": item.y_um,
-                "bits": item.bits,
-                "seconds": item.seconds,
-                "averages": item.averages,
-                **stage_place(item.x_um, item.y_um, stage),
-            }
-            for item in result.next_probes
-        ],
+        "next_probes": [_next_probe(item, stage) for item in result.next_probes],
         "decided": result.decided,
         "missing_bits": result.missing_bits,
         "expected_probes": result.expected_probes,
@@ -244,6 +248,18 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
         "quality": [_quality(waveform) for waveform in waveforms],
         "simulated": bool(session.document.get("simulated", False)),
         "provenance": _provenance(session),
+    }
+
+
+def _next_probe(probe: NextProbe, stage: StageMap | None) -> dict[str, Any]:
+    return {
+        "net": probe.net,
+        "x_um": probe.x_um,
+        "y_um": probe.y_um,
+        "bits": probe.bits,
+        "seconds": probe.seconds,
+        "averages": probe.averages,
+        **stage_place(probe.x_um, probe.y_um, stage),
     }
 
 
