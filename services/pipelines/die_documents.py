@@ -5,9 +5,9 @@ from typing import Any
 
 from analysis.localization import overlay, spot_nets
 from analysis.localization.mixture import Spot
-from analysis.results import Localization, NetWeight, SpotReport, WaveformVerdict
+from analysis.results import Localization, NetWeight, NextProbe, SpotReport, WaveformVerdict
 from analysis.waveforms import unmixing
-from services.pipelines.session_places import ellipse_document, place_of_spot
+from services.pipelines.session_places import StageMap, ellipse_document, place_of_spot, stage_place
 
 Places = Mapping[str, tuple[float, float]]
 
@@ -73,6 +73,19 @@ def candidate_place(net: str, places_um: Places) -> dict[str, float | None]:
     """Return the drain of ``net`` on the layout, micrometres; nothing known where it has no place."""
     x_um, y_um = places_um.get(net, (None, None))
     return {"x_um": x_um, "y_um": y_um}
+
+
+def next_probe(probe: NextProbe, stage: StageMap | None) -> dict[str, Any]:
+    """Return ``probe`` with its place on the layout, and on the stage where ``stage`` is known."""
+    return {
+        "net": probe.net,
+        "x_um": probe.x_um,
+        "y_um": probe.y_um,
+        "bits": probe.bits,
+        "seconds": probe.seconds,
+        "averages": probe.averages,
+        **stage_place(probe.x_um, probe.y_um, stage),
+    }
 
 
 def heat_map_document(result: Localization, places_um: Places) -> dict[str, Any] | None:

@@ -15,21 +15,21 @@ from analysis.circuits.sequential import SequentialCircuit, build_sequential
 from analysis.localization import evidence, priors, probe_plan
 from analysis.localization.localizer import ProbedWaveform, Problem, Progress, localize_fault
 from analysis.localization.mixture import Spot
-from analysis.results import LOCATED_ABOVE, Localization, NextProbe
+from analysis.results import LOCATED_ABOVE, Localization
 from analysis.waveforms.cycles import MOST_DELAY, SETTLED
 from analysis.waveforms.quality import assess_quality
 from instruments.documents import decode_document
 from instruments.packing import PackedReading, PackedRecord, unpack_raster, unpack_waveform
 from instruments.records import Netlist, PatternSet, ProbingSession, Raster, Samples, Waveform
 from services.pipelines import die_documents
-from services.pipelines.die_documents import candidate_place, heat_map_document, waveform_places
+from services.pipelines.die_documents import candidate_place, heat_map_document, next_probe, waveform_places
 from services.pipelines.reading import open_sandbox
 from services.pipelines.session_places import (
     StageMap,
     alignment_document,
+    places_of,
     probe_place,
     stage_map,
-    stage_place,
 )
 from services.pipelines.simulated_session import compare_with_simulation
 from services.pipelines.skew_documents import (
@@ -139,14 +139,6 @@ def _problem(
     )
 
 
-def places_of(session: ProbingSession) -> dict[str, tuple[float, float]]:
-    """Return the drain of each net that ``session`` places, micrometres on the layout."""
-    places = session.placement
-    if places is None:
-        return {}
-    return {net: (float(x), float(y)) for net, x, y in zip(places.nets, places.x_um, places.y_um, strict=True)}
-
-
 def to_circuit(netlist: Netlist, patterns: PatternSet | None = None) -> Circuit:
     """Return the netlist in full-scan view; a clock, which only flip-flops use and no pattern drives, is left out."""
     used = {net for gate in netlist.gates for net in gate.inputs} | set(netlist.outputs)
@@ -239,7 +231,7 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
                 result.waveforms, waveforms, timing_documents(session, result.waveforms), strict=True
             )
         ],
-        "next_probes": [_next_probe(item, stage) for item in result.next_probes],
+        "next_probes": [next_probe(item, stage) for item in result.next_probes],
         "decided": result.decided,
         "missing_bits": result.missing_bits,
         "expected_probes": result.expected_probes,
@@ -248,18 +240,6 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
         "quality": [_quality(waveform) for waveform in waveforms],
         "simulated": bool(session.document.get("simulated", False)),
         "provenance": _provenance(session),
-    }
-
-
-def _next_probe(probe: NextProbe, stage: StageMap | None) -> dict[str, Any]:
-    return {
-        "net": probe.net,
-        "x_um": probe.x_um,
-        "y_um": probe.y_um,
-        "bits": probe.bits,
-        "seconds": probe.seconds,
-        "averages": probe.averages,
-        **stage_place(probe.x_um, probe.y_um, stage),
     }
 
 

@@ -10,6 +10,7 @@ from analysis.coordinates.affine import Affine, NotInvertible, Points
 from analysis.coordinates.registration import Registration, RegistrationRefused, fit_registration
 from analysis.localization.beam_places import BeamPlace, place_on_layout
 from analysis.localization.mixture import Spot
+from instruments.records import ProbingSession
 
 _NM = 1e3
 DOUBTFUL_FIT = 0.001
@@ -53,6 +54,14 @@ def stage_map(document: Mapping[str, Any]) -> StageMap | None:
         (a, b, c), (d, e, f) = document["affine"]
         return StageMap(Affine.exact(np.array([[a, b], [d, e]], np.float64), (c, f)), None, "affine", ())
     return None
+
+
+def places_of(session: ProbingSession) -> dict[str, tuple[float, float]]:
+    """Return the drain of each net that ``session`` places, micrometres on the layout."""
+    places = session.placement
+    if places is None:
+        return {}
+    return {net: (float(x), float(y)) for net, x, y in zip(places.nets, places.x_um, places.y_um, strict=True)}
 
 
 def probe_place(probe: Mapping[str, Any], stage: StageMap | None) -> BeamPlace | None:
