@@ -3,7 +3,7 @@
 LOCALIZATION_VERSION = "6"
 """Of :mod:`services.pipelines.localization`; raised whenever the same input may give another answer."""
 
-MONITORING_VERSION = "1"
+MONITORING_VERSION = "2"
 """Of :mod:`services.pipelines.reference_readings` and :mod:`services.pipelines.chart_evaluation`, in the same sense."""
 
 ANOMALY_VERSION = "1"

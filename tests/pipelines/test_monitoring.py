@@ -162,7 +162,7 @@ def test_a_golden_session_gives_readings_with_their_provenance(line: Line) -> No
     }  # fmt: skip
     (told,) = [row for row in line.bench.rows(result) if row.kind == "reference"]
     assert {row.result_id for row in values.values()} == {told.id}
-    assert told.provenance["algorithm_version"] == "1"
+    assert told.provenance["algorithm_version"] == "2"
     assert {row.bundle_id for row in values.values()} == {bundle_id}
     assert {row.state for row in found.values()} == {"collecting"}
     assert line.bench.count(event) == 0

@@ -18,6 +18,34 @@ def test_levels_noise_and_ratio_of_a_clean_waveform() -> None:
     assert quality.problems == ()
 
 
+@pytest.mark.parametrize("sample_ratio", [0.5, 1.0, 2.0, 5.0, 20.0])
+def test_the_ratio_is_right_from_half_to_twenty(sample_ratio: float) -> None:
+    found = []
+    for seed in range(6):
+        values = 5.0 - 3.0 * waveform(random_bits(256, seed), sample_ratio * np.sqrt(32), seed, drift=0.3)
+        found.append(assess_quality(values).sample_snr / sample_ratio)
+    assert np.mean(found) == pytest.approx(0.97, abs=0.03 + 0.1 * (sample_ratio < 1))
+
+
+def test_levels_of_a_net_that_is_seldom_high() -> None:
+    bits = (np.random.default_rng(1).random(256) < 0.15).astype(float)
+    quality = assess_quality(2.0 + waveform(bits, 3.0 * np.sqrt(32), 1))
+    assert (quality.low_level, quality.high_level) == pytest.approx((2.0, 3.0), abs=0.1)
+
+
+def test_ones_that_are_not_even_over_the_loop_are_no_drift() -> None:
+    for seed in range(10):
+        bits = random_bits(64, seed)
+        bits[:16] = 1.0
+        assert not [item for item in assess_quality(waveform(bits, 60.0, seed)).problems if "drifts" in item]
+
+
+def test_levels_without_noise_may_be_clipped_or_not() -> None:
+    values = np.clip(5 * np.sin(np.linspace(0, 60, 4000)), -1, 1)
+    (problem,) = [item for item in assess_quality(values).problems if item.startswith("clipped")]
+    assert problem.endswith("or the levels have no noise")
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_usual_probe_raises_no_alarm(seed: int) -> None:
     assert assess_quality(1.0 + 1e-4 * waveform(random_bits(256, seed), 2.0, seed, drift=0.1)).problems == ()
