@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from instruments.errors import CorruptField
+
 VendorMetadata = Mapping[str, Any]
 """Strings, numbers, booleans, lists and mappings of these: what JSON can hold."""
 
@@ -314,7 +316,11 @@ class ReadResult:
 def finite_range(
     blocks: Iterable[NDArray[Any]], gain: float = 1.0, offset: float = 0.0
 ) -> tuple[float | None, float | None]:
-    """Return the smallest and largest finite ``gain * sample + offset``, or ``(None, None)``."""
+    """Return the smallest and largest ``gain * sample + offset`` of finite samples, or ``(None, None)``.
+
+    Raises:
+        CorruptField: one of these is no finite number.
+    """
     low, high = np.inf, -np.inf
     for block in blocks:
         if not block.size:
@@ -329,4 +335,6 @@ def finite_range(
     if low > high:
         return None, None
     values = (low * gain + offset, high * gain + offset)
+    if not np.isfinite(values).all():
+        raise CorruptField("the scale makes values that are no finite numbers", found=f"{gain} and {offset}")
     return min(values), max(values)

@@ -39,7 +39,7 @@ class DelimitedAdapter:
     """Reads a table of regularly sampled values into one waveform for each value column."""
 
     name = "delimited"
-    version = "4"
+    version = "5"
     formats = ("delimited",)
     reach = Reach.WALK
 

@@ -352,6 +352,9 @@ def _parse_slowly(source: Source, dialect: Dialect, data: bytes, line: int) -> B
     for index, content in enumerate(lines):
         if not content.strip("\ufeff\x1a \t"):
             continue
+        if "\r" in content:
+            message = "a carriage return stands inside the row"
+            raise CorruptField(message, file=source.name, offset=line + index, offset_unit="line")
         cut = index == len(lines) - 1 and not ended
         cells = row_cells(content, dialect)
         if dialect.trailing and len(cells) == dialect.columns + 1 and not cells[-1]:

@@ -87,9 +87,7 @@ class _Statements:
             if name == ";":
                 continue
             if name == "}":
-                if len(stack) == 1:
-                    raise self._error("a brace closes that none opened", name)
-                stack.pop()
+                self._close(stack)
                 continue
             if name in PUNCTUATION:
                 raise self._error("a statement begins with a mark", name)
@@ -117,9 +115,14 @@ class _Statements:
             stack[-1].attributes.setdefault(name, []).append(words)
         elif after == "}":
             stack[-1].attributes.setdefault(name, []).append(words)
-            stack.pop()
+            self._close(stack)
         else:
             raise self._missing(after, f"{name}(…) is followed by neither a semicolon nor a brace")
+
+    def _close(self, stack: list[Group]) -> None:
+        if len(stack) == 1:
+            raise self._error("a brace closes that none opened", "}")
+        stack.pop()
 
     def _missing(self, found: str | None, message: str) -> CorruptField | Truncated:
         if found is None:

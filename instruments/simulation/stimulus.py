@@ -19,7 +19,7 @@ class PatternTableAdapter:
     """Reads ``cycle,<net>,<net>,…`` into a PatternSet."""
 
     name = "pattern_table"
-    version = "2"
+    version = "3"
     formats = ("patterns",)
     reach = Reach.WALK
 
@@ -32,6 +32,9 @@ class PatternTableAdapter:
     def read(self, source: Source) -> tuple[str, Iterable[Record]]:
         """Return the patterns of ``source``; raises CorruptField at the first line that is not one."""
         table = read_table(source)
+        if len(table.header) < 2 or table.header[0] != "cycle":
+            message = "this is no pattern table"
+            raise CorruptField(message, file=source.name, offset=1, expected="cycle,<net>,…", offset_unit="line")
         for index, (cells, line) in enumerate(zip(table.rows, table.lines, strict=True)):
             cycle = integer(source, cells[0], line, "cycle")
             if cycle != index:

@@ -210,7 +210,7 @@ class _Flattener:
         if kind == "Concatenation":
             return tuple(bit for part in expression.operands for bit in self.bits(part, prefix, line))
         if kind == "Replication" and expression.count.constant is not None:
-            return self.bits(expression.concat, prefix, line) * int(str(expression.count.constant))
+            return self.bits(expression.concat, prefix, line) * self._whole(expression.count.constant, line)
         if kind == "Conversion":
             inner = expression.operand
             if inner.type.bitWidth != expression.type.bitWidth:
@@ -239,11 +239,17 @@ class _Flattener:
         if any(end is None for end in ends):
             raise self.refuse("a selection that is not constant", line)
         step = 1 if int(bounds.left) >= int(bounds.right) else -1
-        first, last = ((int(bounds.left) - int(str(end))) * step for end in ends)
+        first, last = ((int(bounds.left) - self._whole(end, line)) * step for end in ends)
         if not 0 <= first <= last < len(whole):
             message = f"a selection outside net {expression.value.symbol.name}"
             raise CorruptField(message, file=self._file, offset=line, offset_unit="line")
         return whole[first : last + 1]
+
+    def _whole(self, constant: Any, line: int) -> int:
+        """Return a constant as a number: sized ones print as ``1'b1``, unknown ones are none."""
+        if constant.value.hasUnknown:
+            raise self.refuse("an index or a count that is neither 0 nor 1 in a bit", line)
+        return int(constant.value)
 
     def target(self, expression: Any, prefix: str, line: int) -> Bits:
         """Return the nets that an output drives."""

@@ -33,7 +33,7 @@ class VerilogNetlistAdapter:
     """Reads a Verilog file with one top module into one flat ``Netlist``."""
 
     name = "verilog_netlist"
-    version = "1"
+    version = "2"
     formats = ("verilog",)
     reach = Reach.WALK
 

@@ -8,7 +8,7 @@ import pytest
 from instruments.documents import decode_document, encode_document
 from instruments.errors import CorruptField, CountMismatch
 from instruments.packing import PackedReading, pack, unpack_raster
-from instruments.records import Band, Raster, ReadResult, Record, Samples, Table
+from instruments.records import Band, Raster, ReadResult, Record, Samples, Table, finite_range
 from instruments.vocabulary import Column, Remarks, Vocabulary
 
 STEPS = Vocabulary(
@@ -112,3 +112,11 @@ def test_a_raster_of_the_wrong_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CountMismatch) as caught:
         packed(raster, tmp_path)
     assert str(caught.value) == "the samples of map are not what its size says (expected 6, found 5)"
+
+
+def test_a_scale_that_makes_infinite_values_is_refused() -> None:
+    """Codes of a few tens and a gain near the largest number: both are finite, and their product is not."""
+    codes = np.arange(-40, 40, dtype=np.int16)
+    assert finite_range((codes,), 0.5, 1.0) == (-19.0, 20.5)
+    with pytest.raises(CorruptField, match="the scale makes values that are no finite numbers"):
+        finite_range((codes,), 2.2e307, 2.0)

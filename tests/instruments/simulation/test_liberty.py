@@ -69,6 +69,7 @@ def test_pins_and_tables_in_base_units(tmp_path) -> None:
         ),
         ("\n}\n", "\n", "the text ends inside the group library at line 2"),
         ("\n}\n", "\n}}\n", "a brace closes that none opened at line 37 (expected None, found })"),
+        ("\n}\n", "\n} e (1) } m (2) { }\n", "a brace closes that none opened at line 37 (expected None, found })"),
         (
             "rise_transition (grid) { values (\"7",
             "odd_transition (grid) { values (\"7",

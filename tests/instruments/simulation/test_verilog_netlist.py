@@ -234,3 +234,11 @@ def test_files_refused_in_full(tmp_path, text, message):
 )
 def test_sniff(tmp_path, name, content, confidence):
     assert ADAPTER.sniff(written(tmp_path, name, content)).confidence is confidence
+
+
+def test_an_index_may_be_a_sized_constant_and_not_an_unknown_one(tmp_path):
+    text = "module t (a, y); input [1:0] a; output y; xor x (y, a[{}], a[1]); endmodule\n"
+    for index, net in (("!0", "a[1]"), ("1'b0", "a[0]"), ("2'd1", "a[1]")):
+        assert read(tmp_path, text.format(index)).gates[0].inputs == (net, "a[1]")
+    with pytest.raises(InstrumentError):
+        read(tmp_path, text.format("1'bx"))
