@@ -34,11 +34,15 @@ queue_jobs = Gauge("faultlight_queue_jobs", "Jobs by queue and state", ["queue",
 queue_oldest = Gauge("faultlight_queue_oldest_seconds", "Age of the oldest job by queue and state", ["queue", "state"])
 
 
-def _serialize(event: Any, **options: Any) -> str:
+def _serialize(event: Any, **options: Any) -> bytes:
     try:
-        return orjson.dumps(event, default=options["default"]).decode()
+        return orjson.dumps(event, default=options["default"])
     except TypeError:  # what orjson refuses (a file name that is not UTF-8) must not cost the line
-        return json.dumps(event, **options)
+        return json.dumps(event, **options).encode()
+
+
+def _serialize_text(event: Any, **options: Any) -> str:
+    return _serialize(event, **options).decode()
 
 
 def configure_logging(settings: Settings) -> None:
@@ -52,19 +56,22 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.format_exc_info,
     ]
     renderer: structlog.types.Processor = structlog.processors.JSONRenderer(serializer=_serialize)
+    text_renderer: structlog.types.Processor = structlog.processors.JSONRenderer(serializer=_serialize_text)
+    lines: Any = structlog.BytesLoggerFactory(file=sys.stderr.buffer)
     if settings.log_format == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = text_renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        lines = structlog.WriteLoggerFactory(file=sys.stderr)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lines,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, text_renderer],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

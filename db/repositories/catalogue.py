@@ -33,6 +33,7 @@ from db.schema import data, files, parts, people, work
 
 Condition = Callable[[Any], ColumnElement[bool]]
 _Form = Literal["every", "one", "several"]
+_Names = tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +66,9 @@ class Listing:
         return [column for column in self.table.columns if column.name not in left_out]
 
     @cached_property
-    def own_columns(self) -> list[Column[Any]]:
+    def own_columns(self) -> tuple[str, ...]:
         """The columns that the service itself works with: hidden ones too, none of those that can be large."""
-        return [column for column in self.table.columns if column.name not in self.detail_only]
+        return tuple(column.name for column in self.table.columns if column.name not in self.detail_only)
 
     def allowed_programs(self, caller: Caller) -> frozenset[uuid.UUID] | None:
         """Return the programs whose rows the caller may read; ``None`` means every program."""
@@ -140,23 +141,24 @@ def _restrict(query: Select[Any], listing: Listing, form: _Form) -> Select[Any]:
 
 
 @lru_cache(maxsize=1024)
-def _prepare_row(listing: Listing, form: _Form, as_json: bool) -> PreparedQuery:
+def _prepare_row(listing: Listing, form: _Form, names: _Names) -> PreparedQuery:
+    """Return the query of the columns ``names``, or of the row as JSON when there are none."""
     table = listing.table
-    columns = listing.columns(detail=True) if as_json else listing.own_columns
+    columns = [table.c[name] for name in names] if names else listing.columns(detail=True)
     query = _restrict(select(*columns), listing, form).where(table.c.id == bindparam("identity"))
-    if not as_json:
+    if names:
         return PreparedQuery(query)
     chosen = query.subquery("item")
     return PreparedQuery(select(cast(func.row_to_json(chosen.table_valued()), Text)))
 
 
 def _run_row(
-    connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID, *, as_json: bool
+    connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID, names: _Names
 ) -> tuple[Any, ...]:
     allowed = listing.allowed_programs(caller)
     if allowed is not None and not allowed:
         raise RowNotFound(listing.kind, identity)
-    query = _prepare_row(listing, _form_of(allowed), as_json)
+    query = _prepare_row(listing, _form_of(allowed), names)
     found = query.fetch(connection, identity=identity, **_program_values(allowed))
     if not found:
         raise RowNotFound(listing.kind, identity)
@@ -165,13 +167,19 @@ def _run_row(
 
 def read_row(connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID) -> str:
     """Return a row with all its columns as JSON; raises :class:`RowNotFound`."""
-    return str(_run_row(connection, caller, listing, identity, as_json=True)[0])
+    return str(_run_row(connection, caller, listing, identity, ())[0])
 
 
-def fetch_row(connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID) -> Mapping[str, Any]:
-    """Return the row's :attr:`Listing.own_columns` by name; raises :class:`RowNotFound`."""
-    row = _run_row(connection, caller, listing, identity, as_json=False)
-    return dict(zip((column.name for column in listing.own_columns), row, strict=True))
+def fetch_row(
+    connection: Connection, caller: Caller, listing: Listing, identity: uuid.UUID, names: _Names = ()
+) -> Mapping[str, Any]:
+    """Return the row's columns ``names``, by default :attr:`Listing.own_columns`, by name.
+
+    Raises:
+        RowNotFound: there is no such row, or not for the caller.
+    """
+    names = names or listing.own_columns
+    return dict(zip(names, _run_row(connection, caller, listing, identity, names), strict=True))
 
 
 def fetch_page(connection: Connection, query: Select[Any], key: ColumnElement[Any], page: PageRequest) -> RowPage:

@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
-    uploads, bundles, files, waveforms, sessions, records, tables, jobs, results, administration, instrument_health,
+    waveforms, uploads, jobs, bundles, files, sessions, records, tables, results, administration, instrument_health,
     monitoring, webhooks,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))

@@ -77,7 +77,7 @@ class RequestContext:
         A key that was good a moment ago is not looked up again (:class:`services.api.recent_keys.RecentKeys`).
         """
         key = self._key()
-        caller = self.state.recent_keys.find(key, self.request_id)
+        caller = self.state.recent_keys.find(key)
         stale = False
         with read(self.state.reading_engine) as unit:
             if caller is None:

@@ -7,7 +7,6 @@ from functools import cache
 
 import structlog
 from prometheus_client import Histogram
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,6 +22,8 @@ API = "/api/v1"
 UPLOADS = f"{API}/uploads"
 MEBIBYTE = 1 << 20
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_FRAMING = frozenset({b"x-request-id", b"content-length", b"x-http-method-override"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 _SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -45,10 +46,18 @@ def body_limit(path: str) -> int | None:
     return 16 * MEBIBYTE if path == f"{API}/bundles" else MEBIBYTE
 
 
-def _announced_length(headers: Headers) -> int:
+def _framing_headers(scope: Scope) -> dict[bytes, bytes]:
+    """Return the headers that the frame looks at, the first of each name; the server gives names in lower case."""
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in _FRAMING:
+            found.setdefault(name, value)
+    return found
+
+
+def _announced_length(value: bytes) -> int:
     """Return the body's length as the client tells it; 0 when it tells nothing that counts."""
-    text = headers.get("content-length", "")
-    return int(text) if re.fullmatch(r"[0-9]{1,32}", text) else 0
+    return int(value) if re.fullmatch(rb"[0-9]{1,32}", value) else 0
 
 
 @cache
@@ -89,26 +98,25 @@ class _FramedRequest:
         self._app, self._labels = app, labels
         self._scope, self._receive, self._send = request
         scope = self._scope
-        headers = Headers(scope=scope)
-        sent_id = headers.get("x-request-id", "")
+        headers = _framing_headers(scope)
+        sent_id = headers.get(b"x-request-id", b"").decode("latin-1")
         self._request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else str(uuid7())
+        self._announced_bytes = _announced_length(headers.get(b"content-length", b""))
         self._path: str = scope["path"]
         self._limit = body_limit(self._path)
         self._body_bytes = 0
         self._status = 0
-        override = headers.get("x-http-method-override", "").upper()
-        if scope["method"] == "POST" and override in {"PATCH", "DELETE"} and is_upload_path(self._path):
-            scope["method"] = override
+        override = headers.get(b"x-http-method-override", b"").upper()
+        if scope["method"] == "POST" and override in {b"PATCH", b"DELETE"} and is_upload_path(self._path):
+            scope["method"] = override.decode()
         scope.setdefault("state", {})["request_id"] = self._request_id
 
     async def run(self) -> None:
         """Call the application and tell what it did."""
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self._request_id)
         started = time.perf_counter()
         try:
-            announced = _announced_length(Headers(scope=self._scope))
-            if self._limit is not None and announced > self._limit:
+            if self._limit is not None and self._announced_bytes > self._limit:
                 raise BodyTooLarge(self._limit)
             await self._app(self._scope, self._limited_receive, self._framed_send)
         except BodyTooLarge as error:
@@ -128,7 +136,7 @@ class _FramedRequest:
     def _tell(self, seconds: float) -> None:
         label = self._labels.get(self._scope.get("endpoint"), "unmatched")
         method = self._scope["method"]
-        method = method if method in {"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"} else "other"
+        method = method if method in _METHODS else "other"
         _histogram(method, label, self._status).observe(seconds)
         tell = log.debug if self._path in _QUIET else log.info
         tell("request", method=method, path=self._path, status=self._status, duration_ms=round(seconds * 1000, 2))

@@ -23,14 +23,14 @@ class RecentKeys:
         self._clock = clock
         self._callers: dict[bytes, tuple[float, Caller]] = {}
 
-    def find(self, key: str, request_id: str) -> Caller | None:
-        """Return who presents ``key``, if it was found good within the last ``keep_s`` seconds."""
+    def find(self, key: str) -> Caller | None:
+        """Return who presents ``key``, of no request, if it was found good within the last ``keep_s`` seconds."""
         if self._keep_s <= 0:
             return None
         found = self._callers.get(_digest(key))
         if found is None or found[0] <= self._clock():
             return None
-        return replace(found[1], request_id=request_id)
+        return found[1]
 
     def keep(self, key: str, authenticated: Authenticated) -> None:
         """Remember a key that was just found good; one whose last use is still to be written is not kept."""
@@ -41,7 +41,7 @@ class RecentKeys:
             keep_s = min(keep_s, (authenticated.expires_at - datetime.now(UTC)).total_seconds())
         if len(self._callers) >= _MOST_KEYS:
             self._callers.clear()
-        self._callers[_digest(key)] = (self._clock() + keep_s, authenticated.caller)
+        self._callers[_digest(key)] = (self._clock() + keep_s, replace(authenticated.caller, request_id=None))
 
     def forget_all(self) -> None:
         """Forget every key: something about keys, accounts or memberships has changed."""

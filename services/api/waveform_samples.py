@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from db.blobs import BlobMissing, BlobStore
 
 BLOCK_SAMPLES = 1 << 18
+SAMPLE_COLUMNS = (
+    "id", "sha256", "blob_key", "byte_offset", "dtype", "sample_count", "gain", "offset", "unit", "t0_s", "dt_s",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,16 @@ class StoredSamples:
 
 def stored_samples(row: Any) -> StoredSamples:
     """Return where the samples of a waveform's row lie; raises ValueError for a type that is no number."""
-    dtype = np.dtype(row["dtype"]).newbyteorder("<")
+    dtype = _sample_type(row["dtype"])
+    return StoredSamples(row["blob_key"], row["byte_offset"], dtype, row["sample_count"], row["gain"], row["offset"])
+
+
+@lru_cache(maxsize=64)
+def _sample_type(name: str) -> np.dtype[Any]:
+    dtype = np.dtype(name).newbyteorder("<")
     if dtype.kind not in "iuf":
         raise ValueError(f"the waveform's samples are {dtype}, not numbers")
-    return StoredSamples(row["blob_key"], row["byte_offset"], dtype, row["sample_count"], row["gain"], row["offset"])
+    return dtype
 
 
 def describe_samples(row: Any, *, as_float32: bool) -> dict[str, str]:
@@ -67,13 +77,16 @@ def describe_samples(row: Any, *, as_float32: bool) -> dict[str, str]:
         "Faultlight-Dtype": "<f4" if as_float32 else str(row["dtype"]),
         "Faultlight-Gain": repr(1.0 if as_float32 else float(row["gain"])),
         "Faultlight-Offset": repr(0.0 if as_float32 else float(row["offset"])),
-        "Faultlight-Unit": quote(row["unit"]),
+        "Faultlight-Unit": _quote(row["unit"]),
         "Faultlight-Count": str(row["sample_count"]),
     }
     for name, value in (("Faultlight-T0", row["t0_s"]), ("Faultlight-Dt", row["dt_s"])):
         if value is not None:
             headers[name] = repr(float(value))
     return headers
+
+
+_quote = lru_cache(maxsize=1024)(quote)
 
 
 def stream_native(blobs: BlobStore, stored: StoredSamples) -> Iterator[bytes]:

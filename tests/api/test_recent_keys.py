@@ -27,18 +27,18 @@ class _Clock:
 
 
 def test_a_key_is_known_for_its_time_and_no_longer() -> None:
-    """The caller comes back with the id of the new request."""
+    """The caller comes back as one of no request: what only reads is not audited."""
     clock = _Clock()
     keys = RecentKeys(1.0, clock)
     authenticated = _authenticated()
     keys.keep(KEY, authenticated)
     clock.now = 100.99
-    found = keys.find(KEY, "second")
+    found = keys.find(KEY)
     assert found is not None
-    assert (found.key_id, found.request_id) == (authenticated.caller.key_id, "second")
-    assert keys.find(KEY[:-1] + "y", "other") is None
+    assert (found.key_id, found.request_id) == (authenticated.caller.key_id, None)
+    assert keys.find(KEY[:-1] + "y") is None
     clock.now = 101.0
-    assert keys.find(KEY, "third") is None
+    assert keys.find(KEY) is None
 
 
 def test_a_key_is_not_known_beyond_its_expiry() -> None:
@@ -46,24 +46,24 @@ def test_a_key_is_not_known_beyond_its_expiry() -> None:
     clock = _Clock()
     keys = RecentKeys(3600.0, clock)
     keys.keep(KEY, _authenticated(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
-    assert keys.find(KEY, "r") is None
+    assert keys.find(KEY) is None
     keys.keep(KEY, _authenticated(expires_at=datetime.now(UTC) + timedelta(seconds=600)))
-    assert keys.find(KEY, "r") is not None
+    assert keys.find(KEY) is not None
     clock.now += 601
-    assert keys.find(KEY, "r") is None
+    assert keys.find(KEY) is None
 
 
 def test_what_is_not_kept() -> None:
     """Nothing at 0 seconds, nothing whose last use is due, nothing after a change of access."""
     never = RecentKeys(0.0)
     never.keep(KEY, _authenticated())
-    assert never.find(KEY, "r") is None
+    assert never.find(KEY) is None
     keys = RecentKeys(60.0)
     keys.keep(KEY, _authenticated(last_use_is_stale=True))
-    assert keys.find(KEY, "r") is None
+    assert keys.find(KEY) is None
     keys.keep(KEY, _authenticated())
     keys.forget_all()
-    assert keys.find(KEY, "r") is None
+    assert keys.find(KEY) is None
 
 
 def test_memory_is_bounded() -> None:

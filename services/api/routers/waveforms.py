@@ -17,6 +17,7 @@ from services.api.listing import WaveformQuery, answer_list, answer_row, describ
 from services.api.record_documents import SampleDocument, ViewDocument, WaveformDetail, WaveformItem
 from services.api.waveform_samples import (
     BLOCK_SAMPLES,
+    SAMPLE_COLUMNS,
     bin_edges,
     bin_extremes,
     describe_samples,
@@ -62,7 +63,7 @@ def read_waveform(waveform_id: uuid.UUID, request: Request, context: ReadsRecord
 
 def _fetch(context: RequestContext, waveform_id: uuid.UUID) -> Mapping[str, Any]:
     with context.read() as unit:
-        return fetch_row(unit.connection, unit.caller, WAVEFORMS, waveform_id)
+        return fetch_row(unit.connection, unit.caller, WAVEFORMS, waveform_id, SAMPLE_COLUMNS)
 
 
 @router.get("/{waveform_id}/samples", responses=_describe_formats(SampleDocument), response_class=Response)
