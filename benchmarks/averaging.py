@@ -181,10 +181,13 @@ def interval_rows(seed: int, trials: int, error: float = 0.05) -> list[Row]:
     chance = math.sqrt(error * (1 - error) / trials)
     return [
         Row(
-            f"swing: interval of {1 - error:.0%} ever misses in 64 looks, +- {chance:.3f}", rates[0], "part", "<= 0.05"
+            f"swing: interval of {1 - error:.0%} ever misses in 64 looks, +- {chance:.3f}",
+            float(rates[0]),
+            "part",
+            "<= 0.05",
         ),
-        Row(f"signal-to-noise ratio: the same, {trials} waveforms", rates[1], "part", "<= 0.05"),
-        Row("swing: a plain t-interval ever misses, looked at as often", rates[2], "part"),
+        Row(f"signal-to-noise ratio: the same, {trials} waveforms", float(rates[1]), "part", "<= 0.05"),
+        Row("swing: a plain t-interval ever misses, looked at as often", float(rates[2]), "part"),
         Row("swing: width over that of the plain interval after 64 repeats", float(np.mean(widths)), "ratio"),
     ]
 
