@@ -30,8 +30,12 @@ fuzz: setup
 	$(BIN)/python -m tests.fuzz
 	$(BIN)/python -m pytest -q -m fuzz tests
 
-gpu:
-	@echo "Nothing to run yet: the analysis computes with numpy, and no code of this project uses a GPU so far."
+gpu: setup
+	@if $(BIN)/python -c "import sys, torch; sys.exit(not torch.cuda.is_available())"; then \
+		$(BIN)/python -m pytest -q -m gpu tests/analysis && $(BIN)/python -m benchmarks.fault_simulation --device cuda; \
+	else \
+		echo "No GPU here: torch sees no CUDA device, so nothing was tested on one. The same code ran on the CPU in make test."; \
+	fi
 
 openapi: setup
 	$(BIN)/python -m services.api.contract
