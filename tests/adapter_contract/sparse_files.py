@@ -42,6 +42,7 @@ def sparse_lecroy(folder: Path) -> tuple[Source, int]:
     start = data.index(b"WAVEDESC")
     struct.pack_into("<i", data, start + 60, 2 * count)
     struct.pack_into("<i", data, start + 116, count)
+    struct.pack_into("<i", data, start + 128, count - 1)
     head = bytes(data[: len(data) - CODES.nbytes])
     return place(folder, "C1.trc", {"": (head, len(head) + 2 * count)}), count
 

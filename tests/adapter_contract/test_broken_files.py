@@ -31,7 +31,7 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "text.trc": (
         valid("lecroy_trc").replace(b"LECROY_2_3", b"LECROY_2_4"),
         "UnsupportedVersion",
-        "the WAVEDESC template is not known at byte 27 (expected LECROY_2_3, LECROY_1_0, found LECROY_2_4)",
+        "the WAVEDESC template is not known at byte 27 (expected LECROY_2_3, LECROY_2_2, LECROY_1_0, found LECROY_2_4)",
     ),
     "cut.pm": (photometer(CODES)[:-3], "Truncated", "the file ends before its samples do (expected 248, found 245)"),
     "long.pm": (
