@@ -24,6 +24,8 @@ from analysis.localization.mixture import Spot
 from analysis.results import Localization
 from benchmarks.localization_trials.circuits import default_folder, read_circuits
 from benchmarks.localization_trials.defects import SINGLE, STRATA, DefectSource, Die, Trial, Undetected
+from benchmarks.localization_trials.large_die import large_die_rows
+from benchmarks.localization_trials.made_circuits import build_made
 from benchmarks.localization_trials.scores import Outcome, rank_of, rows_of
 from benchmarks.localization_trials.timed_die import TimedDie
 from benchmarks.report import Row, print_rows
@@ -216,6 +218,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="machine output on standard output and nothing else")
     parser.add_argument("--circuits", type=Path, default=default_folder(), help="folder of .bench files")
+    parser.add_argument("--made", action="store_true", help="circuits made for the benchmark instead of the folder's")
+    parser.add_argument("--large", action="store_true", help="nothing but the cost of one large die")
     parser.add_argument("--only", nargs="*", default=None, help="names of the circuits to run")
     parser.add_argument("--mix", nargs="*", choices=STRATA, default=STRATA, help="strata of defects, in turn")
     parser.add_argument("--dies", type=int, default=len(STRATA), help="dies per circuit")
@@ -226,6 +230,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1, help="processes; a circuit is measured by one of them")
     options = parser.parse_args()
+    if options.large:
+        print_rows(large_die_rows(), as_json=options.json)
+        return
     settings = Settings(
         options.dies,
         options.snr,
@@ -235,7 +242,7 @@ def main() -> None:
         options.patterns,
         tuple(options.mix),
     )
-    circuits = read_circuits(options.circuits)
+    circuits = build_made() if options.made else read_circuits(options.circuits)
     names = [name for name in circuits if options.only is None or name in options.only]
     if not names:
         parser.error(f"there is no circuit to run in {options.circuits}")

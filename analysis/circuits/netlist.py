@@ -96,6 +96,11 @@ class Circuit:
         return counts
 
     @cached_property
+    def readers(self) -> Counter[int]:
+        """How many gates read each net, by its number."""
+        return Counter(pin for pins in self.fan_in for pin in set(pins))
+
+    @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """All gates, level by level: after the gates that drive them, those of one function together."""
         level = [0] * len(self.nets)

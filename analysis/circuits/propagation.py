@@ -6,7 +6,7 @@ identical digital networks", Computer 7(4), 1974). One flip of a net in every pa
 at that net: a fault that is wrong in the patterns ``E`` changes another net in ``E & flips``, pattern by pattern.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,7 +50,6 @@ def propagate(
     numbers the packed values (shape ``(words,)``) that they are forced to. ``watched`` are net numbers.
     """
     order = sorted(range(len(machines)), key=lambda place: min(machines[place], default=0))
-    reads = Counter(pin for pins in circuit.fan_in for pin in set(pins))
     needed = fan_in_cone(circuit, watched)
     for start in range(0, len(order), MOST_MACHINES):
         places = order[start : start + MOST_MACHINES]
@@ -58,7 +57,7 @@ def propagate(
         columns: dict[int, list[int]] = defaultdict(list)
         for column, net in enumerate(watched):
             columns[net].append(column)
-        for net, changed in _changes(circuit, good, [machines[place] for place in places], reads, needed):
+        for net, changed in _changes(circuit, good, [machines[place] for place in places], circuit.readers, needed):
             for column in columns.get(net, ()):
                 changes[changed.rows, column] = changed.words
         yield ChangeChunk(np.asarray(places, np.int64), changes)

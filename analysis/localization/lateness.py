@@ -9,7 +9,7 @@ The cells' delays are rarely known: several draws of them are simulated, each sc
 die comes within the cycle, as a tester at speed has it.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -196,7 +196,7 @@ def _moves(loop: TimedLoop, machines: Sequence[LateNet], needed: NDArray[np.bool
     late: dict[int, list[int]] = defaultdict(list)
     for row, machine in enumerate(machines):
         late[machine.net].append(row)
-    left = Counter(pin for pins in circuit.fan_in for pin in set(pins))
+    left = dict(circuit.readers)
     alive: dict[int, _Moved] = {}
     for net in range(min(late, default=len(circuit.nets)), len(circuit.nets)):
         if not needed[net]:

@@ -12,7 +12,8 @@ def build_multiplier(width: int) -> DemoCircuit:
     left, right = [f"a{bit}" for bit in range(width)], [f"b{bit}" for bit in range(width)]
     circuit = DemoCircuit([*left, *right], [], [])
     product = [[circuit.gate(f"p{i}_{j}", "AND", left[j], right[i]) for j in range(width)] for i in range(width)]
-    row, carries, low = product[0], [], [product[0][0]]
+    carries: list[str] = []
+    row, low = product[0], [product[0][0]]
     for i in range(1, width):
         sums, outs = [], []
         for j in range(width):
@@ -114,10 +115,11 @@ def build_random(gates: int, inputs: int, seed: int) -> DemoCircuit:
     return circuit
 
 
-MADE = {
-    "multiplier6": lambda: build_multiplier(6),
-    "shifter16": lambda: build_shifter(16),
-    "arbiter24": lambda: build_arbiter(24),
-    "random150": lambda: build_random(150, 16, 7),
-}
-"""By name: what ``--made`` runs."""
+def build_made() -> dict[str, DemoCircuit]:
+    """Return what ``--made`` runs, by name."""
+    return {
+        "multiplier6": build_multiplier(6),
+        "shifter16": build_shifter(16),
+        "arbiter24": build_arbiter(24),
+        "random150": build_random(150, 16, 7),
+    }
