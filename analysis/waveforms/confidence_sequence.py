@@ -57,7 +57,7 @@ def _regress(repeats: RepeatedLevels, values: NDArray[np.float64]) -> _Regressio
 
 
 def bound_swing(repeats: RepeatedLevels, values: NDArray[np.float64], error: float) -> Interval | None:
-    """Return the swing of the probed net in the waveform's unit, with its sign.
+    """Return the swing of the probed net in the unit of the waveform that ``repeats`` are of, with its sign.
 
     ``values`` is float64 of shape ``(1 + k, cycles)``: what the probed net and its neighbours do; ``error`` the most
     probability that the interval ever misses the swing. ``None`` where the net never changes but with its neighbours.
