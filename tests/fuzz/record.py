@@ -12,9 +12,13 @@ RECORD = Path(__file__).with_name("record.jsonl")
 """The campaigns that ``docs/formats.md`` tells of."""
 HEADING = "## Damaged files"
 FIXED: Mapping[str, str] = {
-    "delimited": "a carriage return that had replaced a sign or a digit was left out: `9.85e-01` became 98.5",
+    "delimited": "a carriage return in place of a sign or digit was left out: `9.85e-01` became 98.5, `-9.5` 9.5",
     "fibsem_image": "offsets of strips as fractions or below zero ended the reading instead of refusing the file",
+    "liberty": "a brace too many after an attribute with arguments ended the reading instead of refusing the file",
+    "pattern_table": "a table without a net, or whose first column is no cycle, was read as patterns",
     "tektronix_isf": "finite numbers whose product is not: offset, interval and first time were infinite",
+    "tektronix_wfm": "a scale whose values are past the largest number was read, and refused only when packed",
+    "verilog_netlist": "an index that is a sized constant, `a[1'b1]`, ended the reading; it is read now",
 }
 """What the campaigns of 100,000 found that was wrong, and is a test now."""
 
@@ -80,17 +84,26 @@ def make_section(adapters: Mapping[str, Adapter], pieces: Mapping[Piece, Outcome
 def _rows(adapters: Mapping[str, Adapter], pieces: Mapping[Piece, Outcome]) -> Iterator[str]:
     tried = wrong = 0
     for name, adapter in sorted(adapters.items()):
-        outcome = Outcome(name)
-        for piece, found in pieces.items():
-            if (piece.adapter, piece.version) == (name, adapter.version):
-                add(outcome, found)
+        version, outcome = _campaign(adapter, pieces)
         read, failed = outcome.ends["read"], len(outcome.failures)
         rate = f"{outcome.mutants / outcome.seconds:,.0f}" if outcome.seconds else "-"
         counts = f"{outcome.mutants:,} | {read:,} | {outcome.mutants - read - failed:,} | {failed}"
-        yield f"| {name} | {adapter.version} | {counts} | {rate} | {FIXED.get(name, '-')} |"
+        yield f"| {name} | {version} | {counts} | {rate} | {FIXED.get(name, '-')} |"
         tried, wrong = tried + outcome.mutants, wrong + failed
     yield ""
     yield f"{tried:,} mutants of {len(adapters)} adapters; {wrong} were wrong with the versions above."
+
+
+def _campaign(adapter: Adapter, pieces: Mapping[Piece, Outcome]) -> tuple[str, Outcome]:
+    """Return what is recorded of the adapter as it is, or else of the last version that was tried, and which it was."""
+    tried = [piece.version for piece in pieces if piece.adapter == adapter.name]
+    version = adapter.version if adapter.version in tried or not tried else tried[-1]
+    outcome = Outcome(adapter.name)
+    for piece, found in pieces.items():
+        if (piece.adapter, piece.version) == (adapter.name, version):
+            add(outcome, found)
+    told, now = (text.partition("+")[0] for text in (version, adapter.version))
+    return told if version == adapter.version else f"{told}, before a change (now {now})", outcome
 
 
 def replace_section(document: str, section: str) -> str:

@@ -23,11 +23,15 @@ def test_what_was_run_is_not_run_again_with_the_same_version(tmp_path: Path) -> 
     assert missing([PIECE, *others], done) == others
 
 
-def test_the_table_tells_of_this_version_only() -> None:
+def test_the_table_tells_of_this_version_or_says_of_which() -> None:
     old = replace(PIECE, version="0")
-    section = make_section({"klarf": KLARF}, {PIECE: FOUND, old: Outcome("klarf", Counter({"read": 90}), [], 1.0)})
+    before = Outcome("klarf", Counter({"read": 90}), [], 1.0)
+    section = make_section({"klarf": KLARF}, {PIECE: FOUND, old: before})
     assert f"| klarf | {KLARF.version} | 5 | 3 | 1 | 1 | 2 | - |" in section
     assert section.endswith("\n5 mutants of 1 adapters; 1 were wrong with the versions above.\n")
+    section = make_section({"klarf": KLARF}, {old: before})
+    assert f"| klarf | 0, before a change (now {KLARF.version}) | 90 | 90 | 0 | 0 | 90 | - |" in section
+    assert f"| klarf | {KLARF.version} | 0 | 0 | 0 | 0 | - | - |" in make_section({"klarf": KLARF}, {})
 
 
 def test_only_its_part_of_the_document_is_replaced() -> None:

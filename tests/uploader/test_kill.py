@@ -13,11 +13,13 @@ from sqlalchemy import func, select
 
 from db.schema.files import bundle, bundle_member
 from db.schema.work import job
+from services.uploader.errors import ServiceUnreachable
 from services.uploader.journal import Journal, State
 from tests.api.conftest import sha256
 from tests.uploader.conftest import PROGRAM, Bench
 from tests.uploader.test_cuts import port  # noqa: F401
 
+LAST_TRIES = 5
 SIZES = (0, 1, 500, 65_536, 65_537, 300_000, 2_000_000)
 
 
@@ -52,10 +54,25 @@ def kill_often(bench: Bench, address: int, kills: int, seed: int) -> None:
         with start(bench, address, "--max-rate", "4M") as process:
             time.sleep(numbers.expovariate(3.0))
             process.kill()
-    with start(bench, address, "--once") as process:
-        rest = [json.loads(line) for line in process.stdout or ()]
-        assert process.wait(120) == 0, rest
+    send_the_rest(bench, address)
     check_everything_arrived_once(bench, written, kills)
+
+
+def send_the_rest(bench: Bench, address: int) -> None:
+    """Let watches that nobody kills send what is left.
+
+    The service may still be busy with a request of the last one killed and hold its upload longer than a watch waits:
+    such a one says so and exits with 1, and the next goes on. None may say anything else, or that for ever.
+    """
+    told: list[list[dict[str, object]]] = []
+    for _ in range(LAST_TRIES):
+        with start(bench, address, "--once") as process:
+            told.append([json.loads(line) for line in process.stdout or ()])
+            code = process.wait(120)
+        if code == 0:
+            return
+        assert code == ServiceUnreachable.exit_code, (code, told)
+    raise AssertionError(f"not all was sent in {LAST_TRIES} tries: {told}")
 
 
 def check_everything_arrived_once(bench: Bench, written: dict[str, Path], sessions: int) -> None:
