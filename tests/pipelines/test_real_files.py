@@ -88,7 +88,7 @@ FILES: dict[str, Expected] = {
         Wave(4000, "V", 5e-10, -1e-6, -2.874372, 2.753769),
         Wave(4000, "V", 5e-10, -1e-6, -1.61809, 1.59799),
     ),
-    "klarf/bad12.klarf": Refused("a second WaferID"),
+    "klarf/bad12.klarf": Refused("there is no DefectList of anotherWafer"),
     "klarf/klarf12Example.klarf": Tables((2,)),
     "klarf/simple12.klarf": Tables((1,)),
     "klarf/simple18.klarf": Tables((3, 1)),
