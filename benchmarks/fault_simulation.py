@@ -31,7 +31,7 @@ from benchmarks.simulation_trials.generated_netlist import generate_netlist
 PATTERNS = 256
 MIDDLE = 3500
 """Gates of the circuit for timing and for batches of dies."""
-BATCH = 16
+BATCH = 8
 Result = TypeVar("Result")
 
 
@@ -96,7 +96,7 @@ def batch_rows(device: torch.device) -> list[Row]:
     events, by_events = timed(lambda: propagate_flips(circuit, good, sites.tolist(), circuit.outputs))
     cpu = torch.device("cpu")
     stages, by_stages = timed(lambda: invert_nets(circuit, good, sites, cpu))
-    faults = list_faults(circuit)[::4]
+    faults = list_faults(circuit)[::16]
     dictionary = FaultDictionary(circuit, stimulus, mask, faults, cpu)
     predicted = dictionary.predicted.numpy().view(np.uint64)
     fails = predicted[np.random.default_rng(3).choice(len(faults), BATCH)]
@@ -139,7 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--gates", type=int, default=100_000)
-    parser.add_argument("--dies", type=int, default=5)
+    parser.add_argument("--dies", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="machine output on standard output and nothing else")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
