@@ -162,8 +162,8 @@ def posterior_of_classes(log_joint: NDArray[np.float64], classes: NDArray[np.int
 def decide(states: Sequence[RepeatedLevels], alternatives: Alternatives, wrong: float) -> Decision:
     """Return what the first of ``states`` decides that decides anything, and the state of the test after the last.
 
-    ``states`` are the repeats after each look, in order (:meth:`RepeatedLevels.add`); ``alternatives`` are what is to be
-    told apart, and ``wrong`` is the most probability of a wrong decision.
+    ``states`` are the repeats after each look, in order (:meth:`RepeatedLevels.add`), ``alternatives`` what is to be
+    told apart, and ``wrong`` the most probability of a wrong decision.
 
     Raises:
         ValueError: there is no state or no hypothesis, ``wrong`` is not between 0 and 0.5, or see

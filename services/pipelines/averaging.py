@@ -35,8 +35,7 @@ def judge_session(
         analysis.waveforms.cycles.WaveformError: a repeat cannot be read by cycles.
         ValueError: ``wrong`` is not between 0 and 0.5.
     """
-    if not 0 < wrong < 0.5:
-        raise SessionError(f"the chance of a wrong decision is between 0 and 0.5, not {wrong:g}")
+    _check(wrong)
     progress(0.1, "reading the repeats")
     problem = build_problem(session)
     probes = _repeated(session, problem)
@@ -54,9 +53,15 @@ def judge_session(
 
 def judge_path(session: Path, wrong: float = averaging.WRONG) -> dict[str, Any]:
     """Judge the session at ``session``; raises what reading and judging raise."""
+    _check(wrong)
     if not session.exists():
         raise FileNotFoundError(f"there is no file {session}")
     return judge_session(read_session(session), wrong)
+
+
+def _check(wrong: float) -> None:
+    if not 0 < wrong < 0.5:
+        raise SessionError(f"the chance of a wrong decision is between 0 and 0.5, not {wrong:g}")
 
 
 def _repeated(session: ProbingSession, problem: Problem) -> list[RepeatedProbe]:
