@@ -96,7 +96,7 @@ def build_arbiter(width: int) -> DemoCircuit:
 def build_random(gates: int, inputs: int, seed: int) -> DemoCircuit:
     """Return ``gates`` wired at random to nets shortly before them; what no gate reads is an output.
 
-    There are so many ``inputs``; ``seed`` draws functions and wires.
+    There are at most so many ``inputs``; ``seed`` draws functions and wires.
     """
     numbers = np.random.default_rng(seed)
     nets = [f"x{place}" for place in range(inputs)]
@@ -111,6 +111,7 @@ def build_random(gates: int, inputs: int, seed: int) -> DemoCircuit:
         chosen = [window[int(pick)] for pick in numbers.choice(len(window), count, replace=False)]
         used.update(chosen)
         nets.append(circuit.gate(f"z{place}", function, *chosen))
+    circuit.inputs[:] = [net for net in circuit.inputs if net in used]
     circuit.outputs += [net for net in nets[inputs:] if net not in used]
     return circuit
 
