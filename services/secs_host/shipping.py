@@ -13,6 +13,9 @@ from services.uploader.errors import Refused, UploadFailed
 
 log = logging.getLogger("faultlight.secs_host")
 
+INTERVAL_S = 5.0
+SHORTEST_INTERVAL_S = 0.1
+
 
 class Shipper:
     """Makes files of an equipment's journal and hands them over.
@@ -48,8 +51,9 @@ class Shipper:
         journal = self._journal
         return self._outbox / f"{journal.equipment}-{journal.id[:8]}-{segment.id:08d}.secs.jsonl"
 
-    def run(self, stop: threading.Event, interval_s: float = 5.0) -> None:
-        """Ship until ``stop`` is set."""
+    def run(self, stop: threading.Event) -> None:
+        """Ship until ``stop`` is set: every ``INTERVAL_S``, or oftener where segments close younger than that."""
+        interval_s = min(INTERVAL_S, max(self._limits.age_s, SHORTEST_INTERVAL_S))
         while True:
             try:
                 self.ship()
