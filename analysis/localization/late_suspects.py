@@ -113,7 +113,10 @@ def keep_likeliest(evidence: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
 
 
 def usual_settings(faults: int, draws: int) -> NDArray[np.int64]:
-    """Return settings for as many ``faults`` when no log says how late they are: int64 ``(faults, KEPT, 2)``."""
+    """Return settings for as many ``faults`` when no log says how late they are: int64 ``(faults, KEPT, 2)``.
+
+    ``draws`` is how many draws of the cells' delays there are.
+    """
     parts = np.linspace(len(LATENESSES) - 1, 0, KEPT, endpoint=False).round().astype(np.int64)
     settings = np.stack([np.arange(KEPT) % draws, parts], axis=1)
     return np.broadcast_to(settings, (faults, *settings.shape)).copy()
@@ -126,7 +129,7 @@ def late_levels(
     nets: Sequence[int],
     window: tuple[float, float],
 ) -> NDArray[np.float32]:
-    """Return the levels of ``nets`` under each of ``faults`` in each of its ``settings``.
+    """Return the levels of ``nets`` of ``stimulated`` under each of ``faults`` in each of its ``settings``.
 
     ``settings`` are of :func:`keep_likeliest`, ``window`` is as in :func:`levels_within`; float32, 0..1, of shape
     ``(faults, KEPT, shifts, nets, cycles)``: a shift of the window by :data:`SHIFTS` stands for the delays of this

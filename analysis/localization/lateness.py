@@ -153,8 +153,8 @@ def _pattern_before(values: Words, cycles: int) -> Words:
 def delay_edges(values: Words, delays: Sequence[tuple[int, int]], cycles: int) -> Words:
     """Return ``values`` (uint64, ``(steps, words)``) under each of ``delays``: ``(delays, steps, words)``.
 
-    A delay is by how many steps rising edges are late and by how many falling ones, which are equal, or one of them is
-    0. An edge that would come before an earlier one replaces it.
+    ``cycles`` is the number of patterns in the loop. A delay is by how many steps rising edges are late and by how many
+    falling ones, which are equal, or one of them is 0. An edge that would come before an earlier one replaces it.
     """
     steps = len(values)
     long = np.concatenate([_pattern_before(values, cycles), values])
@@ -180,7 +180,10 @@ def delay_edges(values: Words, delays: Sequence[tuple[int, int]], cycles: int) -
 def propagate_late(
     loop: TimedLoop, machines: Sequence[LateNet], watched: Sequence[int]
 ) -> Iterator[tuple[int, NDArray[np.int64], Words]]:
-    """Yield watched nets that differ in time: net, places in ``machines``, values uint64 ``(places, steps, words)``."""
+    """Yield ``watched`` nets that differ from ``loop``: net, places in ``machines``, values.
+
+    The places are int64, the values uint64 of shape ``(places, steps, words)``.
+    """
     order = sorted(range(len(machines)), key=lambda place: machines[place].net)
     needed, wanted = fan_in_cone(loop.circuit, list(watched)), set(watched)
     most = max(64, MOST_BYTES // max(1, loop.good[0].nbytes))
