@@ -13,9 +13,29 @@ _VERSION = 0x7 << _COUNTER_BITS
 _VARIANT = 0b10 << 62
 _RANDOM_MASK = (1 << 62) - 1
 
+_RANDOM_VALUES = 512
+
 _lock = threading.Lock()
 _next_tick = 0
 """The smallest tick that is not given away; a tick is milliseconds since 1970, then twelve bits that count."""
+
+
+_random_values: list[int] = []
+"""Random bits that were fetched ahead; each is given away once."""
+
+# A child would give away the same bits as its parent.
+os.register_at_fork(after_in_child=_random_values.clear)
+
+
+def _take_random() -> int:
+    """Return 62 random bits of the operating system, which is asked once for many."""
+    try:
+        return _random_values.pop()
+    except IndexError:
+        fresh = np.frombuffer(os.urandom(8 * _RANDOM_VALUES), np.uint64) & np.uint64(_RANDOM_MASK)
+        first, *others = fresh.tolist()
+        _random_values.extend(others)
+        return int(first)
 
 
 def _take_ticks(count: int) -> int:
@@ -34,8 +54,7 @@ def uuid7() -> uuid.UUID:
     ``ORDER BY id``. Source: RFC 9562, section 5.7 and method 1 of section 6.2.
     """
     milliseconds, counter = divmod(_take_ticks(1), 1 << _COUNTER_BITS)
-    random_bits = int.from_bytes(os.urandom(8), "big") & _RANDOM_MASK
-    return uuid.UUID(int=(milliseconds << 80) | ((_VERSION | counter) << 64) | _VARIANT | random_bits)
+    return uuid.UUID(int=(milliseconds << 80) | ((_VERSION | counter) << 64) | _VARIANT | _take_random())
 
 
 def uuid7_column(count: int) -> NDArray[np.void]:

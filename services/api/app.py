@@ -1,6 +1,7 @@
 """The application: one process of the API."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -115,6 +116,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if isinstance(pool, QueuePool):
         # One connection for each thread, with the pool's overflow for those that work on files.
         anyio.to_thread.current_default_thread_limiter().total_tokens = pool.size()
+    # What the process holds from its start stays to its end: no collection of garbage need look at it again.
+    gc.collect()
+    gc.freeze()
     sweeper = asyncio.create_task(_sweep_forever(state))
     try:
         yield
@@ -125,6 +129,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.limiter.close()
         state.engine.dispose()
         state.reading_engine.dispose()
+        gc.unfreeze()
 
 
 async def _sweep_forever(state: ApiState) -> None:

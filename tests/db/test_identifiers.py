@@ -1,5 +1,6 @@
 """Identifiers are UUIDs of version 7, and increase over single ones and columns of them."""
 
+import os
 import time
 import uuid
 
@@ -39,3 +40,19 @@ def test_the_rest_is_random() -> None:
     rests = {value.int & ((1 << 62) - 1) for value in unpack(1000)}
     assert len(rests) == 1000
     assert {rest >> 58 for rest in rests} == set(range(16))
+
+
+def test_a_forked_process_gives_other_random_bits() -> None:
+    """The bits that were fetched ahead are not given away twice, by the parent and by its child."""
+    uuid7()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, uuid7().bytes)
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = uuid.UUID(bytes=os.read(reader, 16))
+    os.close(reader)
+    os.close(writer)
+    ours = uuid7()
+    assert theirs.int & ((1 << 62) - 1) != ours.int & ((1 << 62) - 1)
