@@ -1,20 +1,12 @@
 """The job ``averaging``: a stored probing session in, whether its probes need more averages out."""
 
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from db.repositories import audit, results
-from db.repositories.probing import StoredSession, find_session
-from db.repositories.results import NewFinding, NewResult
-from db.unit_of_work import UnitOfWork
-from instruments.errors import InstrumentError
-from services.pipelines.context import Completion, JobContext, JobRefused
-from services.pipelines.localization_job import code_version
-from services.pipelines.record_rows import storable
+from db.repositories.results import NewFinding
+from services.pipelines.context import Completion, JobContext
+from services.pipelines.session_job import analyse, describe_inputs, find_stored, store_result
 from services.pipelines.stored_session import rebuild_session
-
-ACTOR = "service:averaging"
 
 
 def run(context: JobContext) -> Completion:
@@ -27,48 +19,11 @@ def run(context: JobContext) -> Completion:
 
     payload = context.claimed.payload
     context.progress(0.02, "loading the session")
-    identity = uuid.UUID(str(payload["probing_session_id"]))
-    with context.engine.connect() as connection:
-        stored = find_session(connection, identity)
-    if stored is None or stored.row.program_id != context.claimed.program_id:
-        raise JobRefused(f"there is no probing session {identity}")
-
-    def progress(fraction: float, message: str) -> None:
-        context.progress(0.05 + 0.9 * min(1.0, max(0.0, fraction)), message)
-
-    try:
-        document = judge_session(rebuild_session(stored, context.blobs), float(payload["wrong"]), progress)
-    except (InstrumentError, ValueError) as error:
-        raise JobRefused(str(error)) from error
-    context.progress(0.97, "storing the result")
-    return lambda unit: _write(unit, context, stored, storable(document))
-
-
-def _write(unit: UnitOfWork, context: JobContext, stored: StoredSession, document: dict[str, Any]) -> None:
-    claimed = context.claimed
-    new = NewResult(
-        job_key=claimed.job_key,
-        job_id=claimed.id,
-        program_id=claimed.program_id,
-        kind=claimed.kind,
-        verdict=document["verdict"],
-        body=document,
-        provenance={
-            **document["provenance"],
-            "inputs": sorted(stored.subject.file_sha256.values()),
-            "content_sha256": stored.subject.content_sha256,
-            "adapters": {stored.adapter: stored.adapter_version} if stored.adapter is not None else {},
-            "code_version": code_version(),
-            "simulated": document["simulated"],
-        },
-        simulated=bool(document["simulated"]),
-        probing_session_id=stored.row.id,
-    )
-    result_id = results.insert_result(unit.connection, new, list(_findings(document)))
-    entry = audit.AuditEntry(
-        "result.stored", "result", result_id, claimed.program_id, after={"job_id": str(claimed.id)}
-    )
-    audit.record(unit.connection, ACTOR, claimed.request_id, entry)
+    stored = find_stored(context, payload["probing_session_id"])
+    session, wrong = rebuild_session(stored, context.blobs), float(payload["wrong"])
+    document = analyse(context, lambda progress: judge_session(session, wrong, progress))
+    provenance = document["provenance"] | describe_inputs([stored]) | {"simulated": document["simulated"]}
+    return lambda unit: store_result(unit, context, stored, (document, provenance), _findings(document))
 
 
 def _findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:

@@ -1,22 +1,16 @@
 """The job ``localize``: a stored probing session in, a result with its findings and provenance out."""
 
-import uuid
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
-from db.repositories import audit, results
-from db.repositories.probing import StoredSession, find_session
-from db.repositories.results import NewFinding, NewResult
-from db.unit_of_work import UnitOfWork
-from instruments.errors import InstrumentError
+from db.repositories.probing import StoredSession
+from db.repositories.results import NewFinding
 from instruments.records import ProbingSession
-from services.pipelines.context import Completion, JobContext, JobRefused
-from services.pipelines.record_rows import storable
+from services.pipelines.context import Completion, JobContext
+from services.pipelines.session_job import analyse, describe_inputs, find_stored, store_result
 from services.pipelines.stored_session import rebuild_session
 from services.pipelines.versions import LOCALIZATION_VERSION
 
-ACTOR = "service:localize"
 _OWN_KEYS = {
     "suspect": ("net", "posterior"),
     "waveform": ("net", "p_faulty", "snr"),
@@ -52,42 +46,11 @@ def localize_stored(context: JobContext, localize: Localize) -> Completion:
         JobRefused: there is no such session, or its data do not allow a localization.
     """
     context.progress(0.02, "loading the session")
-    session_id = uuid.UUID(str(context.claimed.payload["probing_session_id"]))
-    with context.engine.connect() as connection:
-        stored = find_session(connection, session_id)
-    if stored is None:
-        raise JobRefused(f"there is no probing session {session_id}")
+    stored = find_stored(context, context.claimed.payload["probing_session_id"])
     session = rebuild_session(stored, context.blobs)
-
-    def progress(fraction: float, message: str) -> None:
-        context.progress(0.05 + 0.9 * min(1.0, max(0.0, fraction)), message)
-
-    try:
-        document = localize(session, progress).to_document()
-    except (InstrumentError, ValueError) as error:
-        raise JobRefused(str(error)) from error
-    context.progress(0.97, "storing the result")
-    return lambda unit: _write(unit, context, stored, storable(document))
-
-
-def _write(unit: UnitOfWork, context: JobContext, stored: StoredSession, document: dict[str, Any]) -> None:
-    claimed = context.claimed
-    new = NewResult(
-        job_key=claimed.job_key,
-        job_id=claimed.id,
-        program_id=claimed.program_id,
-        kind=claimed.kind,
-        verdict=document["verdict"],
-        body=document,
-        provenance=_provenance(stored, document),
-        simulated=stored.row.simulated,
-        probing_session_id=stored.row.id,
-    )
-    result_id = results.insert_result(unit.connection, new, list(_findings(document)))
-    entry = audit.AuditEntry(
-        "result.stored", "result", result_id, claimed.program_id, after={"job_id": str(claimed.id)}
-    )
-    audit.record(unit.connection, ACTOR, claimed.request_id, entry)
+    document = analyse(context, lambda progress: localize(session, progress).to_document())
+    provenance = _provenance(stored, document)
+    return lambda unit: store_result(unit, context, stored, (document, provenance), _findings(document))
 
 
 def _provenance(stored: StoredSession, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,20 +61,9 @@ def _provenance(stored: StoredSession, document: Mapping[str, Any]) -> dict[str,
         "device": None,
         "precision": None,
         **document.get("provenance", {}),
-        "inputs": sorted(stored.subject.file_sha256.values()),
-        "content_sha256": stored.subject.content_sha256,
-        "adapters": {stored.adapter: stored.adapter_version} if stored.adapter is not None else {},
-        "code_version": code_version(),
+        **describe_inputs([stored]),
         "simulated": stored.row.simulated,
     }
-
-
-def code_version() -> str:
-    """Return the version of the installed distribution, ``unknown`` when it runs from a bare checkout."""
-    try:
-        return version("faultlight")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:

@@ -25,7 +25,7 @@ from services.pipelines.chart_evaluation import (
     evaluate,
 )
 from services.pipelines.context import Completion, JobContext
-from services.pipelines.localization_job import code_version
+from services.pipelines.session_job import code_version
 from services.pipelines.versions import MONITORING_VERSION
 
 OUT_OF_CONTROL = "instrument.out_of_control"

@@ -16,7 +16,6 @@ from db.repositories.results import NewResult
 from db.unit_of_work import UnitOfWork
 from services.pipelines.context import Completion, JobContext, JobRefused
 from services.pipelines.job_keys import monitor_key
-from services.pipelines.localization_job import code_version
 from services.pipelines.record_rows import storable
 from services.pipelines.reference_nodes import matches, read_patterns, session_nets
 from services.pipelines.reference_readings import (
@@ -26,6 +25,7 @@ from services.pipelines.reference_readings import (
     measure_waveform,
     parameters,
 )
+from services.pipelines.session_job import code_version
 from services.pipelines.stored_session import rebuild_session, rebuild_waveforms
 from services.pipelines.versions import MONITORING_VERSION
 
