@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -127,3 +128,12 @@ def test_an_unknown_session_is_refused(bench: Bench, session_job: uuid.UUID) -> 
     with pytest.raises(JobRefused, match="no probing session"):
         localize_stored(context, answering([]))
     assert jobs.release(bench.engine, context.claimed)
+
+
+def test_a_session_of_another_program_is_refused(bench: Bench, session_job: uuid.UUID) -> None:
+    context: JobContext = bench.claim(session_job)
+    own = context.claimed
+    context.claimed = replace(own, program_id=uuid.uuid4())
+    with pytest.raises(JobRefused, match="no probing session"):
+        localize_stored(context, answering([]))
+    assert jobs.release(bench.engine, own)

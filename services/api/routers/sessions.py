@@ -1,7 +1,8 @@
 """Probing sessions, and asking for the failing gate of one."""
 
 import uuid
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +12,7 @@ from db.repositories import audit, bundles, jobs, uploads
 from db.repositories.access import Action
 from db.repositories.catalogue import JOBS, SESSIONS, fetch_row, read_row
 from services.api.answers import JsonAnswer
-from services.api.context import Analyses, ReadsRecords, RequestUnit
+from services.api.context import Analyses, ReadsRecords, RequestContext, RequestUnit
 from services.api.contract import describe_problems
 from services.api.listing import SessionQuery, answer_list, answer_row, describe_page, describe_row
 from services.api.record_documents import JobItem, SessionDetail, SessionItem
@@ -21,9 +22,19 @@ from services.problems import Problem
 
 router = APIRouter(prefix="/probing-sessions", tags=["probing sessions"])
 
-LOCALIZE_QUEUE = "cpu"
+ANALYSIS_QUEUE = "cpu"
 _PRIORITY_OF_PEOPLE = 3
 MOST_GOLDEN = 20
+_AUDITED = {
+    "localize": "localization.requested",
+    "anomaly": "comparison.requested",
+    "averaging": "averaging.requested",
+}
+_JOB_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"model": JobItem, "description": "this has been asked before: the same job"},
+    202: {"model": JobItem, "description": "a new job"},
+    **describe_problems("not-found"),
+}
 
 
 class NewComparison(BaseModel):
@@ -57,110 +68,91 @@ def read_session(session_id: uuid.UUID, request: Request, context: ReadsRecords)
 @router.post(
     "/{session_id}/localizations",
     status_code=202,
-    responses={
-        200: {"model": JobItem, "description": "this has been asked before: the same job"},
-        202: {"model": JobItem, "description": "a new job"},
-        **describe_problems("not-found"),
-    },
+    responses=_JOB_ANSWERS,
 )
 def localize_session(session_id: uuid.UUID, context: Analyses) -> Response:
     """Ask for the failing gate. Asking twice gives the same job, and the same result once."""
     with context.begin() as unit:
-        row = fetch_row(unit.connection, unit.caller, SESSIONS, session_id)
-        unit.caller.require_in(Action.ANALYSE, row["program_id"])
-        content_sha256 = _content_of(unit, row["bundle_id"], row["raw_file_id"])
-        job = jobs.NewJob(
-            job_key=localize_key(session_id, content_sha256, LOCALIZATION_VERSION, {}),
-            program_id=row["program_id"],
-            kind="localize",
-            queue=LOCALIZE_QUEUE,
-            payload={"probing_session_id": str(session_id)},
-            requested_by=unit.caller.actor,
-            priority=_PRIORITY_OF_PEOPLE,
-            max_attempts=context.state.settings.job_max_attempts,
-            request_id=context.request_id,
-        )
-        job_id, created = jobs.insert(unit.connection, job)
-        if created:
-            unit.audit(audit.AuditEntry("localization.requested", "job", job_id, row["program_id"]))
-            unit.unit.after_commit(lambda: context.state.ring(job_id, LOCALIZE_QUEUE, _PRIORITY_OF_PEOPLE))
-        document = read_row(unit.connection, unit.caller, JOBS, job_id).encode()
-    return JsonAnswer(document, status_code=202 if created else 200, headers={"Location": f"/api/v1/jobs/{job_id}"})
+        session = _find(unit, session_id)
+        key = localize_key(session_id, session.content_sha256, LOCALIZATION_VERSION, {})
+        return _ask(context, unit, _Question("localize", key, session.program_id, {}), session_id)
 
 
 @router.post(
     "/{session_id}/comparisons",
     status_code=202,
-    responses={
-        200: {"model": JobItem, "description": "this has been asked before: the same job"},
-        202: {"model": JobItem, "description": "a new job"},
-        **describe_problems("not-found"),
-    },
+    responses=_JOB_ANSWERS,
 )
 def compare_session(session_id: uuid.UUID, wanted: NewComparison, context: Analyses) -> Response:
     """Ask for what differs from golden sessions of the same program. Asking twice gives the same job."""
     with context.begin() as unit:
-        rows = [
-            fetch_row(unit.connection, unit.caller, SESSIONS, each) for each in (session_id, *wanted.golden_session_ids)
-        ]
-        program_id = rows[0]["program_id"]
-        unit.caller.require_in(Action.ANALYSE, program_id)
-        if any(row["program_id"] != program_id for row in rows):
+        suspect = _find(unit, session_id)
+        golden = [_find(unit, each) for each in wanted.golden_session_ids]
+        if any(each.program_id != suspect.program_id for each in golden):
             raise Problem("not-found", "a golden session is of another program")
-        inputs = [(row["id"], _content_of(unit, row["bundle_id"], row["raw_file_id"])) for row in rows]
-        job = jobs.NewJob(
-            job_key=anomaly_key(inputs[0], inputs[1:], ANOMALY_VERSION),
-            program_id=program_id,
-            kind="anomaly",
-            queue=LOCALIZE_QUEUE,
-            payload={
-                "probing_session_id": str(session_id),
-                "golden_session_ids": [str(each) for each in wanted.golden_session_ids],
-            },
-            requested_by=unit.caller.actor,
-            priority=_PRIORITY_OF_PEOPLE,
-            max_attempts=context.state.settings.job_max_attempts,
-            request_id=context.request_id,
-        )
-        job_id, created = jobs.insert(unit.connection, job)
-        if created:
-            unit.audit(audit.AuditEntry("comparison.requested", "job", job_id, program_id))
-            unit.unit.after_commit(lambda: context.state.ring(job_id, LOCALIZE_QUEUE, _PRIORITY_OF_PEOPLE))
-        document = read_row(unit.connection, unit.caller, JOBS, job_id).encode()
-    return JsonAnswer(document, status_code=202 if created else 200, headers={"Location": f"/api/v1/jobs/{job_id}"})
+        inputs = [(each.id, each.content_sha256) for each in (suspect, *golden)]
+        key = anomaly_key(inputs[0], inputs[1:], ANOMALY_VERSION)
+        payload = {"golden_session_ids": [str(each.id) for each in golden]}
+        return _ask(context, unit, _Question("anomaly", key, suspect.program_id, payload), session_id)
 
 
 @router.post(
     "/{session_id}/averagings",
     status_code=202,
-    responses={
-        200: {"model": JobItem, "description": "this has been asked before: the same job"},
-        202: {"model": JobItem, "description": "a new job"},
-        **describe_problems("not-found"),
-    },
+    responses=_JOB_ANSWERS,
 )
 def judge_averaging(session_id: uuid.UUID, wanted: NewAveraging, context: Analyses) -> Response:
     """Ask which probes need more averages. Asking twice with the same chance of being wrong gives the same job."""
     with context.begin() as unit:
-        row = fetch_row(unit.connection, unit.caller, SESSIONS, session_id)
-        unit.caller.require_in(Action.ANALYSE, row["program_id"])
-        content_sha256 = _content_of(unit, row["bundle_id"], row["raw_file_id"])
-        job = jobs.NewJob(
-            job_key=averaging_key(session_id, content_sha256, AVERAGING_VERSION, {"wrong": wanted.wrong}),
-            program_id=row["program_id"],
-            kind="averaging",
-            queue=LOCALIZE_QUEUE,
-            payload={"probing_session_id": str(session_id), "wrong": wanted.wrong},
-            requested_by=unit.caller.actor,
-            priority=_PRIORITY_OF_PEOPLE,
-            max_attempts=context.state.settings.job_max_attempts,
-            request_id=context.request_id,
-        )
-        job_id, created = jobs.insert(unit.connection, job)
-        if created:
-            unit.audit(audit.AuditEntry("averaging.requested", "job", job_id, row["program_id"]))
-            unit.unit.after_commit(lambda: context.state.ring(job_id, LOCALIZE_QUEUE, _PRIORITY_OF_PEOPLE))
-        document = read_row(unit.connection, unit.caller, JOBS, job_id).encode()
+        session = _find(unit, session_id)
+        payload = {"wrong": wanted.wrong}
+        key = averaging_key(session_id, session.content_sha256, AVERAGING_VERSION, payload)
+        return _ask(context, unit, _Question("averaging", key, session.program_id, payload), session_id)
+
+
+@dataclass(frozen=True)
+class _Session:
+    """A session that the caller may have analysed."""
+
+    id: uuid.UUID
+    program_id: uuid.UUID
+    content_sha256: str
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked about a session."""
+
+    kind: str
+    job_key: str
+    program_id: uuid.UUID
+    payload: dict[str, Any]
+
+
+def _find(unit: RequestUnit, session_id: uuid.UUID) -> _Session:
+    row = fetch_row(unit.connection, unit.caller, SESSIONS, session_id)
+    unit.caller.require_in(Action.ANALYSE, row["program_id"])
+    return _Session(session_id, row["program_id"], _content_of(unit, row["bundle_id"], row["raw_file_id"]))
+
+
+def _ask(context: RequestContext, unit: RequestUnit, question: _Question, session_id: uuid.UUID) -> Response:
+    """Insert the job, unless it is there already, and answer with it."""
+    job = jobs.NewJob(
+        job_key=question.job_key,
+        program_id=question.program_id,
+        kind=question.kind,
+        queue=ANALYSIS_QUEUE,
+        payload={"probing_session_id": str(session_id), **question.payload},
+        requested_by=unit.caller.actor,
+        priority=_PRIORITY_OF_PEOPLE,
+        max_attempts=context.state.settings.job_max_attempts,
+        request_id=context.request_id,
+    )
+    job_id, created = jobs.insert(unit.connection, job)
+    if created:
+        unit.audit(audit.AuditEntry(_AUDITED[question.kind], "job", job_id, question.program_id))
+        unit.unit.after_commit(lambda: context.state.ring(job_id, ANALYSIS_QUEUE, _PRIORITY_OF_PEOPLE))
+    document = read_row(unit.connection, unit.caller, JOBS, job_id).encode()
     return JsonAnswer(document, status_code=202 if created else 200, headers={"Location": f"/api/v1/jobs/{job_id}"})
 
 
