@@ -5,7 +5,7 @@ Exit codes: 0 ok, 1 the service cannot be reached or failed, 2 bad input.
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -170,26 +170,20 @@ def localize(
     as_json: JsonFlag = False,
 ) -> None:
     """Find the failing gate of a probing session, offline."""
-    from instruments.errors import InstrumentError
+    from services.demo.presentation import print_localization
     from services.pipelines.localization import localize_path
 
-    try:
-        if heat_map is not None:
-            from services.pipelines.heat_map_picture import check_picture_name, draw_heat_map
+    def compute() -> dict[str, Any]:
+        if heat_map is None:
+            return localize_path(session, at_power or ()).to_document()
+        from services.pipelines.heat_map_picture import check_picture_name, draw_heat_map
 
-            check_picture_name(heat_map)
+        check_picture_name(heat_map)
         document = localize_path(session, at_power or ()).to_document()
-        if heat_map is not None:
-            draw_heat_map(document, heat_map)
-    except (InstrumentError, ValueError, FileNotFoundError, PermissionError) as error:
-        _print_refusal(_refusal_of(error), as_json=as_json)
-        raise typer.Exit(2) from error
-    if as_json:
-        _print_json(document)
-    else:
-        from services.demo.presentation import print_localization
+        draw_heat_map(document, heat_map)
+        return document
 
-        print_localization(document)
+    _answer_offline(compute, print_localization, as_json=as_json)
 
 
 @app.command()
@@ -199,20 +193,10 @@ def averaging(
     as_json: JsonFlag = False,
 ) -> None:
     """Say which probes of a session need more averages, and how many, offline."""
-    from instruments.errors import InstrumentError
+    from services.demo.averaging_presentation import print_averaging
     from services.pipelines.averaging import judge_path
 
-    try:
-        document = judge_path(session, wrong)
-    except (InstrumentError, ValueError, FileNotFoundError, PermissionError) as error:
-        _print_refusal(_refusal_of(error), as_json=as_json)
-        raise typer.Exit(2) from error
-    if as_json:
-        _print_json(document)
-    else:
-        from services.demo.averaging_presentation import print_averaging
-
-        print_averaging(document)
+    _answer_offline(lambda: judge_path(session, wrong), print_averaging, as_json=as_json)
 
 
 @app.command()
@@ -222,20 +206,10 @@ def anomaly(
     as_json: JsonFlag = False,
 ) -> None:
     """Compare a suspect's waveforms, maps and scan chain with golden dies', offline and without a simulation."""
-    from instruments.errors import InstrumentError
+    from services.demo.comparison_presentation import print_comparison
     from services.pipelines.golden_comparison import compare_paths
 
-    try:
-        document = compare_paths(suspect, golden)
-    except (InstrumentError, ValueError, FileNotFoundError, PermissionError) as error:
-        _print_refusal(_refusal_of(error), as_json=as_json)
-        raise typer.Exit(2) from error
-    if as_json:
-        _print_json(document)
-    else:
-        from services.demo.comparison_presentation import print_comparison
-
-        print_comparison(document)
+    _answer_offline(lambda: compare_paths(suspect, golden), print_comparison, as_json=as_json)
 
 
 @app.command(name="secs-host")
@@ -255,6 +229,23 @@ def secs_host(
 app.command(name="upload")(uploader.upload)
 app.command(name="watch")(uploader.watch)
 app.command(name="status")(uploader.status)
+
+
+def _answer_offline(
+    compute: Callable[[], dict[str, Any]], present: Callable[[dict[str, Any]], None], *, as_json: bool
+) -> None:
+    """Print what ``compute`` makes, as JSON or by ``present``; a refusal is told and ends the command with 2."""
+    from instruments.errors import InstrumentError
+
+    try:
+        document = compute()
+    except (InstrumentError, ValueError, FileNotFoundError, PermissionError) as error:
+        _print_refusal(_refusal_of(error), as_json=as_json)
+        raise typer.Exit(2) from error
+    if as_json:
+        _print_json(document)
+    else:
+        present(document)
 
 
 def _print_json(document: dict[str, Any]) -> None:
