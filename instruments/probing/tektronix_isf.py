@@ -78,7 +78,7 @@ class TektronixIsfAdapter:
     """Reads one curve, block by block, as native codes."""
 
     name = "tektronix_isf"
-    version = "3"
+    version = "4"
     formats = ("tektronix-isf",)
     reach = Reach.HEADER
 
@@ -154,15 +154,25 @@ def _waveform(source: Source, preamble: _Preamble, samples: Samples, kind: str) 
     )
 
 
-def parse_fields(text: str) -> dict[str, str]:
-    """Return the keywords of a preamble in their long spelling, with their values without quotation marks."""
-    fields: dict[str, str] = {}
+def parse_statements(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the keywords of a preamble in their long spelling, with their values without quotation marks."""
     for statement in re.findall(r'(?:[^;"]|"[^"]*")+', text):
         keyword, _, value = (
             statement.strip().rpartition(":")[2].partition(" ") if '"' not in statement else (_quoted(statement))
         )
-        long = _long_keyword(keyword.strip().upper())
-        fields[long] = value.strip().strip('"').strip()
+        yield _long_keyword(keyword.strip().upper()), value.strip().strip('"').strip()
+
+
+def _fields(source: Source, text: str) -> dict[str, str]:
+    """Return the keywords of the preamble ``text``; it belongs to one curve, and says each thing once."""
+    fields: dict[str, str] = {}
+    for keyword, value in parse_statements(text):
+        if keyword.startswith("CURV") and '"' not in keyword:
+            raise CorruptField("a curve's name stands before the curve", file=source.name, found=keyword[:40])
+        known = fields.setdefault(keyword, value)
+        if keyword in KEYWORDS and known != value:
+            message = f"the preamble gives two values of {keyword}; it may be that of two curves"
+            raise CorruptField(message, file=source.name, expected=known[:40], found=value[:40])
     return fields
 
 
@@ -187,7 +197,7 @@ def _read_preamble(source: Source) -> _Preamble:
     if found is None:
         raise CorruptField("there is no curve after the waveform preamble", file=source.name)
     text = source.head[: found.start()].decode("latin-1").strip().rstrip(";")
-    fields = parse_fields(text)
+    fields = _fields(source, text)
     for key in ("BYT_NR", "ENCDG", "BN_FMT", "BYT_OR", "NR_PT", "PT_FMT", "XINCR", "XZERO", "YMULT", "YOFF", "YZERO"):
         if not fields.get(key):
             raise CorruptField(f"the preamble has no {key}", file=source.name, offset=found.start())

@@ -16,9 +16,8 @@ FIXED: Mapping[str, str] = {
     "fibsem_image": "offsets of strips as fractions or below zero ended the reading instead of refusing the file",
     "liberty": "a brace too many after an attribute with arguments ended the reading instead of refusing the file",
     "pattern_table": "a table without a net, or whose first column is no cycle, was read as patterns",
-    "tektronix_isf": "finite numbers whose product is not: offset, interval and first time were infinite; open: of two "
-    "the count, not the reader, takes `:CURV` within quotation marks for the curve, and a damaged `:CURVE:CURVE` with "
-    "a second preamble behind it is read as the second waveform alone",
+    "tektronix_isf": "finite numbers whose product is not: offset, interval and first time were infinite; of two "
+    "preambles with a damaged curve between them the second curve was read alone",
     "tektronix_wfm": "a scale whose values are past the largest number was read, and refused only when packed",
     "verilog_netlist": "an index that is a sized constant, `a[1'b1]`, ended the reading; it is read now",
 }

@@ -52,7 +52,8 @@ def lecroy(files: Files, records: Sequence[Record]) -> Counted:
 
 def isf(files: Files, records: Sequence[Record]) -> Counted:
     data = files[""]
-    found = re.search(rb":?CURVE?[ \t]+", data, re.IGNORECASE)
+    places = re.finditer(rb":?CURVE?[ \t]+", data, re.IGNORECASE)
+    found = next((place for place in places if data.count(b'"', 0, place.start()) % 2 == 0), None)
     if found is None:
         return None
     rest = data[found.end() :]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, Truncated, UnsupportedVersion
-from instruments.probing.tektronix_isf import TektronixIsfAdapter, parse_fields
+from instruments.probing.tektronix_isf import TektronixIsfAdapter, parse_statements
 from tests.instruments.probing.sources import place, source_of, waveforms
 from tests.instruments.probing.writers import isf
 
@@ -104,8 +104,21 @@ def test_a_cut_or_longer_curve_is_refused(tmp_path: Path) -> None:
         ADAPTER.read(place(tmp_path, "c.isf", data.replace(b"#3120", b"#0120")))
 
 
+def test_a_preamble_of_two_curves_is_refused(tmp_path: Path) -> None:
+    """A damaged first curve must not leave the second one alone, as if it were the file."""
+    whole = isf(CODES)
+    with pytest.raises(CorruptField, match="a curve's name stands before the curve"):
+        ADAPTER.read(place(tmp_path, "a.isf", _preamble(whole) + b":CURVE;" + whole))
+    with pytest.raises(CorruptField, match="two values of NR_PT; it may be that of two curves"):
+        ADAPTER.read(place(tmp_path, "b.isf", _preamble(isf(CODES[:3])) + b";" + whole))
+
+
+def _preamble(data: bytes) -> bytes:
+    return data[: data.upper().index(b":CURV")]
+
+
 def test_semicolons_in_quotation_marks_do_not_end_a_field() -> None:
-    assert parse_fields(':WFMP:WFI "a;b: c";PT_F Y;:WFMP:XIN 1E-9') == {
+    assert dict(parse_statements(':WFMP:WFI "a;b: c";PT_F Y;:WFMP:XIN 1E-9')) == {
         "WFID": "a;b: c",
         "PT_FMT": "Y",
         "XINCR": "1E-9",
