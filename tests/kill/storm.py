@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from services.uploader.client import UploadClient
 
 PROGRAM = "storm"
 SAMPLES = 400
+LARGE = 150_000
+"""Samples of a file that is too large to be sent with its creation: it goes in pieces, and is resumed."""
 VICTIMS = ("api", "ingest-worker", "cpu-worker", "ingest-worker", "postgres", "broker", "scheduler")
 
 
@@ -74,7 +77,7 @@ def make_specimens(folder: Path, count: int, seed: int) -> list[Specimen]:
     numbers = np.random.default_rng(seed)
     specimens: list[Specimen] = []
     for index in range(count):
-        kind = chooser.choice(("scope", "scope", "text", "truncated", "noise", "duplicate"))
+        kind = chooser.choice(("scope", "scope", "large", "text", "truncated", "noise", "duplicate"))
         path = folder / f"{index:04d}-{kind}.bin"
         if kind == "duplicate" and specimens:
             original = chooser.choice(specimens)
@@ -92,13 +95,14 @@ def make_specimens(folder: Path, count: int, seed: int) -> list[Specimen]:
             path.write_bytes(numbers.bytes(3000))
             specimens.append(Specimen(path, "quarantined", 0))
         else:
-            specimens.append(_scope_file(path.with_suffix(".trc"), numbers, truncated=kind == "truncated"))
+            specimens.append(_scope_file(path.with_suffix(".trc"), numbers, kind))
     return specimens
 
 
-def _scope_file(path: Path, numbers: np.random.Generator, *, truncated: bool) -> Specimen:
+def _scope_file(path: Path, numbers: np.random.Generator, kind: str) -> Specimen:
     segments = int(numbers.integers(1, 4))
-    samples = numbers.integers(-20000, 20000, (segments, SAMPLES)).astype(np.int16)
+    truncated = kind == "truncated"
+    samples = numbers.integers(-20000, 20000, (segments, LARGE if kind == "large" else SAMPLES)).astype(np.int16)
     offsets = [float(i) * 1e-6 for i in range(segments)]
     write_lecroy_trc(path, samples, Scaling(1e-5, 0.0, 1e-9, 0.0), trigger_offsets_s=offsets)
     if truncated:
@@ -107,13 +111,26 @@ def _scope_file(path: Path, numbers: np.random.Generator, *, truncated: bool) ->
     return Specimen(path, "stored", segments)
 
 
-def upload_all(stack: Stack, specimens: list[Specimen], deadline: float, accepted: list[Specimen]) -> None:
-    """Upload from two threads at once, as often as it takes; add to ``accepted`` what the service accepted."""
+def upload_all(
+    stack: Stack,
+    specimens: list[Specimen],
+    deadline: float,
+    accepted: list[Specimen],
+    gone_by: Callable[[], float],
+) -> None:
+    """Upload from two threads at once, as often as it takes; add to ``accepted`` what the service accepted.
+
+    ``gone_by`` says what part of the storm has gone by, 0..1: uploads are spread over it, or most would be through
+    before the first kills.
+    """
     queue = list(reversed(specimens))
     lock = threading.Lock()
 
     def work() -> None:
         while time.monotonic() < deadline:
+            if 1 - len(queue) / len(specimens) > gone_by():
+                time.sleep(0.02)
+                continue
             with lock:
                 if not queue:
                     return

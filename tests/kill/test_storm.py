@@ -57,9 +57,10 @@ def rage(stack: Stack, storm: Storm, folder: Path) -> Toll:
     specimens = make_specimens(folder, storm.uploads, storm.seed)
     deadline = time.monotonic() + storm.deadline_s
     accepted: list[Specimen] = []
-    uploading = threading.Thread(target=upload_all, args=(stack, specimens, deadline, accepted))
-    uploading.start()
     chooser, toll = random.Random(storm.seed + 1), Toll()
+    arguments = (stack, specimens, deadline, accepted, lambda: toll.total / storm.kills)
+    uploading = threading.Thread(target=upload_all, args=arguments)
+    uploading.start()
     while time.monotonic() < deadline and (uploading.is_alive() or toll.total < storm.kills):
         if toll.total < storm.kills:
             strike(stack, chooser, toll)
@@ -71,8 +72,19 @@ def rage(stack: Stack, storm: Storm, folder: Path) -> Toll:
         supervise(stack, 0.3)
     assert len(accepted) == len(specimens), f"{len(specimens) - len(accepted)} uploads were never accepted"
     check_aftermath(url, accepted)
+    # The last kill may have met the API when no work was open any more.
+    while time.monotonic() < deadline and not is_ready(stack):
+        supervise(stack, 0.3)
     check_originals(stack, accepted)
     return toll
+
+
+def is_ready(stack: Stack) -> bool:
+    """Return whether the API says that it is."""
+    try:
+        return httpx.get(f"{stack.url}/readyz", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def supervise(stack: Stack, seconds: float) -> None:
