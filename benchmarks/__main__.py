@@ -21,10 +21,14 @@ def main() -> int:
         sys.stderr.write(f"measuring {path.stem} …\n")
         command = [sys.executable, "-m", f"benchmarks.{path.stem}", "--json"]
         outcome = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=FOLDER.parent)
-        if outcome.returncode != 0:
+        try:
+            documents = json.loads(outcome.stdout)
+        except json.JSONDecodeError:
+            documents = None
+        if outcome.returncode != 0 or documents is None:
             failed.append(path.stem)
             continue
-        for document in json.loads(outcome.stdout):
+        for document in documents:
             document.pop("holds", None)
             rows.append(Row(**document))
     print_rows(rows, as_json=False)

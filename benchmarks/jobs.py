@@ -74,7 +74,9 @@ def _empty_tasks(stack: Stack) -> float:
         raise RuntimeError("the stack is not running")
     url = broker.get_secret_value()
     worker = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.jobs", "worker"], env=os.environ | {"BENCH_BROKER": url}
+        [sys.executable, "-m", "benchmarks.jobs", "worker"],
+        env=os.environ | {"BENCH_BROKER": url},
+        stdout=subprocess.DEVNULL,  # a banner, where the answer in JSON is to stand alone
     )
     try:
         task = empty_app(url).tasks["empty"]
