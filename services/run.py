@@ -89,7 +89,9 @@ def _show_demonstration(stack: Stack, console: Console) -> None:
 
 
 def _show_addresses(stack: Stack, console: Console) -> None:
-    console.print(f"\nAPI            {stack.url}/api/v1")
+    console.print(f"\nConsole        {stack.url}/")
+    console.print(f"Sign in once   {stack.issue_sign_in_link()}", soft_wrap=True)
+    console.print(f"API            {stack.url}/api/v1")
     console.print(f"API docs       {stack.url}/docs")
     console.print(f"Key            in {stack.key_file}")
     console.print(f"Logs           in {stack.log_folder}")

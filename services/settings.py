@@ -49,6 +49,12 @@ class Settings(BaseSettings):
         1.0, description="a key found good may read this long before it is looked up again; 0: looked up each time"
     )
 
+    console_idle_s: float = Field(4 * 3600.0, description="a console session without a request this long has ended")
+    console_session_s: float = Field(24 * 3600.0, description="a console session ends after this long at the latest")
+    sign_in_attempts: int = Field(5, description="an account is locked after this many wrong passwords in a row")
+    sign_in_lock_s: float = Field(900.0, description="how long it is locked then")
+    sign_in_link_s: float = Field(3600.0, description="how long a one-time sign-in link is good")
+
     read_timeout_s: float = Field(600.0, description="wall-clock limit for reading one file")
     read_memory_bytes: int = Field(2 * GIBIBYTE, description="memory limit for reading one file")
     read_output_bytes: int = Field(64 * GIBIBYTE, description="most bytes of records read from one file")

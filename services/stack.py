@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from db.migration import upgrade
 from db.repositories.access import bootstrap_admin
+from db.repositories.console_access import issue_administrator_link
 from services.embedded import EmbeddedBroker, EmbeddedPostgres, free_port
 from services.settings import Settings
 from services.stores import open_engine
@@ -109,6 +110,16 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def issue_sign_in_link(self) -> str:
+        """Return the address at which the installation's first administrator signs in to the console, once."""
+        engine = open_engine(self.settings)
+        try:
+            with engine.begin() as connection:
+                token = issue_administrator_link(connection, self.settings.sign_in_link_s)
+        finally:
+            engine.dispose()
+        return f"{self.url}/sign-in/once/{token}"
 
     def _start_servers(self) -> None:
         updates: dict[str, SecretStr] = {}

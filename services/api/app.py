@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 import structlog
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from sqlalchemy.pool import QueuePool
 
 from db.migration import head_revision
@@ -43,6 +44,7 @@ from services.api.uploads.staging import Staging
 from services.settings import Settings, get_settings
 from services.stores import open_blobs, open_engine, open_reading_engine
 from services.telemetry import configure_logging
+from services.web import console
 from services.workers.doorbell import Doorbell
 
 log = structlog.get_logger(__name__)
@@ -91,10 +93,19 @@ def make_app(lifespan: Callable[[FastAPI], Any] | None = None) -> FastAPI:
     app = FastAPI(title="Faultlight", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     for prefix, router in ROUTERS:
         app.include_router(router, prefix=prefix)
+    for router in console.ROUTERS:
+        app.include_router(router)
     install_error_handlers(app)
-    app.add_middleware(RequestFrame, labels={route.endpoint: path for route, path in list_operations(ROUTERS)})
+    app.add_middleware(RequestFrame, labels=_label_routes())
     app.openapi = _cached(app)  # type: ignore[method-assign]
     return app
+
+
+def _label_routes() -> dict[object, str]:
+    """Return the path of each endpoint of the API and the console, for the metrics."""
+    labels: dict[object, str] = {route.endpoint: path for route, path in list_operations(ROUTERS)}
+    pages = (route for router in console.ROUTERS for route in router.routes if isinstance(route, APIRoute))
+    return labels | {page.endpoint: page.path for page in pages}
 
 
 def _cached(app: FastAPI) -> Callable[[], dict[str, Any]]:

@@ -6,7 +6,7 @@ connection across three turns in the thread pool: more connections wanted than t
 and both wait for each other.) The function-scoped dependency makes only the context.
 """
 
-import uuid
+import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from fastapi import Depends, Request
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.repositories import access, audit
-from db.repositories.access import Action, ActionDenied, Caller
+from db.repositories import access, audit, console_access
+from db.repositories.access import Action, ActionDenied, Authenticated, Caller
 from db.unit_of_work import UnitOfWork, begin, read
 from services.api.state import ApiState
 from services.problems import Problem
@@ -28,6 +28,52 @@ log = structlog.get_logger(__name__)
 _CHANGES_ACCESS = frozenset({Action.ADMINISTER, Action.WRITE_KEYS, Action.INSTALL})
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="faultlight"'}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SESSION_COOKIES = ("__Host-faultlight", "faultlight")
+"""Names of the console's cookie, with https and without."""
+FORGERY_HEADER = "x-faultlight-forgery"
+
+
+@dataclass(frozen=True)
+class Presented:
+    """What a request shows of who asks: a key, or else the cookie of a console session.
+
+    A request that changes something and shows a cookie must send the session's forgery token too, which a page of
+    another site cannot know.
+    """
+
+    authorization: str | None
+    session: str | None = None
+    forgery: str | None = None
+    changes: bool = True
+
+    @classmethod
+    def of(cls, request: Request) -> "Presented":
+        """Return what ``request`` presents."""
+        session = next((value for name in SESSION_COOKIES if (value := request.cookies.get(name))), None)
+        headers = request.headers
+        changes = request.method not in SAFE_METHODS
+        return cls(headers.get("authorization"), session, headers.get(FORGERY_HEADER), changes)
+
+    @property
+    def is_session(self) -> bool:
+        """Whether a console session counts: a key that is sent goes before it."""
+        return self.authorization is None and self.session is not None
+
+    def secret(self) -> str:
+        """Return what tells this caller from any other; raises a problem when nothing acceptable is presented."""
+        if self.authorization is None and self.session is not None:
+            if self.changes and not self._is_own():
+                raise Problem("forbidden", "the form or script does not carry the session's forgery token; reload it")
+            return f"session {self.session}"
+        scheme, _, key = (self.authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not key:
+            raise Problem("unauthenticated", "send the header Authorization: Bearer <key>", headers=CHALLENGE)
+        return key.strip()
+
+    def _is_own(self) -> bool:
+        expected = console_access.forgery_token(self.session or "")
+        return hmac.compare_digest((self.forgery or "").encode(), expected.encode())
 
 
 @dataclass(frozen=True)
@@ -50,25 +96,23 @@ class RequestUnit:
 class RequestContext:
     """A request that wants to do one of ``actions``; nothing is checked before :meth:`begin`."""
 
-    def __init__(
-        self, state: ApiState, authorization: str | None, request_id: str, actions: tuple[Action, ...]
-    ) -> None:
+    def __init__(self, state: ApiState, presented: Presented, request_id: str, actions: tuple[Action, ...]) -> None:
         self.state = state
         self.request_id = request_id
         self.actions = actions
-        self._authorization = authorization
+        self.presented = presented
 
     @contextmanager
     def begin(self) -> Iterator[RequestUnit]:
         """Authenticate, open a transaction, and commit it at the end of the block."""
         with begin(self.state.engine) as unit:
-            authenticated = access.authenticate(unit.connection, self._key(), self.request_id)
+            authenticated = self._authenticate(unit.connection, self.presented.secret())
             self._admit(authenticated.caller)
             yield RequestUnit(unit, authenticated.caller)
         if not _CHANGES_ACCESS.isdisjoint(self.actions):
             self.state.recent_keys.forget_all()
         if authenticated.last_use_is_stale:
-            self._record_use(authenticated.caller.key_id)
+            self._record_use(authenticated.caller)
 
     @contextmanager
     def read(self) -> Iterator[RequestUnit]:
@@ -76,18 +120,23 @@ class RequestContext:
 
         A key that was good a moment ago is not looked up again (:class:`services.api.recent_keys.RecentKeys`).
         """
-        key = self._key()
+        key = self.presented.secret()
         caller = self.state.recent_keys.find(key)
         stale = False
         with read(self.state.reading_engine) as unit:
             if caller is None:
-                authenticated = access.authenticate(unit.connection, key, self.request_id)
+                authenticated = self._authenticate(unit.connection, key)
                 self.state.recent_keys.keep(key, authenticated)
                 caller, stale = authenticated.caller, authenticated.last_use_is_stale
             self._admit(caller)
             yield RequestUnit(unit, caller)
         if stale:
-            self._record_use(caller.key_id)
+            self._record_use(caller)
+
+    def _authenticate(self, connection: Connection, secret: str) -> Authenticated:
+        if self.presented.is_session:
+            return console_access.authenticate_session(connection, self.presented.session or "", self.request_id)
+        return access.authenticate(connection, secret, self.request_id)
 
     def _admit(self, caller: Caller) -> None:
         self.state.limiter.check(caller.key_id)
@@ -105,17 +154,15 @@ class RequestContext:
         if denied is not None:
             raise denied
 
-    def _key(self) -> str:
-        scheme, _, key = (self._authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not key:
-            raise Problem("unauthenticated", "send the header Authorization: Bearer <key>", headers=CHALLENGE)
-        return key.strip()
-
-    def _record_use(self, key_id: uuid.UUID) -> None:
+    def _record_use(self, caller: Caller) -> None:
         """Write the key's last use; the request itself is committed, so a failure here must not deny it."""
         try:
             with begin(self.state.engine) as unit:
-                access.record_use(unit.connection, key_id)
+                if self.presented.is_session:
+                    idle_s = self.state.settings.console_idle_s
+                    console_access.record_session_use(unit.connection, caller.key_id, idle_s)
+                else:
+                    access.record_use(unit.connection, caller.key_id)
         except SQLAlchemyError as error:
             log.warning("last_use_not_recorded", error=type(error).__name__)
 
@@ -130,7 +177,7 @@ class ContextFactory:
         """Return the context of ``request``."""
         state: ApiState = request.app.state.api
         request_id: str = request.scope["state"]["request_id"]
-        return RequestContext(state, request.headers.get("authorization"), request_id, self.actions)
+        return RequestContext(state, Presented.of(request), request_id, self.actions)
 
 
 def acting(*actions: Action) -> Any:

@@ -1,0 +1,134 @@
+"""How values are written on a page: units everywhere, probabilities that do not pretend, times in UTC."""
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup, escape
+
+UNKNOWN = "\u2013"
+_PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
+_KIBI = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def parse_moment(value: Any) -> datetime | None:
+    """Return a time from what PostgreSQL's JSON or the driver gives, ``None`` for nothing."""
+    if value is None or value == "":
+        return None
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return moment.astimezone(UTC)
+
+
+def write_moment(value: Any) -> Markup:
+    """Return a ``<time>`` of minute precision in UTC; seconds are in its title."""
+    moment = parse_moment(value)
+    if moment is None:
+        return Markup(UNKNOWN)  # noqa: S704
+    exact = moment.isoformat(timespec="seconds")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, f"{moment:%Y-%m-%d %H:%M}")
+
+
+def write_age(value: Any, now: datetime | None = None) -> str:
+    """Return how long ago a time was, or how far ahead, in its two largest units at most."""
+    moment = parse_moment(value)
+    if moment is None:
+        return UNKNOWN
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    return f"in {write_duration(-seconds)}" if seconds < 0 else f"{write_duration(seconds)} ago"
+
+
+def write_duration(seconds: float | None) -> str:
+    """Return a duration of ``seconds`` in its one or two largest units."""
+    if seconds is None or not math.isfinite(seconds):
+        return UNKNOWN
+    whole = round(abs(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes < 10 and rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def write_bytes(count: int | None) -> str:
+    """Return a number of bytes with a binary prefix."""
+    if count is None:
+        return UNKNOWN
+    amount, step = float(count), 0
+    while amount >= 1024 and step < len(_KIBI) - 1:
+        amount, step = amount / 1024, step + 1
+    return f"{count:,} B".replace(",", "\u202f") if step == 0 else f"{amount:.3g} {_KIBI[step]}"
+
+
+def write_probability(value: float | None) -> str:
+    """Return a probability with three decimals; what rounds to 0 or 1 without being it says so."""
+    if value is None:
+        return UNKNOWN
+    if 0 < value < 0.0005:
+        return "< 0.001"
+    if 0.9995 <= value < 1:
+        return "> 0.999"
+    return f"{value:.3f}"
+
+
+def write_number(value: float | None, digits: int = 3) -> str:
+    """Return a number with ``digits`` significant digits."""
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\u202f")
+    return f"{value:.{digits}g}" if math.isfinite(value) else UNKNOWN
+
+
+def write_fixed(value: float | None, decimals: int = 2) -> str:
+    """Return a number with ``decimals`` decimals."""
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
+
+
+def write_si(value: float | None, unit: str, digits: int = 4) -> str:
+    """Return ``value`` in ``unit`` with the prefix that suits it."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if value == 0:
+        return f"0 {unit}"
+    factor, prefix = next(((f, p) for f, p in _PREFIXES if abs(value) >= f), _PREFIXES[-1])
+    return f"{value / factor:.{digits}g} {prefix}{unit}"
+
+
+def write_person(actor: str | None) -> str:
+    """Return who did something without the kind of actor that everybody sees: ``account:ada`` is ada."""
+    return UNKNOWN if actor is None else actor.removeprefix("account:")
+
+
+def write_json(value: Any) -> Markup:
+    """Return a document as nested definition lists, with every leaf as text."""
+    if isinstance(value, dict):
+        if not value:
+            return Markup(UNKNOWN)  # noqa: S704
+        rows = (Markup("<dt>{}</dt><dd>{}</dd>").format(name, write_json(item)) for name, item in value.items())
+        return Markup("<dl class='document'>{}</dl>").format(Markup("").join(rows))
+    if isinstance(value, list):
+        if any(isinstance(item, dict | list) for item in value):
+            return Markup("<ol>{}</ol>").format(
+                Markup("").join(Markup("<li>{}</li>").format(write_json(item)) for item in value)
+            )
+        return escape(", ".join(str(item) for item in value) or UNKNOWN)
+    return escape(UNKNOWN if value is None else str(value))
+
+
+FILTERS = {
+    "moment": write_moment,
+    "age": write_age,
+    "duration": write_duration,
+    "bytes": write_bytes,
+    "probability": write_probability,
+    "number": write_number,
+    "fixed": write_fixed,
+    "si": write_si,
+    "person": write_person,
+    "document": write_json,
+}

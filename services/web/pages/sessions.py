@@ -1,0 +1,128 @@
+"""Probing sessions, and what a localization says about one."""
+
+import uuid
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from db.blobs import BlobMissing
+from db.pagination import PageRequest
+from db.repositories.access import Action
+from db.repositories.catalogue import JOBS, PLACEMENTS, RESULTS, SESSIONS, WAVEFORMS, fetch_row, list_page, read_row
+from services.api.context import RequestUnit
+from services.api.listing import SessionQuery
+from services.api.routers import sessions as api
+from services.web.heat_map import draw
+from services.web.lists import ListSource, answer_csv, load_list, wants_csv
+from services.web.page import AnyPage, Page, PageRoute, redirect
+
+router = APIRouter(prefix="/sessions", include_in_schema=False, route_class=PageRoute)
+
+LIST = ListSource(SESSIONS, SessionQuery, "probing-sessions")
+MOST_WAVEFORMS = 200
+MOST_RESULTS = 50
+MOST_DRAINS = 5000
+MOST_PLACEMENT_BYTES = 4 << 20
+VERDICTS = {
+    "located": "One site holds at least 0.95 of the probability: the failing gate is located.",
+    "ambiguous": "Several sites remain. Probe the first of the next probes, add it to the session and ask again.",
+    "unmodelled": "No fault that is modelled explains the measurements: look for a defect outside the model, or a "
+    "mistake in netlist, patterns or probing.",
+    "no-fault": "The fail log and the waveforms agree with a good die.",
+}
+
+
+@router.get("")
+def list_sessions(page: AnyPage) -> Response:
+    """Return the sessions, each with the verdict of its newest localization."""
+    if wants_csv(page):
+        return answer_csv(page, LIST, "probing-sessions")
+    with page.read() as unit:
+        shown = load_list(page, unit, LIST)
+        verdicts = {row["id"]: _newest(unit, row["id"], "localize") for row in shown.rows}
+        return page.show(unit, "sessions.html", shown=shown, verdicts=verdicts)
+
+
+def _newest(unit: RequestUnit, session_id: str, kind: str) -> dict[str, Any] | None:
+    filters = {"probing_session": uuid.UUID(session_id), "kind": kind}
+    found = list_page(unit.connection, unit.caller, RESULTS, filters, PageRequest(1))
+    return orjson.loads(found.rows[0]) if found.rows else None
+
+
+@router.get("/{session_id}")
+def show_session(session_id: uuid.UUID, page: AnyPage) -> Response:
+    """Return the session with its newest localization, or the one that ``result`` names."""
+    with page.read() as unit:
+        session = orjson.loads(read_row(unit.connection, unit.caller, SESSIONS, session_id))
+        results = _rows(unit, RESULTS, {"probing_session": session_id}, MOST_RESULTS)
+        localizations = [row for row in results if row["kind"] == "localize"]
+        result = _result(unit, page, localizations)
+        jobs = []
+        if unit.caller.programs(Action.READ_OPERATIONS) != frozenset():
+            jobs = _rows(unit, JOBS, {"probing_session": session_id}, MOST_RESULTS)
+        waveforms = _rows(unit, WAVEFORMS, {"probing_session": session_id}, MOST_WAVEFORMS, newest_first=False)
+        drains = _drains(page, unit, session)
+        return page.show(
+            unit,
+            "session.html",
+            session=session,
+            result=result,
+            localizations=localizations,
+            others=[row for row in results if row["kind"] != "localize"],
+            jobs=jobs,
+            running=[job for job in jobs if job["state"] in ("queued", "running")],
+            waveforms=waveforms,
+            ids_by_net={row["net"]: row["id"] for row in waveforms if row["net"]},
+            drawing=draw(_worth_drawing(result["body"]), drains) if result else None,
+            sentence=VERDICTS.get(result["body"]["verdict"], "") if result else "",
+            most_waveforms=MOST_WAVEFORMS,
+            asked="asked" in page.query,
+        )
+
+
+def _worth_drawing(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the document without the probes that nobody need make."""
+    return body | {"next_probes": []} if body.get("decided") else body
+
+
+def _rows(
+    unit: RequestUnit, listing: Any, filters: dict[str, Any], most: int, *, newest_first: bool = True
+) -> list[dict[str, Any]]:
+    found = list_page(unit.connection, unit.caller, listing, filters, PageRequest(most, newest_first=newest_first))
+    return [orjson.loads(row) for row in found.rows]
+
+
+def _result(unit: RequestUnit, page: Page, localizations: list[dict[str, Any]]) -> dict[str, Any] | None:
+    wanted = page.query.get("result")
+    known = [row["id"] for row in localizations]
+    identity = wanted if wanted in known else (known[0] if known else None)
+    if identity is None:
+        return None
+    found: dict[str, Any] = orjson.loads(read_row(unit.connection, unit.caller, RESULTS, uuid.UUID(identity)))
+    return found
+
+
+def _drains(page: Page, unit: RequestUnit, session: dict[str, Any]) -> list[tuple[float, float]]:
+    """Return where the session's drivers are; none where there is no placement, or one too large to draw."""
+    source = "bundle" if session["bundle_id"] else "raw_file"
+    found = _rows(unit, PLACEMENTS, {source: uuid.UUID(session[f"{source}_id"])}, 1)
+    if not found:
+        return []
+    row = fetch_row(unit.connection, unit.caller, PLACEMENTS, uuid.UUID(found[0]["id"]))
+    if row["byte_length"] > MOST_PLACEMENT_BYTES:
+        return []
+    data = page.context.state.blobs.read_range(row["blob_key"], row["byte_offset"], row["byte_length"])
+    if len(data) != row["byte_length"]:
+        raise BlobMissing(row["blob_key"])
+    document = orjson.loads(data)
+    places = list(zip(document.get("x_um", ()), document.get("y_um", ()), strict=False))
+    return places if len(places) <= MOST_DRAINS else []
+
+
+@router.post("/{session_id}/localizations")
+def localize(session_id: uuid.UUID, page: AnyPage) -> Response:
+    """Ask for the failing gate, as the API does, and go to the job."""
+    api.localize_session(session_id, page.context)
+    return redirect(f"/sessions/{session_id}?asked=1")
