@@ -1,8 +1,9 @@
 """Life distributions as hazards: one formula each, in jets, from which densities, probabilities and scores follow.
 
-A model gives the logarithm of its hazard rate and its cumulative hazard ``H`` at the times asked for. ``1 - exp(-H)`` is
-the probability of failing, exact where it is one in a million as well as near one. Parametrizations are those of Meeker,
-Escobar & Pascual 2022: log-location ``mu`` and scale ``sigma``; Weibull ``eta = exp(mu)`` hours and ``beta = 1/sigma``.
+A model gives the logarithm of its hazard rate and its cumulative hazard ``H`` at the times asked for. ``1 - exp(-H)``
+is the probability of failing, exact where it is one in a million as well as near one. Parametrizations are those of
+Meeker, Escobar & Pascual 2022: log-location ``mu`` and scale ``sigma``; Weibull ``eta = exp(mu)`` hours and ``beta =
+1/sigma``.
 """
 
 from collections.abc import Sequence
@@ -146,9 +147,10 @@ class LocationScale:
 
 @dataclass(frozen=True)
 class ThresholdWeibull:
-    """Weibull after a failure-free time; working parameters: those of Weibull, and log of ``first_h`` less the threshold.
+    """Weibull after a failure-free time.
 
-    ``first_h`` is the first time in the data, below which the threshold must lie; it may be negative.
+    Working parameters: those of Weibull, and the log of ``first_h`` less the threshold. ``first_h`` is the first
+    time in the data, below which the threshold must lie; it may be negative.
     """
 
     first_h: float
@@ -202,7 +204,8 @@ class Gamma:
     parameters: int = 2
 
     def hazards(self, theta: Sequence[Jet], moments: Moments) -> tuple[Jet, Jet]:
-        """Return log hazard and cumulative hazard of ``theta`` at ``moments``: generalized gamma of ``lambda = sigma``."""
+        """Return log hazard and cumulative hazard of ``theta`` at ``moments``."""
+        # It is the generalized gamma of lambda = sigma.
         log_hours = np.log(moments.hours)
         sigma = jets.exp(theta[0] * -0.5)
         w = (log_hours - theta[1] - theta[0]) / sigma
@@ -257,7 +260,7 @@ def _log_gamma(w: Floats, lam: float) -> tuple[Floats, Floats, Floats, Floats]:
         below, middle, above = _log_gamma(w, -_NEARLY_NORMAL), _log_normal(w), _log_gamma(w, _NEARLY_NORMAL)
         part = lam / _NEARLY_NORMAL
         weights = (part * (part - 1) / 2, 1 - part**2, part * (part + 1) / 2)
-        mixed = [sum(f * each[i] for f, each in zip(weights, (below, middle, above), strict=True)) for i in range(4)]
+        mixed = np.tensordot(np.asarray(weights), np.asarray((below, middle, above)), 1)
         return mixed[0], mixed[1], mixed[2], mixed[3]
     shape, u = lam**-2, lam * w
     grown = np.exp(np.minimum(u, 700.0))

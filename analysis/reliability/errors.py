@@ -5,11 +5,11 @@ class LifeDataError(ValueError):
     """The life data do not allow the answer that was asked for; the message says why and what to do."""
 
 
-class BadLifeData(LifeDataError):
+class BadLifeData(LifeDataError):  # noqa: N818
     """The data contradict themselves: times out of order, counts below zero, nothing there."""
 
 
-class NoFailures(LifeDataError):
+class NoFailures(LifeDataError):  # noqa: N818
     """No device failed: a model's parameters are not defined; a bound on the failure rate is."""
 
     def __init__(self, devices: float) -> None:
@@ -20,7 +20,7 @@ class NoFailures(LifeDataError):
         self.devices = devices
 
 
-class OneDistinctTime(LifeDataError):
+class OneDistinctTime(LifeDataError):  # noqa: N818
     """All failures are known at one time or within one readout only: one parameter can be estimated, not more."""
 
     def __init__(self, model: str, failures: float) -> None:
@@ -31,21 +31,21 @@ class OneDistinctTime(LifeDataError):
         self.failures = failures
 
 
-class UnboundedLikelihood(LifeDataError):
+class UnboundedLikelihood(LifeDataError):  # noqa: N818
     """The likelihood grows without bound along some direction: there is no estimate."""
 
     def __init__(self, model: str, why: str) -> None:
         super().__init__(f"the likelihood of the {model} model has no maximum: {why}")
 
 
-class NotIdentified(LifeDataError):
+class NotIdentified(LifeDataError):  # noqa: N818
     """At the best point the information is singular: the data do not tell some parameter."""
 
     def __init__(self, model: str, why: str) -> None:
         super().__init__(f"the data do not identify the {model} model: {why}")
 
 
-class NotConverged(LifeDataError):
+class NotConverged(LifeDataError):  # noqa: N818
     """The score is not zero where the search ended: the numbers there are no estimate."""
 
     def __init__(self, model: str, score_norm: float, iterations: int) -> None:

@@ -103,7 +103,7 @@ class LifeFit:
 def standard_error(jet: Jet, covariance: Floats) -> float:
     """Return the standard error of ``jet`` (``n = 1``) under ``covariance``, ``(k, k)``, of its parameters."""
     slope = jet.slope[:, 0]
-    return float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
+    return float(np.sqrt(max(float(slope @ covariance @ slope), 0.0)))
 
 
 def fit_model(data: LifeData, name: str) -> LifeFit:

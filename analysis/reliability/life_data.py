@@ -1,10 +1,10 @@
 """Lifetimes as a likelihood needs them: what is known of when devices failed, in counts, each distinct row once.
 
 Every row says that ``count`` devices failed within ``(lower, upper]`` hours: exactly at a time (both equal), not before
-(``upper`` infinite: right censored), before (``lower`` 0: left censored), or between two readouts. ``entry`` and ``exit``
-are truncation: such devices are in the data only because they failed between these times (Meeker, Escobar & Pascual,
-"Statistical Methods for Reliability Data", 2nd ed. 2022, ch. 2 and 11). A billion devices cost what their distinct
-times cost.
+(``upper`` infinite: right censored), before (``lower`` 0: left censored), or between two readouts. ``entry`` and
+``exit`` are truncation: such devices are in the data only because they failed between these times (Meeker, Escobar &
+Pascual, "Statistical Methods for Reliability Data", 2nd ed. 2022, ch. 2 and 11). A billion devices cost what their
+distinct times cost.
 """
 
 from collections.abc import Sequence
@@ -80,10 +80,9 @@ class LifeData:
 
     def chosen(self, rows: Flags) -> "LifeData":
         """Return the data of ``rows``, bool of shape ``(rows,)``, only."""
-        return LifeData(
-            *(getattr(self, name)[rows] for name in ("lower", "upper", "count", "entry", "exit", "stress", "cause")),
-            causes=self.causes,
-        )
+        lower, upper, count = self.lower[rows], self.upper[rows], self.count[rows]
+        entry, leave, stress, cause = self.entry[rows], self.exit[rows], self.stress[rows], self.cause[rows]
+        return LifeData(lower, upper, count, entry, leave, stress, cause, self.causes)
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def collapse(
     lower: ArrayLike,
     upper: ArrayLike,
     count: ArrayLike | None = None,
-    truncation: Truncation = Truncation(),  # noqa: B008  (immutable)
+    truncation: Truncation = Truncation(),
     stress: ArrayLike | None = None,
     cause: Sequence[str | None] | None = None,
 ) -> LifeData:

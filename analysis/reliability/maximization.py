@@ -61,7 +61,7 @@ def maximize(objective: Objective, start: Floats, name: str) -> Maximum:
         if not (np.isfinite(gradient).all() and np.isfinite(information).all()):
             raise UnboundedLikelihood(name, "its derivatives are not finite where the search went")
         direction, damping = _direction(gradient, information, damping)
-        norm = float(np.sqrt(max(gradient @ direction, 0.0)))
+        norm = float(np.sqrt(max(float(gradient @ direction), 0.0)))
         if damping == 0.0:
             if norm <= 1e-11 or (norm <= SCORE_TOLERANCE and norm >= 0.5 * best_norm):
                 return _accepted(theta, here, name, step)
@@ -129,7 +129,7 @@ def _search(objective: Objective, theta: Floats, here: Jet, direction: Floats) -
 def _accepted(theta: Floats, here: Jet, name: str, steps: int) -> Maximum:
     gradient, information = here.slope[:, 0], -here.curvature[:, :, 0]
     covariance, condition = invert_information(information, name)
-    norm = float(np.sqrt(max(gradient @ covariance @ gradient, 0.0)))
+    norm = float(np.sqrt(max(float(gradient @ covariance @ gradient), 0.0)))
     if norm > SCORE_TOLERANCE:
         raise NotConverged(name, norm, steps)
     return Maximum(theta, float(here.value[0]), covariance, norm, condition, steps)

@@ -158,7 +158,8 @@ def _solve(rows: _Rows) -> WeibullGroups:
         log_likelihood = failures * ((mean_failed / sigma + ratio) - np.log(sigma) - 1)
         log_likelihood -= rows.add(rows.dead * rows.x) + failures * rows.shift
         columns = (mu, sigma, by_scale / determinant, by_mu / determinant, -cross / determinant, log_likelihood, score)
-    return WeibullGroups(status, *(np.where(fit, column, np.nan) for column in columns), failures, devices)
+    mu, sigma, var_mu, var_scale, cov, height, left = (np.where(fit, column, np.nan) for column in columns)
+    return WeibullGroups(status, mu, sigma, var_mu, var_scale, cov, height, left, failures, devices)
 
 
 def _root(rows: _Rows, mean_failed: Floats, fit: NDArray[np.bool_]) -> tuple[Floats, Floats]:
