@@ -3,22 +3,21 @@
 Exit codes: 0 ok, 1 the service cannot be reached or failed, 2 bad input.
 """
 
-import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from services import repair_commands
+from services.offline_answers import JsonFlag, answer_offline, print_json, print_refusal, refusal_of
 from services.uploader import commands as uploader
 
 app = typer.Typer(
     help="Faultlight: from an instrument's file to the failing gate.", no_args_is_help=True, add_completion=False
 )
 WORKER_SILENCE_S = 120.0
-JsonFlag = Annotated[bool, typer.Option("--json", help="Machine output on stdout and nothing else.")]
 
 
 @contextmanager
@@ -148,10 +147,10 @@ def read(
                 document = read_document(path, format_name, sandbox, header=header)
             except (InstrumentError, FileNotFoundError, PermissionError) as error:
                 refused = True
-                _print_refusal(_refusal_of(error), as_json=as_json)
+                print_refusal(refusal_of(error), as_json=as_json)
                 continue
             if as_json:
-                _print_json(document)
+                print_json(document)
             else:
                 _print_reading(document)
     raise typer.Exit(2 if refused else 0)
@@ -183,7 +182,7 @@ def localize(
         draw_heat_map(document, heat_map)
         return document
 
-    _answer_offline(compute, print_localization, as_json=as_json)
+    answer_offline(compute, print_localization, as_json=as_json)
 
 
 @app.command()
@@ -196,7 +195,7 @@ def averaging(
     from services.demo.averaging_presentation import print_averaging
     from services.pipelines.averaging import judge_path
 
-    _answer_offline(lambda: judge_path(session, wrong), print_averaging, as_json=as_json)
+    answer_offline(lambda: judge_path(session, wrong), print_averaging, as_json=as_json)
 
 
 @app.command()
@@ -209,7 +208,7 @@ def anomaly(
     from services.demo.comparison_presentation import print_comparison
     from services.pipelines.golden_comparison import compare_paths
 
-    _answer_offline(lambda: compare_paths(suspect, golden), print_comparison, as_json=as_json)
+    answer_offline(lambda: compare_paths(suspect, golden), print_comparison, as_json=as_json)
 
 
 @app.command(name="secs-host")
@@ -229,45 +228,7 @@ def secs_host(
 app.command(name="upload")(uploader.upload)
 app.command(name="watch")(uploader.watch)
 app.command(name="status")(uploader.status)
-
-
-def _answer_offline(
-    compute: Callable[[], dict[str, Any]], present: Callable[[dict[str, Any]], None], *, as_json: bool
-) -> None:
-    """Print what ``compute`` makes, as JSON or by ``present``; a refusal is told and ends the command with 2."""
-    from instruments.errors import InstrumentError
-
-    try:
-        document = compute()
-    except (InstrumentError, ValueError, FileNotFoundError, PermissionError) as error:
-        _print_refusal(_refusal_of(error), as_json=as_json)
-        raise typer.Exit(2) from error
-    if as_json:
-        _print_json(document)
-    else:
-        present(document)
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _refusal_of(error: Exception) -> dict[str, Any]:
-    """Return the document of any error that means bad input."""
-    from instruments.errors import InstrumentError
-
-    if isinstance(error, InstrumentError):
-        return error.to_document()
-    return {"type": type(error).__name__, "message": str(error), "offset": None, "expected": None, "found": None}
-
-
-def _print_refusal(error: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        _print_json({"error": error})
-        return
-    typer.echo(f"refused: {error['message']}", err=True)
-    for reason in error.get("reasons") or ():
-        typer.echo(f"  {reason.get('adapter', '?')}: {reason.get('reason', '')}", err=True)
+app.add_typer(repair_commands.app, name="repair")
 
 
 def _print_reading(document: dict[str, Any]) -> None:

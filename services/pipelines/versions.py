@@ -11,3 +11,6 @@ ANOMALY_VERSION = "1"
 
 AVERAGING_VERSION = "1"
 """Of :mod:`services.pipelines.averaging`, in the same sense."""
+
+HANDOFF_VERSION = "1"
+"""Of :mod:`services.pipelines.handoff`, in the same sense."""

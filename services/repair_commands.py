@@ -1,0 +1,26 @@
+"""The commands ``faultlight repair …``: laser and ion beam, offline on files; the work is in what each imports."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.offline_answers import JsonFlag, answer_offline
+
+app = typer.Typer(help="Laser, ion-beam and electron-beam repair.", no_args_is_help=True, add_completion=False)
+ConstantsOption = Annotated[
+    Path | None, typer.Option("--constants", help="The laboratory's own constants, a .toml or .json file.")
+]
+
+
+@app.command()
+def handoff(
+    request: Annotated[Path, typer.Argument(help="The question, faultlight.handoff/1, a .toml or .json file.")],
+    constants: ConstantsOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say how deep the laser may cut before the ion beam takes over, how far beside, and what that saves."""
+    from services.demo.repair_presentation import print_handoff
+    from services.pipelines.handoff import plan_path
+
+    answer_offline(lambda: plan_path(request, constants), print_handoff, as_json=as_json)

@@ -1,0 +1,206 @@
+"""Margins, milling times and where to hand over: published anchors, the integral beside chance, and refusals."""
+
+import math
+
+import numpy as np
+import pytest
+
+from analysis.repair.ablation import OutsideModel, Shot, find_law
+from analysis.repair.constants import Constant, ConstantTable
+from analysis.repair.default_constants import default_table
+from analysis.repair.handoff import (
+    Handoff,
+    Layer,
+    Scan,
+    find_handoff,
+    model_depth,
+    probability_of_damage,
+    simulate_depths,
+)
+from analysis.repair.margin import find_surroundings, floor_width, lateral_margin
+from analysis.repair.milling import Beam, mill
+from analysis.repair.quartz_pit import phase_error_deg
+
+FEMTOSECOND = Shot(1030.0, 3.5e-13, 2.0)
+
+
+def exact(key: str, value: float) -> Constant:
+    return Constant(key, value, "", 0.0, "exact", "laboratory", "this test")
+
+
+def aligned() -> ConstantTable:
+    """The table without what the anchors leave out: alignment and recast."""
+    rows = [exact("alignment_sigma_um", 0.0), exact("recast_um", 0.0)]
+    return default_table().replaced({row.key: row for row in rows})
+
+
+@pytest.mark.parametrize(("walls", "margin"), [("controlled", 4.2), ("uncontrolled", 28.6)])
+def test_margins_at_50_um(walls: str, margin: float) -> None:
+    around = find_surroundings(aligned(), "silicon", FEMTOSECOND, walls)
+    found = lateral_margin(around, 50.0)
+    assert found.total_um == pytest.approx(margin, abs=0.05)
+    assert found.total_um == found.haz_um + found.taper_um
+
+
+def test_the_margin_adds_alignment_and_recast() -> None:
+    around = find_surroundings(default_table(), "silicon", FEMTOSECOND, "controlled")
+    assert lateral_margin(around, 50.0).total_um == pytest.approx(2 + 2.183 + 2 * 1.0 + 0.5, abs=1e-3)
+    assert lateral_margin(around, 0.0).taper_um == 0
+
+
+def test_heat_reaches_40_um_with_nanoseconds_and_not_2_um_with_femtoseconds() -> None:
+    slow = find_surroundings(default_table(), "silicon", Shot(1064.0, 5e-8, 30.0), "controlled")
+    fast = find_surroundings(default_table(), "copper", Shot(775.0, 1.5e-13, 1.0), "controlled")
+    assert (slow.regime, slow.haz_um.value) == ("nanosecond", 40.0)
+    assert (fast.regime, fast.haz_um.value) == ("ultrashort", 2.0)
+    assert any("not measured on copper" in flag for flag in fast.flags)
+
+
+def test_between_the_regimes_the_worse_figure_bounds_and_is_flagged() -> None:
+    around = find_surroundings(default_table(), "silicon", Shot(1030.0, 5e-11, 2.0), "controlled")
+    assert (around.regime, around.haz_um.value) == ("between", 40.0)
+    assert any("5e-11 s, between" in flag for flag in around.flags)
+
+
+def test_an_ion_beam_alone_takes_14_hours() -> None:
+    found = mill(default_table(), "silicon", 100 * 100 * 50, Beam(65.0))
+    assert found.seconds / 3600 == pytest.approx(14.2, abs=0.05)
+    assert found.mass_ng == pytest.approx(5e5 * 2.33e-3)
+
+
+@pytest.mark.parametrize(
+    ("material", "rate"),
+    [
+        ("silicon", 0.15),
+        ("silicon-dioxide", 0.19),
+        ("silicon-nitride", 0.21),
+        ("chromium", 0.28),
+        ("aluminium", 0.37),
+        ("gold", 1.8),
+    ],
+)
+def test_published_milling_rates(material: str, rate: float) -> None:
+    assert mill(default_table(), material, rate * 7, Beam(1.0)).seconds == pytest.approx(7.0)
+
+
+def test_a_quartz_pit_of_5_nm_is_5_degrees() -> None:
+    assert phase_error_deg(5.0, 193.0, 1.563) == pytest.approx(5.25, abs=0.05)
+    assert phase_error_deg(171.0, 193.0, 1.563) == pytest.approx(180.0, abs=0.5)
+    with pytest.raises(ValueError, match="no phase"):
+        phase_error_deg(math.nan, 193.0, 1.563)
+
+
+@pytest.mark.parametrize(
+    ("beam", "material", "error", "words"),
+    [
+        (Beam(65.0, 30.0, "Xe"), "silicon", OutsideModel, "not for Xe at 30 kV; give fib.silicon.xe-30kv"),
+        (Beam(65.0, 5.0), "silicon", OutsideModel, "Ga at 30 kV, not for Ga at 5 kV"),
+        (Beam(65.0), "mud", OutsideModel, "no milling rate for 'mud'; there are rates for aluminium"),
+        (Beam(0.0), "silicon", ValueError, "above 0 nA"),
+        (Beam(math.nan), "silicon", ValueError, "above 0 nA"),
+    ],
+)
+def test_milling_that_is_not_known_is_refused(beam: Beam, material: str, error: type, words: str) -> None:
+    with pytest.raises(error, match=words):
+        mill(default_table(), material, 1.0, beam)
+
+
+def test_walls_that_meet_are_refused() -> None:
+    with pytest.raises(OutsideModel, match=r"meet at 9\.4 um under an opening of 10 um, before 50 um"):
+        floor_width(10.0, 50.0, 28.0)
+    assert floor_width(100.0, 50.0, 2.5) == pytest.approx(100 - 2 * 2.183, abs=1e-3)
+
+
+def planned(risk: float = 1e-3, sigma: float = 1.0, **changed: float) -> tuple:
+    rows = {key: exact(key, value) for key, value in changed.items()}
+    table = default_table().replaced(rows)
+    law = find_law(table, "silicon", FEMTOSECOND)
+    around = find_surroundings(table, "silicon", FEMTOSECOND, "controlled")
+    scan = Scan(10.0, 6.0, 6.0)
+    model = model_depth(law, FEMTOSECOND, scan, fluence_log_sigma=0.05, most_passes=1001)
+    layer = Layer(50.0, sigma)
+    found = find_handoff(model, layer, around, risk, 1000)
+    return model, layer, around, found
+
+
+def test_the_handoff_is_the_last_pass_within_the_bound() -> None:
+    for risk in (1e-4, 1e-3, 1e-2, 0.2):
+        model, layer, around, found = planned(risk)
+        assert found.p_damage <= risk < found.p_damage_next
+        assert found.p_damage == probability_of_damage(model, layer, around, found.passes)
+
+
+def test_more_risk_and_less_doubt_let_the_laser_cut_deeper() -> None:
+    depths = [planned(risk)[3].depth_um[0] for risk in (1e-5, 1e-4, 1e-3, 1e-2, 0.1)]
+    assert depths == sorted(depths)
+    assert planned(sigma=0.1)[3].passes >= planned(sigma=5.0)[3].passes
+    key = "laser.silicon.ultrashort.penetration_nm"
+    assert planned(**{key: 24.0})[3].depth_um[0] > planned()[3].depth_um[0]
+
+
+def test_the_probability_of_harm_is_that_of_chance() -> None:
+    model, layer, around, found = planned(0.05)
+    drawn = simulate_depths(model, layer, around, found.passes, np.random.default_rng(3), 3000)
+    assert drawn.p_damage == pytest.approx(found.p_damage, abs=3.5 * drawn.p_standard_error)
+    assert drawn.mean_um == pytest.approx(found.depth_um[1], rel=0.04)
+    assert drawn.sigma_um == pytest.approx(found.depth_um[2], rel=0.12)
+
+
+def test_moments_and_quantiles_are_those_of_the_distribution() -> None:
+    model, _, _, found = planned()
+    generator = np.random.default_rng(1)
+    node = generator.choice(len(model.nodes), 200_000, p=model.weights)
+    draws = model.depth_um(found.passes)[node] * np.exp(generator.normal(0, model.kappa_sigma, len(node)))
+    assert np.median(draws) == pytest.approx(found.depth_um[0], rel=0.01)
+    assert draws.mean() == pytest.approx(found.depth_um[1], rel=0.01)
+    assert draws.std() == pytest.approx(found.depth_um[2], rel=0.03)
+    assert np.quantile(draws, [0.025, 0.975]) == pytest.approx(found.depth_interval_um, rel=0.02)
+
+
+def test_what_is_left_has_the_doubt_of_both() -> None:
+    found: Handoff = planned(sigma=3.0)[3]
+    assert found.remaining_um[0] == pytest.approx(50.0 - found.depth_um[1])
+    assert found.remaining_um[1] == pytest.approx(math.hypot(found.depth_um[2], 3.0))
+    low, high = found.remaining_interval_um
+    assert low < found.remaining_um[0] < high
+
+
+def test_constants_learned_together_move_together() -> None:
+    law = find_law(default_table(), "silicon", FEMTOSECOND)
+    scan = Scan(10.0, 6.0, 6.0)
+    spreads = [
+        model_depth(law, FEMTOSECOND, scan, fluence_log_sigma=0.0, most_passes=50, correlation=each).moments(50)[2]
+        for each in (-0.9, 0.0, 0.9)
+    ]
+    # A higher threshold with a deeper penetration cancels; with a shallower one it adds.
+    assert spreads[2] < spreads[1] < spreads[0]
+
+
+def test_a_layer_too_near_gets_no_pass_at_all() -> None:
+    law = find_law(default_table(), "silicon", FEMTOSECOND)
+    around = find_surroundings(default_table(), "silicon", FEMTOSECOND, "controlled")
+    model = model_depth(law, FEMTOSECOND, Scan(10.0, 6.0, 6.0), fluence_log_sigma=0.05, most_passes=11)
+    found = find_handoff(model, Layer(3.0, 0.1), around, 1e-3, 10)
+    assert found.passes == 0
+    assert found.depth_um == (0.0, 0.0, 0.0) or found.depth_um[1] == 0.0
+
+
+def test_below_the_threshold_there_is_no_plan() -> None:
+    shot = Shot(1030.0, 3.5e-13, 0.21)
+    law = find_law(default_table(), "silicon", shot)
+    with pytest.raises(OutsideModel, match=r"0\.21 J/cm2 exceeds the threshold .* 0\.2 J/cm2 \(30 %\).* 0\.5\d only"):
+        model_depth(law, shot, Scan(10.0, 6.0, 6.0), fluence_log_sigma=0.05, most_passes=10)
+
+
+def test_too_few_passes_and_too_deep_a_layer_are_refused() -> None:
+    law = find_law(default_table(), "silicon", FEMTOSECOND)
+    around = find_surroundings(default_table(), "silicon", FEMTOSECOND, "controlled")
+    model = model_depth(law, FEMTOSECOND, Scan(10.0, 6.0, 6.0), fluence_log_sigma=0.05, most_passes=20_000)
+    with pytest.raises(OutsideModel, match="even 2 passes"):
+        find_handoff(model, Layer(50.0, 1.0), around, 1e-3, 2)
+    with pytest.raises(OutsideModel, match="deeper than 200 um"):
+        find_handoff(model, Layer(3000.0, 1.0), around, 1e-3, 19_999)
+    with pytest.raises(ValueError, match=r"between 0 and 0\.5"):
+        find_handoff(model, Layer(50.0, 1.0), around, 0.0, 10)
+    with pytest.raises(ValueError, match="above 0 um"):
+        Layer(math.nan, 1.0)
