@@ -41,24 +41,52 @@ def read_with_engine(source: Source) -> EngineLayout:
         UnsupportedVersion: klayout is not installed.
         CorruptField: klayout refuses the file.
     """
+    layout = load_layout(source)
+    try:
+        cells = {cell.name: cell for cell in _cells(layout)}
+        tops = frozenset(cell.name for cell in layout.top_cells())
+    except (RuntimeError, UnicodeDecodeError) as error:
+        raise _refusal(source, error) from None
+    return EngineLayout(layout.dbu, cells, tops)
+
+
+def import_engine(file: str) -> Any:
+    """Return klayout's module ``db``; ``file`` is what is to be read with it.
+
+    Raises:
+        UnsupportedVersion: klayout is not installed.
+    """
     try:
         from klayout import db  # noqa: PLC0415 - GPL and 90 MB: only where a layout is read
     except ImportError:
         message = "layouts are read with klayout, which is not installed: pip install 'faultlight[layout]'"
-        raise UnsupportedVersion(message, file=source.name) from None
+        raise UnsupportedVersion(message, file=file) from None
+    return db
+
+
+def load_layout(source: Source) -> Any:
+    """Return ``source`` as klayout's own ``Layout``, for the process that reads it and no other.
+
+    Raises:
+        UnsupportedVersion: klayout is not installed.
+        CorruptField: klayout refuses the file.
+    """
+    db = import_engine(source.name)
     options = db.LoadLayoutOptions()
     options.warn_level = 0
     layout = db.Layout()
     try:
         layout.read(str(source.path), options)
-        cells = {cell.name: cell for cell in _cells(layout)}
-        tops = frozenset(cell.name for cell in layout.top_cells())
     except (RuntimeError, UnicodeDecodeError) as error:
-        if "UnicodeDecodeError" in f"{type(error).__name__} {error}":
-            raise CorruptField("the name of a cell is not UTF-8 text", file=source.name) from None
-        reason = str(error).splitlines()[0][:300].replace(str(source.path), source.name)
-        raise CorruptField(f"the layout engine refuses the file: {reason}", file=source.name) from None
-    return EngineLayout(layout.dbu, cells, tops)
+        raise _refusal(source, error) from None
+    return layout
+
+
+def _refusal(source: Source, error: Exception) -> CorruptField:
+    if "UnicodeDecodeError" in f"{type(error).__name__} {error}":
+        return CorruptField("the name of a cell is not UTF-8 text", file=source.name)
+    reason = str(error).splitlines()[0][:300].replace(str(source.path), source.name)
+    return CorruptField(f"the layout engine refuses the file: {reason}", file=source.name)
 
 
 def _cells(layout: Any) -> Iterator[EngineCell]:

@@ -12,5 +12,8 @@ ANOMALY_VERSION = "1"
 AVERAGING_VERSION = "1"
 """Of :mod:`services.pipelines.averaging`, in the same sense."""
 
+LAYOUT_VERSION = "1"
+"""Of :mod:`services.pipelines.layout_nets` and :mod:`services.pipelines.layout_window`, in the same sense."""
+
 HANDOFF_VERSION = "1"
 """Of :mod:`services.pipelines.handoff`, in the same sense."""

@@ -1,0 +1,81 @@
+"""The commands ``faultlight mask …``: layouts, offline on files; the work is in what each imports."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.offline_answers import JsonFlag, answer_offline
+
+app = typer.Typer(help="Masks and layouts: nets, windows, defects.", no_args_is_help=True, add_completion=False)
+
+LayoutArgument = Annotated[Path, typer.Argument(help="A GDSII or OASIS file.")]
+ProcessOption = Annotated[
+    str, typer.Option("--process", help="What conducts and what connects it: a faultlight.process/1 file, or sky130.")
+]
+CellOption = Annotated[str | None, typer.Option("--cell", help="The cell; needed where there is not one top cell.")]
+
+
+@app.command()
+def nets(
+    layout: LayoutArgument,
+    process: ProcessOption = "sky130",
+    cell: CellOption = None,
+    inner: Annotated[bool, typer.Option("--inner", help="The nets inside instances, too.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Trace the nets of a layout."""
+    from services.demo.layout_presentation import print_nets
+    from services.pipelines.layout_nets import trace_path
+
+    answer_offline(lambda: trace_path(layout, process, cell, inner=inner), print_nets, as_json=as_json)
+
+
+@app.command()
+def at(
+    layout: LayoutArgument,
+    x_um: Annotated[float | None, typer.Argument(help="Place in the layout, micrometres.")] = None,
+    y_um: Annotated[float | None, typer.Argument(help="Place in the layout, micrometres.")] = None,
+    sigma_nm: Annotated[float, typer.Option("--sigma-nm", help="Standard deviation of the place in both axes.")] = 0.0,
+    points: Annotated[
+        Path | None, typer.Option("--points", help="CSV with x_um, y_um, sigma_x_nm, sigma_y_nm, correlation, name.")
+    ] = None,
+    process: ProcessOption = "sky130",
+    cell: CellOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say which nets and cells lie under places of a layout, each with its probability over the error ellipse."""
+    from services.demo.layout_presentation import print_places
+    from services.pipelines.layout_nets import Place, places_path, read_places
+
+    if (points is None) == (x_um is None or y_um is None):
+        raise typer.BadParameter("give either a place, X_UM Y_UM, or --points FILE")
+
+    def compute() -> dict[str, object]:
+        if points is not None:
+            return places_path(layout, read_places(points), process, cell)
+        assert x_um is not None
+        assert y_um is not None
+        return places_path(layout, [Place(x_um, y_um, sigma_nm, sigma_nm)], process, cell)
+
+    answer_offline(compute, print_places, as_json=as_json)
+
+
+@app.command()
+def window(
+    layout: LayoutArgument,
+    left_um: Annotated[float, typer.Argument(help="Left edge, micrometres.")],
+    bottom_um: Annotated[float, typer.Argument(help="Lower edge, micrometres.")],
+    right_um: Annotated[float, typer.Argument(help="Right edge, micrometres.")],
+    top_um: Annotated[float, typer.Argument(help="Upper edge, micrometres.")],
+    layers: Annotated[str | None, typer.Option("--layers", help="For example 68/20,69/20; all if not given.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Polygons that touch the window, not cut at it.")] = False,
+    cell: CellOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what lies in a window of a layout, layer by layer."""
+    from services.demo.layout_presentation import print_window
+    from services.pipelines.layout_window import window_path
+
+    edges = (left_um, bottom_um, right_um, top_um)
+    answer_offline(lambda: window_path(layout, edges, layers, clip=not whole, cell=cell), print_window, as_json=as_json)
