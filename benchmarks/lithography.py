@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.lithography --clips DIR --kernels DIR --masks DIR [--json]`` scores every ``*.glp`` of the first
 folder with the kernels in the sub-folders ``NAME`` and ``NAME_def`` of the second, for mask = target and for the
-picture of the third whose name ends like the clip's. Two raster conventions are shown: *half-open* is the exact area of a polygon
-on pixels of a nanometre, *inclusive* includes boundary pixels as ``cv2.fillPoly`` does, so that every shape is a pixel
-wider at its right and top; the published figures have the latter.
+picture of the third whose name ends like the clip's. Two raster conventions: *half-open* is the exact area of a
+polygon on pixels of a nanometre; *inclusive* includes boundary pixels as ``cv2.fillPoly`` does, so that every shape is
+a pixel wider at its right and top. The published figures have the latter.
 """
 
 import argparse

@@ -15,6 +15,7 @@ Polygon = NDArray[np.float64]
 """Vertices, shape ``(vertices, 2)``, x and y in nanometres, either way round; the last one joins the first."""
 
 _CELLS_AT_ONCE = 4_000_000
+_BOX = 4
 _MOST_CELLS = 4_000_000_000
 
 
@@ -73,13 +74,13 @@ def merge_manhattan(polygons: Sequence[Polygon]) -> Corners:
     """Return the corners of the union of Manhattan ``polygons``; what they cover twice counts once.
 
     Args:
-        polygons: vertices in nm, each of shape ``(vertices, 2)``; one that crosses itself covers what it winds around.
+        polygons: vertices in nm, each of shape ``(vertices, 2)``; one that overlaps itself covers what it winds around.
 
     Raises:
-        PolygonError: one of them has a slanting edge or is no polygon, or they are too many for one window.
+        PolygonError: one of them has a slanting edge, winds around a part of it the other way, or is no polygon, or
+            they are too many for one window.
     """
-    x, y, weights = _wound(check_polygons(polygons))
-    return _merge(x, y, weights)
+    return _merge(*_wound(_uncrossed(check_polygons(polygons))))
 
 
 def corners_of_disjoint(polygons: Sequence[Polygon]) -> Corners:
@@ -106,7 +107,7 @@ def boxes_of(polygons: Sequence[Polygon]) -> NDArray[np.float64]:
     Raises:
         PolygonError: one of them has a slanting edge or is no polygon.
     """
-    x, y, weights = _wound(check_polygons(polygons))
+    x, y, weights = _wound(_uncrossed(check_polygons(polygons)))
     xs, ys = np.unique(x), np.unique(y)
     boxes = []
     for first, inside in _strips(x, y, weights, xs, ys):
@@ -117,6 +118,20 @@ def boxes_of(polygons: Sequence[Polygon]) -> NDArray[np.float64]:
         rows, left, right = rows[keep] + first, left[keep], right[keep]
         boxes.append(np.stack([xs[left], ys[rows], xs[right], ys[rows + 1]], axis=1))
     return np.concatenate(boxes) if boxes else np.empty((0, 4))
+
+
+def _uncrossed(polygons: list[Polygon]) -> list[Polygon]:
+    """Refuse a figure of eight: a lobe wound the other way would be taken away from what lies below it."""
+    for place, polygon in enumerate(polygons):
+        if len(polygon) <= _BOX or not is_manhattan(polygon):
+            continue
+        x, y, weights = _wound([polygon])
+        (xs, columns), (ys, rows) = (np.unique(each, return_inverse=True) for each in (x, y))
+        steps = np.zeros((ys.size, xs.size))
+        np.add.at(steps, (rows, columns), weights)
+        if np.cumsum(np.cumsum(steps, axis=0), axis=1).min(initial=0) < 0:
+            raise PolygonError(f"polygon {place} crosses itself: a part of it is wound the other way round")
+    return polygons
 
 
 def _wound(polygons: list[Polygon]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
