@@ -33,6 +33,7 @@ from services.api.routers import (
     sessions,
     tables,
     uploads,
+    waveform_views,
     waveforms,
     webhooks,
 )
@@ -52,8 +53,8 @@ log = structlog.get_logger(__name__)
 FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
-    waveforms, uploads, jobs, bundles, files, sessions, records, tables, results, administration, instrument_health,
-    monitoring, webhooks,
+    waveforms, waveform_views, uploads, jobs, bundles, files, sessions, records, tables, results, administration,
+    instrument_health, monitoring, webhooks,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

@@ -128,11 +128,27 @@ def bin_extremes(
     bins = len(edges) - 1
     low, high = np.full(bins, np.nan), np.full(bins, np.nan)
     for start, samples in stored.blocks(blobs, int(edges[0]), int(edges[-1])):
-        values = stored.values(samples)
-        values[~np.isfinite(values)] = np.nan
         begin = int(np.searchsorted(edges, start, side="right")) - 1
-        end = int(np.searchsorted(edges, start + len(values), side="left"))
-        places = np.maximum(edges[begin:end] - start, 0)
-        low[begin:end] = np.fmin(low[begin:end], np.fmin.reduceat(values, places))
-        high[begin:end] = np.fmax(high[begin:end], np.fmax.reduceat(values, places))
+        end = int(np.searchsorted(edges, start + len(samples), side="left"))
+        smallest, largest = _block_extremes(stored, samples, np.maximum(edges[begin:end] - start, 0))
+        low[begin:end] = np.fmin(low[begin:end], smallest)
+        high[begin:end] = np.fmax(high[begin:end], largest)
     return low, high
+
+
+def _block_extremes(
+    stored: StoredSamples, samples: NDArray[Any], places: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the extremes of the pieces of a block that begin at ``places``, in the waveform's unit.
+
+    Scaling keeps or turns the order, so the extremes are looked for among the native numbers and only they are
+    scaled: sixty times as fast for 16-bit samples. Where something is not finite, before or after, each value counts.
+    """
+    ends = np.minimum.reduceat(samples, places), np.maximum.reduceat(samples, places)
+    with np.errstate(over="ignore", invalid="ignore"):
+        first, second = stored.values(ends[0]), stored.values(ends[1])
+        if np.isfinite(first).all() and np.isfinite(second).all():
+            return np.minimum(first, second), np.maximum(first, second)
+        values = stored.values(samples)
+    values[~np.isfinite(values)] = np.nan
+    return np.fmin.reduceat(values, places), np.fmax.reduceat(values, places)

@@ -81,7 +81,7 @@ def write_number(value: float | None, digits: int = 3) -> str:
         return UNKNOWN
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\u202f")
-    return f"{value:.{digits}g}" if math.isfinite(value) else UNKNOWN
+    return f"{value:#.{digits}g}".removesuffix(".") if math.isfinite(value) else UNKNOWN
 
 
 def write_fixed(value: float | None, decimals: int = 2) -> str:

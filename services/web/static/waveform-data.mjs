@@ -1,0 +1,53 @@
+// Views of waveforms from the API: minimum and maximum of every bin, never a thinned-out trace.
+
+export const MOST_BYTES = 1_000_000;
+const PAIR_BYTES = 8;
+const HEAD_BYTES = 40_000;
+
+/** Bins of each trace such that all of them fit into one answer of at most MOST_BYTES. */
+export function binsFor(traceCount, wanted) {
+  return Math.max(16, Math.min(wanted, 4096, Math.floor((MOST_BYTES - HEAD_BYTES) / (PAIR_BYTES * traceCount))));
+}
+
+/** The traces of an answer of /waveform-views, each with its pairs as a Float32Array. */
+export function parseView(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  const view = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  let offset = 4 + length;
+  for (const trace of view.traces) {
+    trace.pairs = new Float32Array(buffer, offset, trace.bins * 2);
+    offset += trace.bins * PAIR_BYTES;
+  }
+  view.bytes = buffer.byteLength;
+  return view;
+}
+
+/** Ask for a window of several waveforms; from and to undefined: all there is. */
+export async function fetchView(ids, axis, from, to, bins, signal) {
+  const query = new URLSearchParams({ axis, px: String(bins) });
+  for (const id of ids) query.append("waveform", id);
+  if (from !== undefined) query.set("from", String(from));
+  if (to !== undefined) query.set("to", String(to));
+  const answer = await fetch(`/api/v1/waveform-views?${query}`, { signal });
+  if (!answer.ok) {
+    const problem = await answer.json().catch(() => ({}));
+    throw new Error(problem.detail ?? `the service answered ${answer.status}`);
+  }
+  return parseView(await answer.arrayBuffer());
+}
+
+/** The first sample of bin i, as the service parts them. */
+export function binEdge(trace, i) {
+  const span = trace.last - trace.first;
+  const whole = Math.floor(span / trace.bins);
+  return trace.first + i * whole + Math.floor((i * (span % trace.bins)) / trace.bins);
+}
+
+/** The bin that holds a sample, -1 when none does. */
+export function binOf(trace, sample) {
+  if (!trace.bins || sample < trace.first || sample >= trace.last) return -1;
+  let i = Math.min(trace.bins - 1, Math.floor(((sample - trace.first) * trace.bins) / (trace.last - trace.first)));
+  while (i > 0 && binEdge(trace, i) > sample) i -= 1;
+  while (i + 1 < trace.bins && binEdge(trace, i + 1) <= sample) i += 1;
+  return i;
+}

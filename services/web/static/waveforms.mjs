@@ -1,0 +1,286 @@
+// The waveform page: state in the address, pan and zoom, cursors, and a fresh view from the service when needed.
+
+import { binOf, binsFor, fetchView } from "./waveform-data.mjs";
+import { Plot, MARGIN, colourOf, roundStep, writePosition, writeValue } from "./waveform-drawing.mjs";
+
+const AHEAD = 0.25; // of the window is asked for on each side, so that small moves need no answer
+const ZOOM_STEP = 1.6;
+const PAN_STEP = 0.2;
+const SETTLE_MS = 40;
+
+class Viewer {
+  constructor(root) {
+    this.root = root;
+    this.canvas = root.querySelector("canvas");
+    this.plot = new Plot(this.canvas);
+    this.status = root.querySelector("[data-status]");
+    this.readout = root.querySelector("[data-readout]");
+    this.rows = [...document.querySelectorAll("[data-trace]")];
+    this.traces = this.rows.map((row, index) => ({
+      index, id: row.dataset.trace, unit: row.dataset.unit, label: row.dataset.label,
+      low: Number(row.dataset.low), high: Number(row.dataset.high),
+    }));
+    this.ids = this.traces.map((trace) => trace.id);
+    this.state = this.readAddress();
+    this.next = "a";
+  }
+
+  readAddress() {
+    const query = new URLSearchParams(location.search);
+    const number = (name) => (query.has(name) && Number.isFinite(Number(query.get(name))) ? Number(query.get(name)) : undefined);
+    return {
+      axis: this.root.dataset.axis,
+      from: number("from"), to: number("to"),
+      stacked: query.has("stacked") ? query.get("stacked") === "1" : this.traces.length > 6,
+      hidden: new Set((query.get("hidden") ?? "").split(",").filter(Boolean).map(Number)),
+      cursors: { a: number("a"), b: number("b") },
+    };
+  }
+
+  writeAddress() {
+    const query = new URLSearchParams(location.search);
+    const { from, to, stacked, hidden, cursors } = this.state;
+    const set = (name, value) => (value === undefined || value === "" ? query.delete(name) : query.set(name, value));
+    const whole = from === this.all.from && to === this.all.to;
+    set("from", whole ? undefined : String(from));
+    set("to", whole ? undefined : String(to));
+    set("stacked", stacked ? "1" : "0");
+    set("hidden", [...hidden].join(","));
+    set("a", cursors.a === undefined ? undefined : String(cursors.a));
+    set("b", cursors.b === undefined ? undefined : String(cursors.b));
+    history.replaceState(null, "", `?${query}`);
+  }
+
+  async start() {
+    this.colourRows();
+    this.bindControls();
+    this.bindPointer();
+    this.bindKeys();
+    this.plot.resize();
+    const { from, to } = this.state;
+    this.view = await this.ask(from, to);
+    this.all = { from: Number(this.root.dataset.from), to: Number(this.root.dataset.to) };
+    this.state.from = from ?? this.view.from;
+    this.state.to = to ?? this.view.to;
+    this.covered = { from: this.state.from, to: this.state.to };
+    this.draw(true);
+    new ResizeObserver(() => { this.plot.resize(); this.change(true); }).observe(this.canvas);
+    document.addEventListener("themechange", () => { this.colourRows(); this.draw(false); });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.colourRows(); this.draw(false); });
+  }
+
+  async ask(from, to, widen = 1) {
+    this.asking?.abort();
+    this.asking = new AbortController();
+    this.root.setAttribute("aria-busy", "true");
+    const bins = binsFor(this.ids.length, Math.round(this.plot.innerWidth * this.plot.ratio * widen));
+    const view = await fetchView(this.ids, this.state.axis, from, to, bins, this.asking.signal);
+    this.root.removeAttribute("aria-busy");
+    this.status.textContent = "";
+    return view;
+  }
+
+  visible() {
+    return this.traces.filter((trace) => !this.state.hidden.has(trace.index) && Number.isFinite(trace.low));
+  }
+
+  draw(fresh) {
+    if (!this.view) return;
+    const traces = this.visible();
+    this.plot.draw(this.view, this.state, traces);
+    this.tellCursors();
+    if (fresh) {
+      this.canvas.dataset.drawn = String(Number(this.canvas.dataset.drawn ?? 0) + 1);
+      this.canvas.dataset.bytes = String(this.view.bytes);
+      performance.mark("waveforms-drawn");
+    }
+  }
+
+  /** After any change of the window: draw what is there at once, ask for what is missing. */
+  change(force = false) {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.draw(false));
+    clearTimeout(this.timer);
+    if (force || this.needsView()) this.timer = setTimeout(() => this.refresh(), this.moving ? SETTLE_MS : 0);
+    clearTimeout(this.writing);
+    this.writing = setTimeout(() => this.writeAddress(), 150);
+  }
+
+  needsView() {
+    const { from, to } = this.state;
+    const fine = (this.covered.to - this.covered.from) / (1 + 2 * AHEAD) <= (to - from) * 1.001;
+    return !(fine && from >= this.covered.from && to <= this.covered.to);
+  }
+
+  async refresh() {
+    const width = this.state.to - this.state.from;
+    const from = Math.max(this.all.from, this.state.from - AHEAD * width);
+    const to = Math.min(this.all.to, this.state.to + AHEAD * width);
+    if (from >= to) return;
+    try {
+      this.view = await this.ask(from, to, (to - from) / width);
+      this.covered = { from: from <= this.all.from ? -Infinity : from, to: to >= this.all.to ? Infinity : to };
+      if (!Number.isFinite(this.covered.from) || !Number.isFinite(this.covered.to)) this.covered = this.openEnds(from, to);
+      this.draw(true);
+    } catch (error) {
+      if (error.name !== "AbortError") this.fail(error);
+    }
+  }
+
+  openEnds(from, to) {
+    const span = to - from;
+    return { from: from <= this.all.from ? from - span : from, to: to >= this.all.to ? to + span : to };
+  }
+
+  fail(error) {
+    this.root.removeAttribute("aria-busy");
+    this.status.textContent = `This view could not be loaded: ${error.message}`;
+  }
+
+  setWindow(from, to) {
+    const least = Math.min(...this.view.traces.map((trace) => trace.step)) * 4;
+    const most = (this.all.to - this.all.from) * 1.05;
+    const middle = (from + to) / 2;
+    const width = Math.min(Math.max(to - from, least), most);
+    this.state.from = middle - width / 2;
+    this.state.to = middle + width / 2;
+    this.change();
+  }
+
+  pan(part) {
+    const width = this.state.to - this.state.from;
+    const low = this.all.from - 0.5 * width - this.state.from;
+    const high = this.all.to + 0.5 * width - this.state.to;
+    const move = Math.min(Math.max(part * width, low), high);
+    this.setWindow(this.state.from + move, this.state.to + move);
+  }
+
+  zoom(factor, around = (this.state.from + this.state.to) / 2) {
+    const { from, to } = this.state;
+    this.setWindow(around - (around - from) / factor, around + (to - around) / factor);
+  }
+
+  fit() {
+    this.setWindow(this.all.from, this.all.to);
+    Object.assign(this.state, this.all);
+    this.change();
+  }
+
+  setCursor(name, position) {
+    this.state.cursors[name] = position;
+    this.next = name === "a" ? "b" : "a";
+    this.change();
+  }
+
+  moveCursor(name, samples) {
+    const trace = this.view.traces[0];
+    const at = this.state.cursors[name] ?? (this.state.from + this.state.to) / 2;
+    this.setCursor(name, trace.start + (Math.round((at - trace.start) / trace.step) + samples) * trace.step);
+  }
+
+  tellCursors() {
+    const { a, b } = this.state.cursors;
+    const step = (this.state.to - this.state.from) / 1000;
+    const parts = [];
+    for (const [name, at] of [["A", a], ["B", b]]) if (at !== undefined) parts.push(`${name} ${writePosition(at, step, this.state.axis)}`);
+    if (a !== undefined && b !== undefined) {
+      parts.push(`B − A ${writePosition(b - a, step, this.state.axis)}`);
+      if (this.state.axis === "time" && a !== b) parts.push(`1/(B − A) ${(1 / Math.abs(b - a) / 1e6).toPrecision(4)} MHz`);
+    }
+    const text = parts.join("   ") || "Click to set cursor A, click again for B.";
+    if (this.readout.textContent !== text) this.readout.textContent = text;
+    this.rows.forEach((row, i) => {
+      row.querySelector("[data-at-a]").textContent = this.valueAt(i, a);
+      row.querySelector("[data-at-b]").textContent = this.valueAt(i, b);
+    });
+  }
+
+  /** The value at a position: of the nearest sample when samples are shown, else the range of its bin. */
+  valueAt(index, position) {
+    const trace = this.view.traces[index];
+    if (position === undefined || !trace?.bins) return "–";
+    const i = binOf(trace, Math.round((position - trace.start) / trace.step));
+    if (i < 0) return "–";
+    const [low, high] = [trace.pairs[2 * i], trace.pairs[2 * i + 1]];
+    const span = this.traces[index].high - this.traces[index].low;
+    return low === high ? writeValue(low, span) : `${writeValue(low, span)} to ${writeValue(high, span)}`;
+  }
+
+  colourRows() {
+    this.rows.forEach((row, i) => {
+      const [red, green, blue] = colourOf(i);
+      row.querySelector(".swatch").style.background = `rgb(${red} ${green} ${blue})`;
+    });
+  }
+
+  bindControls() {
+    const acts = {
+      "zoom-in": () => this.zoom(ZOOM_STEP), "zoom-out": () => this.zoom(1 / ZOOM_STEP), fit: () => this.fit(),
+      left: () => this.pan(-PAN_STEP), right: () => this.pan(PAN_STEP),
+      clear: () => { this.state.cursors = {}; this.next = "a"; this.change(); },
+    };
+    for (const button of this.root.querySelectorAll("[data-act]")) button.addEventListener("click", () => this.view && acts[button.dataset.act]());
+    const layout = this.root.querySelector("[data-layout]");
+    layout.value = this.state.stacked ? "1" : "0";
+    layout.addEventListener("change", () => { this.state.stacked = layout.value === "1"; this.change(); });
+    this.rows.forEach((row, i) => {
+      const box = row.querySelector("input[type=checkbox]");
+      box.checked = !this.state.hidden.has(i);
+      box.addEventListener("change", () => {
+        if (box.checked) this.state.hidden.delete(i);
+        else this.state.hidden.add(i);
+        this.change();
+      });
+    });
+  }
+
+  bindPointer() {
+    const place = (event) => event.clientX - this.canvas.getBoundingClientRect().left;
+    let grabbed;
+    this.canvas.addEventListener("pointerdown", (event) => {
+      if (!this.view || event.button !== 0) return;
+      grabbed = { x: place(event), from: this.state.from, to: this.state.to, moved: false };
+      this.canvas.setPointerCapture(event.pointerId);
+    });
+    this.canvas.addEventListener("pointermove", (event) => {
+      if (!grabbed) return;
+      const shift = ((grabbed.x - place(event)) / this.plot.innerWidth) * (grabbed.to - grabbed.from);
+      grabbed.moved ||= Math.abs(grabbed.x - place(event)) > 3;
+      this.moving = true;
+      if (grabbed.moved) this.setWindow(grabbed.from + shift, grabbed.to + shift);
+    });
+    this.canvas.addEventListener("pointerup", (event) => {
+      if (grabbed && !grabbed.moved) this.setCursor(event.shiftKey ? "b" : this.next, this.plot.positionOf(place(event), this.state));
+      grabbed = undefined;
+      this.moving = false;
+    });
+    this.canvas.addEventListener("wheel", (event) => {
+      if (!this.view || place(event) < MARGIN.left) return;
+      event.preventDefault();
+      const sideways = Math.abs(event.deltaX) > Math.abs(event.deltaY);
+      if (sideways) this.pan(event.deltaX / this.plot.innerWidth);
+      else this.zoom(Math.exp(-event.deltaY / 400), this.plot.positionOf(place(event), this.state));
+    }, { passive: false });
+  }
+
+  bindKeys() {
+    const keys = {
+      ArrowLeft: () => this.pan(-PAN_STEP), ArrowRight: () => this.pan(PAN_STEP),
+      "+": () => this.zoom(ZOOM_STEP), "=": () => this.zoom(ZOOM_STEP), "-": () => this.zoom(1 / ZOOM_STEP),
+      Home: () => this.fit(), a: () => this.moveCursor("a", 0), b: () => this.moveCursor("b", 0),
+      ",": () => this.moveCursor("a", -1), ".": () => this.moveCursor("a", 1),
+      "<": () => this.moveCursor("b", -1), ">": () => this.moveCursor("b", 1),
+    };
+    this.canvas.addEventListener("keydown", (event) => {
+      if (!this.view || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+      event.preventDefault();
+      keys[event.key]();
+    });
+  }
+}
+
+const root = document.querySelector("[data-viewer]");
+if (root) {
+  const viewer = new Viewer(root);
+  viewer.start().catch((error) => viewer.fail(error));
+}
