@@ -180,7 +180,7 @@ class StressModel:
         family: ``weibull``, ``lognormal``, ``loglogistic`` or ``exponential``.
         law: of life under stress.
         constants: conventions.
-        centre: means of the terms' functions, ``(terms,)``.
+        centre, spread: mean and spread of each term's function over the failures; working coefficients are per spread.
         anchor: fraction failed to which the first parameter belongs.
     """
 
@@ -188,6 +188,7 @@ class StressModel:
     law: Law
     constants: Constants
     centre: tuple[float, ...]
+    spread: tuple[float, ...]
     anchor: float
 
     @property
@@ -206,7 +207,7 @@ class StressModel:
         sigma = self._sigma(theta)
         mu = theta[0] - sigma * standard_quantile(self._standard, self.anchor) + fixed
         for place, column in enumerate(columns.T):
-            mu = mu + theta[1 + place] * (column - self.centre[place])
+            mu = mu + theta[1 + place] * ((column - self.centre[place]) / self.spread[place])
         return mu, sigma
 
     def hazards(self, theta: Sequence[Jet], moments: Moments) -> tuple[Jet, Jet]:
@@ -222,8 +223,8 @@ class StressModel:
         intercept = theta[0] - sigma * standard_quantile(self._standard, self.anchor)
         named: dict[str, Jet] = {}
         for place, term in enumerate(self.law.terms):
-            intercept = intercept - theta[1 + place] * self.centre[place]
-            named[term.coefficient] = theta[1 + place]
+            named[term.coefficient] = theta[1 + place] / self.spread[place]
+            intercept = intercept - named[term.coefficient] * self.centre[place]
         named = {self.law.intercept: intercept} | named
         if self.family != "exponential":
             named["sigma"] = sigma
@@ -258,13 +259,14 @@ def fit_stress_model(data: LifeData, family: str, law: Law, constants: Constants
     centre = np.average(columns[failed], axis=0, weights=data.count[failed])
     low, high = data.lower[failed], data.upper[failed]
     logs = np.log(np.where(low > 0, np.sqrt(np.maximum(low, 1e-300) * high), high / 2)) - fixed[failed]
-    matrix = np.c_[np.ones(logs.size), columns[failed] - centre]
+    scale = np.maximum(columns[failed].std(axis=0), 1e-300)
+    matrix = np.c_[np.ones(logs.size), (columns[failed] - centre) / scale]
     weights = np.sqrt(data.count[failed])
     start = np.linalg.lstsq(matrix * weights[:, None], logs * weights, rcond=None)[0]
     spread = float(np.sqrt(np.average((logs - matrix @ start) ** 2, weights=data.count[failed])))
-    model = StressModel(family, law, constants, tuple(centre.tolist()), anchor_of(data))
-    scale = [] if family == "exponential" else [np.log(max(spread, 0.1))]
-    return climb(data, model, [np.asarray([*start, *scale])])
+    model = StressModel(family, law, constants, tuple(centre.tolist()), tuple(scale.tolist()), anchor_of(data))
+    last = [] if family == "exponential" else [np.log(max(spread, 0.1))]
+    return climb(data, model, [np.asarray([*start, *last])])
 
 
 @dataclass(frozen=True)
@@ -319,7 +321,7 @@ def fitted_factor(fit: LifeFit, use: Floats, stress: Floats, level: float = 0.9)
         raise LifeDataError(f"a {model.name} fit has no law of stress")
     both, fixed = design(model.law, np.stack([use, stress]).astype(np.float64), model.constants)
     change = np.zeros(model.parameters)
-    change[1 : 1 + len(model.law.terms)] = both[0] - both[1]
+    change[1 : 1 + len(model.law.terms)] = (both[0] - both[1]) / np.asarray(model.spread)
     log_factor = float(change @ fit.maximum.theta + fixed[0] - fixed[1])
     log_sigma = float(np.sqrt(change @ fit.maximum.covariance @ change))
     return factor_from_logs(log_factor, log_sigma, level, model.constants)

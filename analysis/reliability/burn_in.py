@@ -102,6 +102,7 @@ class BurnIn:
         fallout: part of all units that dies in it.
         escapes_ppm: parts per million of the units shipped that fail in the field time from their defect.
         remaining_ppm: parts per million of the units shipped that still have a defect.
+        remaining_of_all_ppm: those, per million units that went into burn-in (Meeker 1987).
         cost: per unit; ``None`` without costs.
         consumed: part of the good units' intrinsic life that it takes; ``None`` where wear-out is not given.
     """
@@ -110,6 +111,7 @@ class BurnIn:
     fallout: float
     escapes_ppm: float
     remaining_ppm: float
+    remaining_of_all_ppm: float
     cost: float | None
     consumed: float | None
 
@@ -155,7 +157,8 @@ class BurnInPlan:
             paid = (self.costs.fixed if hours > 0 else 0.0) + self.costs.per_hour * hours
             cost = paid + self.costs.per_escape * escapes * (1 - fallout) + self.costs.per_loss * fallout
         consumed = None if self.wear_out is None else self.wear_out.consumed(hours)
-        return BurnIn(hours, fallout, 1e6 * escapes, 1e6 * remaining, cost, consumed)
+        of_all = 1e6 * part * self.defects.alive(aged)
+        return BurnIn(hours, fallout, 1e6 * escapes, 1e6 * remaining, of_all, cost, consumed)
 
     def longest_h(self) -> float:
         """Return the hours of burn-in that wear-out allows; infinite where wear-out is not given."""
@@ -163,13 +166,15 @@ class BurnInPlan:
         return np.inf if wear is None else wear.most_consumed * wear.intrinsic_h / wear.acceleration
 
 
-def hours_for_remaining(plan: BurnInPlan, remaining_ppm: float) -> BurnIn:
+def hours_for_remaining(plan: BurnInPlan, remaining_ppm: float, *, of_all: bool = False) -> BurnIn:
     """Return the burn-in of ``plan`` after which ``remaining_ppm`` of the units shipped still have a defect.
+
+    With ``of_all`` they are counted per unit that went into burn-in, as Meeker (1987) does.
 
     Raises:
         LifeDataError: it takes more of the good units' life than the plan allows, or a number is impossible.
     """
-    return _shortest(plan, "remaining_ppm", remaining_ppm)
+    return _shortest(plan, "remaining_of_all_ppm" if of_all else "remaining_ppm", remaining_ppm)
 
 
 def hours_for_escapes(plan: BurnInPlan, escapes_ppm: float) -> BurnIn:

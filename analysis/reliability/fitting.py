@@ -19,10 +19,12 @@ from analysis.reliability.distributions import (
     Mixture,
     Moments,
     ThresholdWeibull,
+    standard_quantile,
 )
 from analysis.reliability.errors import (
     LifeDataError,
     NoFailures,
+    NotConverged,
     NotIdentified,
     OneDistinctTime,
     UnboundedLikelihood,
@@ -30,8 +32,8 @@ from analysis.reliability.errors import (
 from analysis.reliability.jets import Floats, Jet
 from analysis.reliability.life_data import LifeData
 from analysis.reliability.likelihood import log_likelihood
-from analysis.reliability.maximization import Maximum, maximize
-from analysis.reliability.weibull_profile import FITTED, fit_weibull_groups
+from analysis.reliability.maximization import Maximum, invert_information, maximize
+from analysis.reliability.weibull_profile import FITTED, ONE_DISTINCT_TIME, fit_weibull_groups
 
 FAMILIES = ("weibull", "lognormal", "loglogistic")
 MODELS = (
@@ -152,6 +154,8 @@ def check_spread(data: LifeData, name: str) -> None:
         OneDistinctTime: ``data`` are such.
     """
     failed = ~data.right
+    if len(np.unique(data.lower[failed][:1000])) > 2:
+        return
     intervals = np.unique(np.stack([data.lower[failed], data.upper[failed]]), axis=1)
     times = np.unique(np.concatenate([data.lower[data.right], intervals.ravel()]))
     inner = times[(times > intervals[0].min()) & (times > 0)]
@@ -166,15 +170,22 @@ def _check_interior(model: LifeModel, maximum: Maximum) -> None:
 
 
 def _by_profile(data: LifeData) -> LifeFit:
-    """Fit Weibull by its profile; the score and information are checked as everywhere."""
+    """Fit Weibull by its profile, whose sums give score and information without another look at the data."""
     model = LocationScale("weibull", anchor_of(data))
     groups = fit_weibull_groups(data.lower, data.exact, None, data.count)
-    if groups.status[0] != FITTED:
+    if groups.status[0] == ONE_DISTINCT_TIME:
         raise UnboundedLikelihood("weibull", "no device fails before the last time, so that the shape grows for ever")
-    log_sigma = float(np.log(groups.sigma[0]))
-    z = float(np.log(-np.log1p(-model.anchor)))
-    theta = np.asarray([groups.mu[0] + groups.sigma[0] * z, log_sigma])
-    return LifeFit(model, data, maximize(lambda at: log_likelihood(model, at, data), theta, "weibull"))
+    if groups.status[0] != FITTED:
+        raise NotConverged("weibull", float(groups.score[0]), 0)
+    sigma = float(groups.sigma[0])
+    z = standard_quantile("weibull", model.anchor)
+    theta = np.asarray([groups.mu[0] + sigma * z, np.log(sigma)])
+    plain = np.asarray([[groups.var_mu[0], groups.cov[0]], [groups.cov[0], groups.var_log_sigma[0]]])
+    turn = np.asarray([[1.0, sigma * z], [0.0, 1.0]])
+    covariance, condition = invert_information(np.linalg.inv(turn @ plain @ turn.T), "weibull")
+    # The profile score by log sigma is the gap over sigma, times the failures.
+    norm = float(groups.score[0] * groups.failures[0] * np.sqrt(groups.var_log_sigma[0]))
+    return LifeFit(model, data, Maximum(theta, float(groups.log_likelihood[0]), covariance, norm, condition, 0))
 
 
 def anchor_of(data: LifeData) -> float:

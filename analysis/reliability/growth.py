@@ -121,13 +121,14 @@ def fit_grouped_growth(ends_h: ArrayLike, counts: ArrayLike, level: float = 0.9)
         raise LifeDataError("grouped growth needs two intervals or more whose ends increase from above 0")
     if (numbers < 0).any() or (numbers != np.round(numbers)).any() or numbers.sum() < 3 or not numbers[:-1].sum():
         raise LifeDataError("grouped growth needs three failures or more, not all in the last interval")
-    x = ends / ends[-1]
-    logs = np.log(x)
-    before, before_logs = np.concatenate([[0.0], x[:-1]]), np.concatenate([[0.0], logs[:-1]])
+    logs = np.log(ends / ends[-1])
+    widths = np.concatenate([[0.0], -np.diff(logs)])
+    begun = np.concatenate([[0.0], np.ones(ends.size - 1)])
 
     def score(beta: float) -> float:
-        upper, lower = x**beta, np.where(before > 0, before**beta, 0.0)
-        return float((numbers * (upper * logs - lower * before_logs) / (upper - lower)).sum())
+        # (u^b log u - l^b log l)/(u^b - l^b) without overflow; the first interval begins at 0, where it is log u.
+        ratios = begun * np.exp(beta * widths)
+        return float((numbers * (logs - ratios * widths / (1 - ratios))).sum())
 
     if score(1e-6) * score(1e3) > 0:
         raise LifeDataError("all failures are in one end interval: there is no power law")
