@@ -1,8 +1,8 @@
 """Figures that others published or measured, beside those of this run where it had the same clips and kernels.
 
-L2 (inclusive) and PVB of the mask ``openilt_simpleilt_mask_M1_test7.png`` are OpenILT's own (its README, SimpleILT). The
-others were measured once with an independent script in float32; where a pixel lies within a millionth of the threshold, one or
-two pixels may fall on the other side.
+L2 (inclusive) and PVB of the mask ``openilt_simpleilt_mask_M1_test7.png`` are OpenILT's own (its README, SimpleILT).
+The others were measured once with an independent script in float32; where a pixel lies within a millionth of the
+threshold, one or two pixels may fall on the other side.
 """
 
 from collections.abc import Iterable
