@@ -24,3 +24,18 @@ def handoff(
     from services.pipelines.handoff import plan_path
 
     answer_offline(lambda: plan_path(request, constants), print_handoff, as_json=as_json)
+
+
+@app.command()
+def learn(
+    logs: Annotated[list[Path], typer.Argument(help="Logs of laser and ion-beam steps with measured depths.")],
+    material: Annotated[str | None, typer.Option(help="Of the steps whose log names none.")] = None,
+    constants: ConstantsOption = None,
+    write: Annotated[Path | None, typer.Option("--write", help="Write what was learned, for --constants.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Learn the constants of the laser and the ion beam from the laboratory's own runs."""
+    from services.demo.repair_presentation import print_learning
+    from services.pipelines.repair_learning import learn_paths
+
+    answer_offline(lambda: learn_paths(logs, material, constants, write), print_learning, as_json=as_json)

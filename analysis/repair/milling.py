@@ -65,20 +65,21 @@ def mill(table: ConstantTable, material: str, volume_um3: float, beam: Beam) -> 
     )
 
 
-def _name(beam: Beam) -> str:
-    return f"{beam.species.lower()}-{beam.beam_kv:g}kv".replace(".", "p")
+def name_beam(species: str, beam_kv: float) -> str:
+    """Return how keys of constants name the ion ``species`` at ``beam_kv``, for example ``xe-30kv``."""
+    return f"{species.lower()}-{beam_kv:g}kv".replace(".", "p")
 
 
 def _find_rate(table: ConstantTable, material: str, beam: Beam) -> Constant:
     """Return the rate of the ion and voltage: ``fib.<material>.<species>-<kV>kv.rate_um3_nc`` before Ga's at 30 kV."""
-    own = table.find(f"fib.{material}.{_name(beam)}.rate_um3_nc")
+    own = table.find(f"fib.{material}.{name_beam(beam.species, beam.beam_kv)}.rate_um3_nc")
     if own is not None:
         return own
     reference = table["fib.beam_kv"].value
     if beam.species.lower() not in ("ga", "ga+") or abs(beam.beam_kv - reference) > 0.5:
         raise OutsideModel(
             f"the milling rates hold for Ga at {reference:g} kV, not for {beam.species} at {beam.beam_kv:g} kV; "
-            f"give fib.{material}.{_name(beam)}.rate_um3_nc in a file of constants"
+            f"give fib.{material}.{name_beam(beam.species, beam.beam_kv)}.rate_um3_nc in a file of constants"
         )
     rate = table.find(f"fib.{material}.rate_um3_nc")
     if rate is None:

@@ -37,6 +37,31 @@ def print_handoff(document: dict[str, Any], console: Console | None = None) -> N
     print_constants(document["constants"], console)
 
 
+def print_learning(document: dict[str, Any], console: Console | None = None) -> None:
+    """Print prior and posterior of each constant side by side, and the runs that stand out."""
+    console = console or Console()
+    label = " (SIMULATED)" if document["provenance"]["simulated"] else ""
+    console.print(f"\nVerdict: [bold]{document['verdict']}[/]{label}")
+    for part in document["learned"]:
+        table = _table(f"{part['what']}: {part['runs']} runs", "constant", "before", "after", "spread ratio")
+        for row in part["quantities"]:
+            before, after = row["prior"], row["posterior"]
+            name = row["key"].rpartition(".")[2]
+            table.add_row(name, _believed(before), _believed(after), f"{row['spread_ratio']:.2f}")
+        console.print(table)
+        for run in part["outliers"]:
+            console.print(f"  outlying: {run['file']}, step {run['step']} (p = {run['p_value']:.2g})")
+        _print_flags(console, part["warnings"])
+    for item in document["failed"]:
+        console.print(f"  not learned: {item['what']}: {item['reason']}")
+    for item in document["not_used"]:
+        console.print(f"  not used: {item['file']}, step {item['step']}: {item['reason']}")
+
+
+def _believed(belief: dict[str, float]) -> str:
+    return f"{belief['value']:.4g} ({belief['low']:.4g} to {belief['high']:.4g})"
+
+
 def print_constants(constants: list[dict[str, Any]], console: Console) -> None:
     """Print the constants that an answer has used, each with its spread and source."""
     console.print("Constants", style="italic")

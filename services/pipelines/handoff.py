@@ -49,7 +49,7 @@ def plan_handoff(request: HandoffRequest, given: Sequence[GivenConstant] = ()) -
     found = find_handoff(model, layer, around, request.risk, request.most_passes)
     margin = lateral_margin(around, found.depth_um[0])
     times = _times(request, table, found, margin)
-    flags = [*around.flags, *_flags(request, model, found), *times.pop("flags")]
+    flags = [*around.flags, *_flags(request, model, found), *_beyond(table, model, found), *times.pop("flags")]
     threshold = law.threshold_j_cm2.value
     document = {
         "verdict": _verdict(found, times),
@@ -240,6 +240,14 @@ def _flags(request: HandoffRequest, model: DepthModel, found: Handoff) -> list[s
     if found.passes == 0:
         flags.append(f"not even one pass keeps the probability of harm at or below {request.risk:g}")
     return flags
+
+
+def _beyond(table: Any, model: DepthModel, found: Handoff) -> list[str]:
+    """A law that was learned on shallow pits is stretched by a deep one."""
+    seen = table.find(f"laser.{model.law.name}.depth_seen_um")
+    if seen is None or found.depth_um[0] <= seen.value:
+        return []
+    return [f"{found.depth_um[0]:.3g} um is deeper than any run that the constants were learned from, {seen.value:.3g}"]
 
 
 def _provenance(request: HandoffRequest, document: dict[str, Any]) -> dict[str, Any]:

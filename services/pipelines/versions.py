@@ -17,3 +17,6 @@ LAYOUT_VERSION = "1"
 
 HANDOFF_VERSION = "1"
 """Of :mod:`services.pipelines.handoff`, in the same sense."""
+
+LEARNING_VERSION = "1"
+"""Of :mod:`services.pipelines.repair_learning`, in the same sense."""
