@@ -1,0 +1,129 @@
+"""A control chart as geometry for an SVG: points in their order, limits, and what fired."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.web.formatting import parse_moment
+
+WIDTH, HEIGHT = 900.0, 260.0
+LEFT, RIGHT, TOP, BOTTOM = 70.0, 12.0, 14.0, 30.0
+TITLES = {
+    "individuals": "Individual values",
+    "ewma": "EWMA",
+    "cusum-high": "CUSUM, upward",
+    "cusum-low": "CUSUM, downward",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One reading in the drawing."""
+
+    x: float
+    y: float
+    out: bool
+    judged: bool
+    title: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What the template draws, in the units of its view box."""
+
+    title: str
+    points: list[Point]
+    line: str
+    lower: str
+    upper: str
+    centre_y: float | None
+    ticks: list[tuple[float, str]]
+    dates: list[tuple[float, str]]
+    summary: str
+    width: float = WIDTH
+    height: float = HEIGHT
+    left: float = LEFT
+    right: float = WIDTH - RIGHT
+    top: float = TOP
+    bottom: float = HEIGHT - BOTTOM
+
+
+def plot_charts(evaluation: Mapping[str, Any], unit: str) -> list[Plot]:
+    """Return a drawing for each chart of an evaluation; before there are limits, of the readings alone."""
+    points = evaluation["points"]
+    if not points:
+        return []
+    fired = {(each["chart"], each["reading_id"]) for each in evaluation["signals"]}
+    charts = evaluation["charts"] or [
+        {"kind": "readings", "statistic": [point["value"] for point in points], "lower": [], "upper": [],
+         "centre": None}
+    ]  # fmt: skip
+    return [_plot(chart, points, fired, unit) for chart in charts]
+
+
+def _plot(
+    chart: Mapping[str, Any], points: Sequence[Mapping[str, Any]], fired: set[tuple[str, str]], unit: str
+) -> Plot:
+    kind = str(chart["kind"])
+    # Readings that were made before the limits are drawn too, on the chart that has their scale.
+    raw = kind in ("individuals", "readings")
+    values = [
+        point["value"] if value is None and raw else value
+        for value, point in zip(chart["statistic"], points, strict=True)
+    ]
+    finite = [value for value in (*values, *chart["lower"], *chart["upper"], chart["centre"]) if value is not None]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    pad = (high - low or abs(high) or 1.0) * 0.08
+    low, high = low - pad, high + pad
+
+    def x_of(at: int) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (at + 0.5) / len(points)
+
+    def y_of(value: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low))
+
+    drawn = [
+        Point(
+            round(x_of(at), 2),
+            round(y_of(value), 2),
+            (kind, point["reading_id"]) in fired,
+            chart["statistic"][at] is not None,
+            f"{_date(point['observed_at'])}: {value:.6g} {unit if raw else ''}".strip(),
+        )
+        for at, (value, point) in enumerate(zip(values, points, strict=True))
+        if value is not None
+    ]
+    out = sum(point.out for point in drawn)
+    return Plot(
+        title=TITLES.get(kind, kind.replace("-", " ").capitalize()),
+        points=drawn,
+        line=" ".join(f"{point.x},{point.y}" for point in drawn),
+        lower=_steps(chart["lower"], x_of, y_of),
+        upper=_steps(chart["upper"], x_of, y_of),
+        centre_y=None if chart["centre"] is None else round(y_of(chart["centre"]), 2),
+        ticks=[(round(y_of(value), 2), f"{value:.6g}") for value in _ticks(low, high)],
+        dates=[(round(x_of(at), 2), _date(points[at]["observed_at"])) for at in _few(len(points))],
+        summary=f"{len(drawn)} points, {out} of which a rule fired at",
+    )
+
+
+def _steps(values: Sequence[float | None], x_of: Any, y_of: Any) -> str:
+    return " ".join(f"{x_of(at):.2f},{y_of(value):.2f}" for at, value in enumerate(values) if value is not None)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    raw = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
+    first = math.ceil(low / step)
+    return [at * step for at in range(first, math.floor(high / step) + 1)]
+
+
+def _few(count: int) -> list[int]:
+    return sorted({0, count // 2, count - 1}) if count > 2 else list(range(count))
+
+
+def _date(value: Any) -> str:
+    moment = parse_moment(value)
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M}"

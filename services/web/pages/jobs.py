@@ -1,0 +1,47 @@
+"""Jobs: the queue, one job with its progress, and stopping it."""
+
+import uuid
+
+import orjson
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from db.pagination import PageRequest
+from db.repositories.access import Action
+from db.repositories.catalogue import JOBS, RESULTS, list_page, read_row
+from services.api.listing import JobQuery
+from services.api.routers import jobs as api
+from services.web.lists import ListSource, answer_csv, load_list, wants_csv
+from services.web.page import AnyPage, PageRoute, redirect
+
+router = APIRouter(prefix="/jobs", include_in_schema=False, route_class=PageRoute)
+
+LIST = ListSource(JOBS, JobQuery, "jobs")
+
+
+@router.get("")
+def list_jobs(page: AnyPage) -> Response:
+    """Return the jobs."""
+    if wants_csv(page):
+        return answer_csv(page, LIST, "jobs")
+    with page.read() as unit:
+        return page.show(unit, "jobs.html", shown=load_list(page, unit, LIST))
+
+
+@router.get("/{job_id}")
+def show_job(job_id: uuid.UUID, page: AnyPage) -> Response:
+    """Return a job: what was asked, how far it is, how it ended."""
+    with page.read() as unit:
+        row = orjson.loads(read_row(unit.connection, unit.caller, JOBS, job_id))
+        results = []
+        if unit.caller.may(Action.READ_RECORDS, uuid.UUID(row["program_id"])):
+            found = list_page(unit.connection, unit.caller, RESULTS, {"job": job_id}, PageRequest(20))
+            results = [orjson.loads(each) for each in found.rows]
+        return page.show(unit, "job.html", row=row, results=results, ended=row["state"] in api.FINAL_STATES)
+
+
+@router.post("/{job_id}/cancel")
+def cancel_job(job_id: uuid.UUID, page: AnyPage) -> Response:
+    """Cancel the job, as the API does."""
+    api.cancel_job(job_id, page.context)
+    return redirect(f"/jobs/{job_id}")
