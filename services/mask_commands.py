@@ -79,3 +79,35 @@ def window(
 
     edges = (left_um, bottom_um, right_um, top_um)
     answer_offline(lambda: window_path(layout, edges, layers, clip=not whole, cell=cell), print_window, as_json=as_json)
+
+
+@app.command()
+def overlay(
+    layout: LayoutArgument,
+    inspection: Annotated[Path, typer.Argument(help="Defects: a KLARF file.")],
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", help="How defects lie on the layout: a faultlight.defect-overlay/1 file."),
+    ] = None,
+    coordinates: Annotated[
+        str | None, typer.Option("--coordinates", help="Which of the defects' coordinates: die, sample or layout.")
+    ] = None,
+    sigma_nm: Annotated[
+        float | None, typer.Option("--sigma-nm", help="Standard deviation of a defect's place.")
+    ] = None,
+    layers: Annotated[str | None, typer.Option("--layers", help="Levels that defects may be on: met1,met2.")] = None,
+    tone: Annotated[str | None, typer.Option("--tone", help="extra, missing or unknown material.")] = None,
+    process: ProcessOption = "sky130",
+    cell: CellOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say which nets defects lie on, touch, bridge and sever, how critical they are, and which are nuisance."""
+    from services.demo.defect_presentation import print_overlay
+    from services.pipelines.defect_overlay import overlay_path
+    from services.pipelines.overlay_settings import choose_settings
+
+    def compute() -> dict[str, object]:
+        chosen = choose_settings(settings, coordinates=coordinates, sigma_nm=sigma_nm, layers=layers, tone=tone)
+        return overlay_path(layout, inspection, chosen, process, cell)
+
+    answer_offline(compute, print_overlay, as_json=as_json)
