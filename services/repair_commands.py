@@ -1,7 +1,7 @@
 """The commands ``faultlight repair …``: laser and ion beam, offline on files; the work is in what each imports."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,3 +39,21 @@ def learn(
     from services.pipelines.repair_learning import learn_paths
 
     answer_offline(lambda: learn_paths(logs, material, constants, write), print_learning, as_json=as_json)
+
+
+@app.command()
+def metrology(
+    files: Annotated[list[Path], typer.Argument(help="Tables of widths or registration errors.")],
+    scale: Annotated[str | None, typer.Option(help="mask or wafer: of files that do not state theirs.")] = None,
+    magnification: Annotated[float | None, typer.Option(help="Wafer to mask; 4 for most scanners.")] = None,
+    tone: Annotated[str | None, typer.Option(help="clear or opaque: of widths that do not state theirs.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Map widths and registration of masks, raw and with what a scanner corrects removed, and their trends."""
+    from services.demo.metrology_presentation import print_metrology
+    from services.pipelines.mask_metrology import Convention, map_paths
+
+    def compute() -> dict[str, Any]:
+        return map_paths(files, Convention(scale, magnification, tone))  # type: ignore[arg-type]  # it checks the words
+
+    answer_offline(compute, print_metrology, as_json=as_json)

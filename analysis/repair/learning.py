@@ -1,10 +1,11 @@
 """Learning the constants from a laboratory's own runs: Bayes' rule on a grid, with the prior of the table.
 
 The logarithm of a measured depth is that of the law plus a scatter between runs; a small part of the runs is taken
-to be of five times the scatter (G. E. P. Box and G. C. Tiao, Biometrika 55, 119, 1968), so that a run that went wrong neither
-pulls the constants nor hides itself. Unknown are a factor on both thresholds, a factor on both penetrations, and the
-scatter. Depths that were too small to be measured count as below the smallest that could be. Quantities that are
-measured directly (taper, heat-affected zone, milling rate) have a mean and a scatter, in the same way.
+to be of five times the scatter (G. E. P. Box and G. C. Tiao, Biometrika 55, 119, 1968), so that a run that went
+wrong neither pulls the constants nor hides itself. Unknown are a factor on both thresholds, a factor on both
+penetrations, and the scatter. Depths that were too small to be measured count as below the smallest that could be.
+Quantities that are measured directly (taper, heat-affected zone, milling rate) have a mean and a scatter, in the same
+way.
 
 A grid needs no sampler and its errors can be seen: the probability at its edges. It is laid anew around the posterior
 until that is small; if it does not become small, that is an error.

@@ -20,3 +20,6 @@ HANDOFF_VERSION = "1"
 
 LEARNING_VERSION = "1"
 """Of :mod:`services.pipelines.repair_learning`, in the same sense."""
+
+METROLOGY_VERSION = "1"
+"""Of :mod:`services.pipelines.mask_metrology`, in the same sense."""

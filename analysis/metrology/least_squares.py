@@ -1,0 +1,134 @@
+"""Weighted least squares with standard errors, and which equations stand apart.
+
+Outliers are looked for around a fit that they cannot pull: Tukey's biweight, started from Huber's estimate, with the
+scale from the median of absolute residuals (P. J. Huber and E. M. Ronchetti, Robust Statistics, 2009, ch. 7). Where
+the residuals are larger than the stated errors allow, the covariance is widened by their ratio (Birge); it is never
+narrowed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+_MAD = 1.482602218505602
+_HUBER, _TUKEY = 1.345, 4.685
+_ROUNDS = 40
+
+
+class NotDetermined(ValueError):  # noqa: N818
+    """There are too few equations, or they do not tell the parameters apart."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted linear model.
+
+    Attributes:
+        values: float64 ``(p,)``.
+        covariance: float64 ``(p, p)``, widened where the residuals ask for it.
+        residuals: float64 ``(n,)``, measured less fitted, of equations left out too.
+        degrees_of_freedom: equations used less parameters.
+        scale: residuals over stated errors (root mean square); with none stated the residuals' own deviation.
+    """
+
+    values: Array
+    covariance: Array
+    residuals: Array
+    degrees_of_freedom: int
+    scale: float
+
+    @property
+    def standard_errors(self) -> Array:
+        """Standard errors of the parameters, ``(p,)``."""
+        return np.asarray(np.sqrt(np.diag(self.covariance)))
+
+
+def fit_weighted(design: Array, measured: Array, sigma: Array | None, used: Mask | None = None) -> Fit:
+    """Return the least squares fit of ``design @ values`` to ``measured``.
+
+    Args:
+        design: float64 ``(n, p)``.
+        measured: float64 ``(n,)``.
+        sigma: float64 ``(n,)``, stated standard deviations above 0; ``None`` when none are stated: all are then alike.
+        used: bool ``(n,)``, the equations to use; ``None`` for all.
+
+    Raises:
+        NotDetermined: fewer equations than parameters and one, or parameters that cannot be told apart.
+        ValueError: a number is not finite, or a standard deviation is not above 0.
+    """
+    count, unknowns = design.shape
+    chosen = np.ones(count, np.bool_) if used is None else used
+    if not (np.isfinite(design).all() and np.isfinite(measured).all()):
+        raise ValueError("a measured value or position is not finite")
+    if sigma is not None and not (np.isfinite(sigma).all() and (sigma > 0).all()):
+        raise ValueError("a stated standard deviation is not a number above 0")
+    weight = np.ones(count) if sigma is None else 1 / sigma
+    freedom = int(chosen.sum()) - unknowns
+    if freedom < 1:
+        raise NotDetermined(f"{int(chosen.sum())} values do not determine {unknowns} parameters and their errors")
+    # Columns of like size keep the normal equations well conditioned.
+    size = np.sqrt(np.mean(design[chosen] ** 2, axis=0))
+    size = np.where(size > 0, size, 1.0)
+    scaled = design / size * weight[:, None]
+    left, singular, right = np.linalg.svd(scaled[chosen], full_matrices=False)
+    if singular[-1] < 1e-9 * singular[0]:
+        raise NotDetermined("the positions do not tell the parameters apart: they lie on a line or on each other")
+    values = right.T @ ((left.T @ (measured * weight)[chosen]) / singular)
+    residuals = measured - (design / size) @ values
+    chi_squared = float(np.sum((residuals * weight)[chosen] ** 2))
+    factor = chi_squared / freedom
+    covariance = right.T @ np.diag(singular**-2.0) @ right
+    covariance = covariance * (factor if sigma is None else max(1.0, factor)) / np.outer(size, size)
+    return Fit(values / size, covariance, residuals, freedom, float(np.sqrt(factor)))
+
+
+def find_inliers(design: Array, measured: Array, groups: int, false_outlier_rate: float = 0.01) -> Mask:
+    """Return which sites agree with a robust fit, ``(sites,)``.
+
+    ``design`` ``(groups * sites, p)`` and ``measured`` ``(groups * sites,)`` hold one block after another, one for each
+    of ``groups`` measured coordinates of the same sites: a site is left out with all of them. ``false_outlier_rate`` is
+    the chance that a map without outliers loses a site.
+
+    Raises:
+        NotDetermined: as :func:`fit_weighted`.
+    """
+    count = measured.size // groups
+    fit = fit_weighted(design, measured, None)
+    for threshold, cut in ((_HUBER, False), (_TUKEY, True)):
+        for _ in range(_ROUNDS):
+            scale = _scale(fit.residuals, groups)
+            ratio = np.abs(fit.residuals) / (threshold * np.maximum(scale, np.finfo(float).tiny))
+            weight = np.clip(1 - np.minimum(ratio, 1.0) ** 2, 0, None) ** 2 if cut else 1 / np.maximum(ratio, 1.0)
+            kept = weight > 1e-6
+            if kept.sum() <= design.shape[1]:
+                break
+            sigma = 1 / np.sqrt(np.maximum(weight, 1e-6))
+            moved = fit_weighted(design, measured, sigma, kept)
+            still = np.abs(moved.residuals - fit.residuals).max() < 1e-6 * float(scale.max() or 1.0)
+            fit = moved
+            if still:
+                break
+    scale = _scale(fit.residuals, groups)
+    # Rounded and constant values have no scatter: what differs by less than rounding is no outlier.
+    floor = 1e-9 * max(1.0, float(np.abs(measured).max()))
+    squared = np.sum((fit.residuals / np.maximum(scale, floor)).reshape(groups, count) ** 2, axis=0)
+    freedom = max(1, measured.size - design.shape[1])
+    p_values = stats.f.sf(squared / groups, groups, freedom)
+    return np.asarray(p_values >= false_outlier_rate / count)
+
+
+def _scale(residuals: Array, groups: int) -> Array:
+    """Return the robust deviation of each coordinate at each of its equations, ``(n,)``."""
+    blocks = residuals.reshape(groups, -1)
+    return np.repeat(_MAD * np.median(np.abs(blocks), axis=1), blocks.shape[1])
+
+
+def spread_interval(sigma: float, degrees_of_freedom: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a standard deviation estimated as ``sigma`` with ``degrees_of_freedom``, at ``level``."""
+    tail = (1 - level) / 2
+    low, high = stats.chi2.ppf([1 - tail, tail], degrees_of_freedom)
+    return sigma * float(np.sqrt(degrees_of_freedom / low)), sigma * float(np.sqrt(degrees_of_freedom / high))
