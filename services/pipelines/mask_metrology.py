@@ -77,18 +77,20 @@ def map_tables(sources: list[SourceTable], convention: Convention) -> dict[str, 
             "conventions": {
                 "scale": "all figures at mask scale; those under at_wafer are divided by the magnification",
                 "registration": "measured less designed; magnification and rotation about the origin of the positions",
-                "three_sigma": "three standard deviations, degrees of freedom less the removed terms, outliers left out",
+                "three_sigma": "three standard deviations, freedom less the removed terms, outliers left out",
                 "interval": "95 %, two-sided",
             },
             "inputs": sorted({source.sha256 for source in sources}),
             "adapters": sorted({source.adapter for source in sources}),
             "device": "cpu",
             "precision": "float64",
-            "simulated": any(
-                _comments(source).get("simulated", "").lower() in ("true", "yes", "1") for source in sources
-            ),
+            "simulated": any(map(_simulated, sources)),
         },
     }
+
+
+def _simulated(source: SourceTable) -> bool:
+    return _comments(source).get("simulated", "").lower() in ("true", "yes", "1")
 
 
 def _comments(source: SourceTable) -> dict[str, str]:

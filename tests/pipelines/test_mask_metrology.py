@@ -42,14 +42,29 @@ def run(*arguments: str) -> tuple[int, dict[str, Any]]:
     return outcome.exit_code, json.loads(outcome.stdout)
 
 
+FILES = {
+    **{f"day{day}": mask(day=day, magnification_ppm=0.3 + 0.05 * day) for day in range(1, 8)},
+    "silent": mask("# correction: raw\n"),
+    "toneless": mask(tone=""),
+    "wafer": mask("# scale: wafer\n# magnification: 4\n# correction: raw\n", factor=4),
+    "silent wafer": mask("# correction: raw\n", factor=4),
+    "uncertain": mask("# scale: mask\n"),
+    "corrected": mask("# scale: mask\n# correction: magnification, rotation\n"),
+}
+
+
 @pytest.fixture(scope="module")
-def days(tmp_path_factory: pytest.TempPathFactory) -> list[SourceTable]:
+def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SourceTable]:
     folder = tmp_path_factory.mktemp("masks")
-    paths = []
-    for day in range(1, 8):
-        paths.append(folder / f"day{day}.csv")
-        paths[-1].write_text(mask(day=day, magnification_ppm=0.3 + 0.05 * day))
-    return read_tables(paths, "metrology_site")
+    paths = [folder / f"{name}.csv" for name in FILES]
+    for path, text in zip(paths, FILES.values(), strict=True):
+        path.write_text(text)
+    return dict(zip(FILES, read_tables(paths, "metrology_site"), strict=True))
+
+
+@pytest.fixture(scope="module")
+def days(read: dict[str, SourceTable]) -> list[SourceTable]:
+    return [read[f"day{day}"] for day in range(1, 8)]
 
 
 def level(document: dict[str, Any], name: str, number: int = 0) -> dict[str, Any]:
@@ -76,39 +91,30 @@ def test_a_command_maps_both_and_says_its_scale(tmp_path: Path) -> None:
     assert "SIMULATED" in shown.stdout
 
 
-def test_an_unknown_scale_or_tone_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "mask.csv"
-    path.write_text(mask("# correction: raw\n"))
-    code, answer = run(str(path))
-    assert code == 2
-    assert "does not say whether its values are at mask or wafer scale" in answer["error"]["message"]
-    (source,) = read_tables([path], "metrology_site")
-    assert map_tables([source], Convention("mask"))["maps"][0]["scale"] == "mask, as the question says"
+def test_an_unknown_scale_or_tone_is_refused(read: dict[str, SourceTable]) -> None:
+    with pytest.raises(TableRefused, match="does not say whether its values are at mask or wafer scale"):
+        map_tables([read["silent"]], Convention())
+    assert map_tables([read["silent"]], Convention("mask"))["maps"][0]["scale"] == "mask, as the question says"
     with pytest.raises(TableRefused, match="need a magnification"):
         Convention("wafer")
-    path.write_text(mask(tone=""))
-    (source,) = read_tables([path], "metrology_site")
     with pytest.raises(
         TableRefused, match="site S0: a width needs its tone, clear or opaque, and the file does not say"
     ):
-        map_tables([source], Convention())
-    assert map_tables([source], Convention(tone="opaque"))["maps"][0]["widths"][0]["tone"] == "opaque"
+        map_tables([read["toneless"]], Convention())
+    document = map_tables([read["toneless"]], Convention(tone="opaque"))
+    assert document["maps"][0]["widths"][0]["tone"] == "opaque"
 
 
-def test_wafer_scale_comes_out_as_mask_scale_whoever_says_it(tmp_path: Path) -> None:
-    stated, told = tmp_path / "stated.csv", tmp_path / "told.csv"
-    stated.write_text(mask("# scale: wafer\n# magnification: 4\n# correction: raw\n", factor=4))
-    told.write_text(mask("# correction: raw\n", factor=4))
-    first, second = read_tables([stated, told], "metrology_site")
-    one = map_tables([first], Convention())
-    other = map_tables([second], Convention("wafer", 4.0))
+def test_wafer_scale_comes_out_as_mask_scale_whoever_says_it(read: dict[str, SourceTable]) -> None:
+    one = map_tables([read["wafer"]], Convention())
+    other = map_tables([read["silent wafer"]], Convention("wafer", 4.0))
     for document in (one, other):
         assert level(document, "affine")["removed"]["magnification_ppm"]["value"] == pytest.approx(0.3, abs=0.02)
         assert document["maps"][0]["widths"][0]["map"]["mean_to_target_nm"]["value"] == pytest.approx(1.2, abs=0.3)
     with pytest.raises(TableRefused, match="is at wafer scale, the question says mask"):
-        map_tables([first], Convention("mask"))
+        map_tables([read["wafer"]], Convention("mask"))
     with pytest.raises(TableRefused, match="has a magnification of 4, the question 5"):
-        map_tables([first], Convention(magnification=5.0))
+        map_tables([read["wafer"]], Convention(magnification=5.0))
 
 
 def test_a_mask_that_drifts_is_told_with_its_interval(days: list[SourceTable]) -> None:
@@ -128,13 +134,13 @@ def test_one_map_has_no_trend(days: list[SourceTable]) -> None:
     assert document["verdict"] == "measured"
 
 
-def test_what_was_corrected_before_is_flagged(tmp_path: Path) -> None:
-    path = tmp_path / "mask.csv"
-    for comments, words in (
-        ("# scale: mask\n", "does not say whether magnification and rotation were removed"),
-        ("# scale: mask\n# correction: magnification, rotation\n", "magnification, rotation was removed before"),
-    ):
-        path.write_text(mask(comments))
-        (source,) = read_tables([path], "metrology_site")
-        flags = map_tables([source], Convention())["maps"][0]["registration"]["flags"]
-        assert any(words in flag for flag in flags)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("uncertain", "does not say whether magnification and rotation were removed"),
+        ("corrected", "magnification, rotation was removed before"),
+    ],
+)
+def test_what_was_corrected_before_is_flagged(read: dict[str, SourceTable], name: str, words: str) -> None:
+    flags = map_tables([read[name]], Convention())["maps"][0]["registration"]["flags"]
+    assert any(words in flag for flag in flags)
