@@ -1,8 +1,8 @@
-"""What is examined: product, lot, wafer, unit, and the failure-analysis case around it."""
+"""What is examined: product, lot, wafer, unit."""
 
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text, UniqueConstraint
 
-from db.schema.base import created_at, identifier, metadata, moment, reference
+from db.schema.base import created_at, identifier, metadata, reference
 
 product = Table(
     "product",
@@ -56,18 +56,4 @@ unit = Table(
     ),
     Index("ix_unit_program_id_id", "program_id", "id"),
     comment="A die or a packaged part.",
-)
-
-fa_case = Table(
-    "fa_case",
-    metadata,
-    identifier(),
-    reference("program_id", "program"),
-    reference("unit_id", "unit", nullable=True, index=True),
-    Column("title", Text, nullable=False),
-    Column("state", Text, nullable=False, server_default="open"),
-    moment("closed_at"),
-    created_at(),
-    CheckConstraint("state IN ('open', 'closed')", name="state"),
-    Index("ix_fa_case_program_id_id", "program_id", "id"),
 )

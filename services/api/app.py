@@ -22,6 +22,7 @@ from services.api.recent_keys import RecentKeys
 from services.api.routers import (
     administration,
     bundles,
+    cases,
     documentation,
     files,
     health,
@@ -54,7 +55,7 @@ FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
     waveforms, waveform_views, uploads, jobs, bundles, files, sessions, records, tables, results, administration,
-    instrument_health, monitoring, webhooks,
+    instrument_health, monitoring, webhooks, cases,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

@@ -102,6 +102,14 @@ class Page:
             raise Problem("invalid-request", f"the field {name!r} is empty or longer than {most} characters")
         return value
 
+    def identity(self, name: str) -> uuid.UUID | None:
+        """Return the id in a field of the form, ``None`` when it is empty; raises a problem when it is none."""
+        text = self.form.get(name, "").strip()
+        try:
+            return uuid.UUID(text) if text else None
+        except ValueError as error:
+            raise Problem("invalid-request", f"the field {name!r} holds no id") from error
+
 
 def read_programs(unit: RequestUnit) -> dict[str, str]:
     """Return the names of the programs that the caller sees, by id."""

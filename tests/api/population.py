@@ -11,7 +11,7 @@ from sqlalchemy import Engine, Table, insert, select
 from db.blobs import BlobStore, raw_key, record_key
 from db.identifiers import uuid7
 from db.repositories.access import KeyOwner, issue_key
-from db.schema import data, events, files, monitoring, parts, people, work
+from db.schema import cases, data, events, files, monitoring, parts, people, work
 from services.webhooks.signing import new_secret
 
 CONTENT = b"the original bytes of a file"
@@ -127,7 +127,28 @@ def populate(engine: Engine, blobs: BlobStore, program: uuid.UUID) -> Population
             blob_key=record_key(program, raw_file), byte_offset=1, byte_length=8, sha256="0" * 64,
             summary={"count": 1}, **own.get(table, {}),
         )  # fmt: skip
-    return Population(program, ids | _add_monitoring(engine, program, ids))
+    return Population(program, ids | _add_monitoring(engine, program, ids) | add_case(engine, program, ids))
+
+
+def add_case(
+    engine: Engine, program: uuid.UUID, ids: dict[str, uuid.UUID], *, closed: bool = False
+) -> dict[str, uuid.UUID]:
+    """Add a concluded case with a step, a sample and a piece of evidence; a closed one's step has ended."""
+    now = datetime.now(UTC)
+    mine = {"program_id": program, "recorded_by": "account:test"}
+    case = add_row(
+        engine, cases.fa_case, program_id=program, title="Dead on arrival", mechanism="short", root_cause="process",
+        conclusion="bridge", state="closed" if closed else "open", closed_at=now if closed else None,
+    )  # fmt: skip
+    return {
+        "case_id": case,
+        "step_id": add_row(engine, cases.case_step, **mine, case_id=case, kind="intake", person="ada", began_at=now),
+        "sample_id": add_row(engine, cases.case_sample, **mine, case_id=case, name="lamella"),
+        "evidence_id": add_row(engine, cases.case_evidence, **mine, case_id=case, raw_file_id=ids["file_id"]),
+        "decision_id": add_row(
+            engine, cases.case_decision, program_id=program, case_id=case, kind="reopened", person="ada", conclusion={}
+        ),
+    }
 
 
 def _add_monitoring(engine: Engine, program: uuid.UUID, ids: dict[str, uuid.UUID]) -> dict[str, uuid.UUID]:

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from db.repositories.access import INSTALLATION_ACTIONS, ROLE_ACTIONS, SCOPE_OF_ACTION, Action
-from db.schema import people, work
+from db.schema import cases, people, work
 from services.api.contract import ACTIONS_MEMBER
 from tests.api.conftest import CHUNK, TUS, Api, encode_metadata
 from tests.api.population import (
     add_account,
+    add_case,
     add_instrument_key,
     add_program,
     add_row,
@@ -131,6 +132,14 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/chart-baselines"): {"chart": str(ids["chart_id"])},
         ("post", "/probing-sessions/{session_id}/averagings"): {"wrong": 0.01},
         ("post", "/probing-sessions/{session_id}/comparisons"): {"golden_session_ids": [str(ids["session_id"])]},
+        ("post", "/cases"): {"program": "alpha", "title": "t"},
+        ("patch", "/cases/{case_id}"): {"title": unique},
+        ("post", "/cases/{case_id}/steps"): {"kind": "review", "began_at": datetime.now(UTC).isoformat()},
+        ("patch", "/case-steps/{step_id}"): {"ended_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat()},
+        ("post", "/cases/{case_id}/samples"): {"name": unique},
+        ("post", "/cases/{case_id}/evidence"): {"probing_session_id": str(ids["session_id"])},
+        ("post", "/cases/{case_id}/sign-off"): {},
+        ("post", "/cases/{case_id}/reopen"): {"note": "new readings"},
         ("post", "/webhooks"): {"program": "alpha", "url": "https://hooks.example/"},
         ("patch", "/webhooks/{webhook_id}"): {"description": unique},
         ("put", "/instruments/self/health"): {
@@ -159,6 +168,11 @@ def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
     """The ids of rows that no attempt before has changed."""
     engine, program, ids = world.api.engine, world.program, dict(world.ids)
     ids["account_id"] = add_row(engine, people.account, name=uuid.uuid4().hex)
+    if "/case" in path:
+        ids |= add_case(engine, program, ids, closed=path.endswith("/reopen"))
+    if path.endswith("/sign-off"):
+        with engine.begin() as connection:
+            connection.execute(update(cases.case_step).values(ended_at=cases.case_step.c.began_at))
     if "{upload_id}" in path:
         ids["upload_id"] = add_upload(engine, program, ids["instrument_id"])
     if "{webhook_id}" in path:
