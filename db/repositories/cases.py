@@ -20,7 +20,7 @@ from db.repositories.case_turnaround import Turnaround, measure
 from db.repositories.catalogue import FILES, SESSIONS, Listing, fetch_row, filter_by
 from db.schema.cases import case_decision, case_evidence, case_sample, case_step, fa_case
 from db.schema.parts import unit
-from db.schema.people import account, instrument, membership
+from db.schema.people import instrument, membership
 
 MOST_CHILDREN = 1000
 
@@ -293,10 +293,3 @@ def _decide(connection: Connection, caller: Caller, row: Mapping[str, Any], kind
     connection.execute(statement)
     after = {"note": note, **conclusion}
     _record(connection, caller, AuditEntry(f"case.{kind}", "fa_case", row["id"], row["program_id"], after=after))
-
-
-def members_of(connection: Connection, program_id: uuid.UUID) -> dict[uuid.UUID, str]:
-    """Return the names of the accounts that are members of a program, by id."""
-    query = select(account.c.id, account.c.name).join(membership, membership.c.account_id == account.c.id)
-    rows = connection.execute(query.where(membership.c.program_id == program_id).order_by(account.c.name).limit(1000))
-    return {row.id: row.name for row in rows}

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from db.identifiers import uuid7
 from db.prepared import PreparedQuery
-from db.repositories.access import LAST_USE_RESOLUTION, Authenticated, Caller, KeyRejected
+from db.repositories.access import LAST_USE_RESOLUTION, Authenticated, Caller, KeyRejected, RowNotFound
 from db.repositories.audit import AuditEntry, record
 from db.schema.people import account, membership
 from db.schema.sign_in import account_credential, console_session, sign_in_link
@@ -292,3 +292,18 @@ def issue_link_by_name(connection: Connection, name: str, valid_s: float, *, adm
 def issue_administrator_link(connection: Connection, valid_s: float) -> str:
     """Return the token of a sign-in link for the account that :func:`bootstrap_admin` makes."""
     return issue_link_by_name(connection, "admin", valid_s, administrator=True)
+
+
+def name_of(connection: Connection, account_id: uuid.UUID) -> str:
+    """Return the account's name; raises :class:`RowNotFound`."""
+    name = connection.execute(select(account.c.name).where(account.c.id == account_id)).scalar()
+    if name is None:
+        raise RowNotFound("account", account_id)
+    return str(name)
+
+
+def members_of(connection: Connection, program_id: uuid.UUID) -> dict[uuid.UUID, str]:
+    """Return the names of the accounts that are members of a program, by id."""
+    query = select(account.c.id, account.c.name).join(membership, membership.c.account_id == account.c.id)
+    rows = connection.execute(query.where(membership.c.program_id == program_id).order_by(account.c.name).limit(1000))
+    return {row.id: row.name for row in rows}

@@ -1,7 +1,19 @@
 """Every router of the console; the application includes them beside the API's."""
 
-from services.web.pages import assets, cases, files, home, jobs, operations, sessions, signing_in, waveforms
+from services.web.pages import (
+    administration,
+    assets,
+    cases,
+    files,
+    home,
+    jobs,
+    operations,
+    sessions,
+    signing_in,
+    waveforms,
+)
 
 ROUTERS = tuple(
-    module.router for module in (assets, signing_in, home, cases, sessions, waveforms, files, jobs, operations)
+    module.router
+    for module in (assets, signing_in, home, cases, sessions, waveforms, files, jobs, operations, administration)
 )

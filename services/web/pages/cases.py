@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from db.pagination import PageRequest
-from db.repositories import attention, cases
+from db.repositories import attention, cases, console_access
 from db.repositories.access import Action
 from db.repositories.cases import CASES, CaseDetail
 from db.repositories.catalogue import FILES, FINDINGS, RESULTS, SESSIONS, UNITS, Listing, fetch_row, list_page, read_row
@@ -88,7 +88,7 @@ def show_case(case_id: uuid.UUID, page: AnyPage) -> Response:
             die=_unit(unit, detail.row["unit_id"]),
             evidence=[_evidence(unit, row) for row in detail.evidence],
             people=_people(detail),
-            members=cases.members_of(unit.connection, program_id),
+            members=console_access.members_of(unit.connection, program_id),
             instruments=attention.names_of_instruments(unit.connection, unit.caller),
             samples={row["id"]: row["name"] for row in detail.samples},
             may_change=may_change,
