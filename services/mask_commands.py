@@ -1,11 +1,14 @@
 """The commands ``faultlight mask …``: layouts, offline on files; the work is in what each imports."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.offline_answers import JsonFlag, answer_offline
+
+if TYPE_CHECKING:
+    from services.pipelines.printability_request import PrintabilityRequest
 
 app = typer.Typer(help="Masks and layouts: nets, windows, defects.", no_args_is_help=True, add_completion=False)
 
@@ -111,3 +114,78 @@ def overlay(
         return overlay_path(layout, inspection, chosen, process, cell)
 
     answer_offline(compute, print_overlay, as_json=as_json)
+
+
+@app.command(name="print")
+def print_defects(
+    layout: Annotated[Path, typer.Argument(help="A GDSII, OASIS or GLP file.")],
+    question: Annotated[Path, typer.Argument(help="Optics, mask, resist and defects: faultlight.printability/1.")],
+    inspection: Annotated[
+        Path | None, typer.Option("--inspection", help="More defects: a KLARF file; --kind says what they are.")
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", help="How the inspection lies on the layout: a faultlight.defect-overlay/1 file."),
+    ] = None,
+    kind: Annotated[
+        str, typer.Option("--kind", help="Of the inspected defects: opaque, absorber or clear.")
+    ] = "opaque",
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:<number>.")] = "auto",
+    as_json: JsonFlag = False,
+) -> None:
+    """Say which defects of a mask print, and which repairs held, by imaging the mask with and without them."""
+    from services.demo.printability_presentation import print_printability
+    from services.pipelines.printability import print_path
+
+    def compute() -> dict[str, object]:
+        if inspection is None:
+            return print_path(layout, question, device=device)
+        from services.pipelines.inspected_defects import add_inspection
+
+        def added(request: "PrintabilityRequest") -> "PrintabilityRequest":
+            return add_inspection(request, inspection, settings, kind)
+
+        return print_path(layout, question, added, device)
+
+    answer_offline(compute, print_printability, as_json=as_json)
+
+
+@app.command()
+def signatures(
+    inspection: Annotated[Path, typer.Argument(help="Defects: a KLARF file.")],
+    radius_um: Annotated[float | None, typer.Option("--radius-um", help="Of the inspected disc.")] = None,
+    field_um: Annotated[
+        tuple[float, float] | None, typer.Option("--field-um", help="Width and height of the reticle field.")
+    ] = None,
+    tolerance_um: Annotated[float, typer.Option("--tolerance-um", help="How far a repeater may be off.")] = 2.0,
+    rate: Annotated[float, typer.Option("--rate", help="False-discovery rate.")] = 0.05,
+    simulations: Annotated[int, typer.Option("--simulations", help="Maps by chance to compare with.")] = 399,
+    as_json: JsonFlag = False,
+) -> None:
+    """Find clusters, rings, scratches and repeaters of an inspection, against chance."""
+    from services.demo.defect_presentation import print_signatures
+    from services.pipelines.defect_signatures import SignatureOptions, signatures_path
+
+    options = SignatureOptions(radius_um, field_um, tolerance_um, rate, simulations)
+    answer_offline(lambda: signatures_path(inspection, options), print_signatures, as_json=as_json)
+
+
+@app.command()
+def match(
+    first: Annotated[Path, typer.Argument(help="Defects: a KLARF file.")],
+    second: Annotated[Path, typer.Argument(help="Defects of the same sample: a KLARF file.")],
+    sigma_nm: Annotated[
+        tuple[float, float], typer.Option("--sigma-nm", help="Standard deviation of a place, in either inspection.")
+    ],
+    coordinates: Annotated[str, typer.Option("--coordinates", help="sample, die or layout.")] = "sample",
+    area_mm2: Annotated[float | None, typer.Option("--area-mm2", help="That both inspections cover.")] = None,
+    found_again: Annotated[float, typer.Option("--found-again", help="Chance of finding a defect again.")] = 0.8,
+    align: Annotated[bool, typer.Option("--align", help="Fit a shift between the two to sure pairs.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say which defects of two inspections are the same one, and how probable that is."""
+    from services.demo.defect_presentation import print_matching
+    from services.pipelines.defect_signatures import MatchOptions, match_paths
+
+    options = MatchOptions(sigma_nm, coordinates, area_mm2, found_again, align)
+    answer_offline(lambda: match_paths(first, second, options), print_matching, as_json=as_json)

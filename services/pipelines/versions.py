@@ -23,3 +23,15 @@ LEARNING_VERSION = "1"
 
 METROLOGY_VERSION = "1"
 """Of :mod:`services.pipelines.mask_metrology`, in the same sense."""
+
+OUTCOME_VERSION = "1"
+"""Of :mod:`services.pipelines.repair_outcomes`, in the same sense."""
+
+ADVICE_VERSION = "1"
+"""Of :mod:`services.pipelines.repair_advice`, in the same sense."""
+
+PRINTABILITY_VERSION = "1"
+"""Of :mod:`services.pipelines.printability`, in the same sense."""
+
+SIGNATURE_VERSION = "1"
+"""Of :mod:`services.pipelines.defect_signatures`, in the same sense."""
