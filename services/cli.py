@@ -102,6 +102,26 @@ def migrate() -> None:
         typer.echo(f"schema: {before or 'empty'} -> {current_revision(engine)}")
 
 
+@app.command(name="sign-in-link")
+def sign_in_link(
+    name: Annotated[str, typer.Argument(help="The account; it is made when there is none.")] = "admin",
+    administrator: Annotated[
+        bool, typer.Option("--administrator", help="Let the account administer the installation.")
+    ] = False,
+) -> None:
+    """Print a link that signs an account in to the console, once; it sets its password there."""
+    from db.repositories.console_access import issue_link_by_name
+    from services.settings import get_settings
+    from services.stores import open_engine
+
+    with _told_plainly():
+        settings = get_settings()
+        with open_engine(settings).begin() as connection:
+            token = issue_link_by_name(connection, name, settings.sign_in_link_s, administrator=administrator)
+        url = settings.public_url or f"http://{settings.api_host}:{settings.api_port}"
+        typer.echo(f"{url}/sign-in/once/{token}")
+
+
 @app.command(name="create-admin")
 def create_admin() -> None:
     """Print a new key of the installation's administrator; it is shown once and not kept."""

@@ -79,7 +79,8 @@ def add_chart(engine: Engine, program: uuid.UUID, instrument: uuid.UUID) -> uuid
     found = evaluate(readings, Limits(baseline, readings[29].observed_at, PARAMETERS))
     chart = uuid7()
     summary = {
-        "id": str(uuid7()), "centre": baseline.centre, "sigma": baseline.sigma, "count": count, "method": "moving range",
+        "id": str(uuid7()), "centre": baseline.centre, "sigma": baseline.sigma, "count": count,
+        "method": "moving range",
         "warnings": [], "parameters": PARAMETERS, "note": "", "from_at": None, "to_at": NOW.isoformat(),
         "requested_by": "account:admin", "requested_at": NOW.isoformat(),
     }  # fmt: skip
@@ -100,7 +101,7 @@ def add_chart(engine: Engine, program: uuid.UUID, instrument: uuid.UUID) -> uuid
                 evaluated_revision=1,
                 evaluated_at=NOW,
                 evaluation=document,
-            )  # fmt: skip
+            )
         )
     return chart
 
@@ -120,5 +121,5 @@ def add_dead_job(engine: Engine, program: uuid.UUID) -> None:
                 attempts=3,
                 finished_at=NOW,
                 error={"type": "WorkerLost", "message": "the worker died three times"},
-            )  # fmt: skip
+            )
         )

@@ -57,7 +57,7 @@ def _show(page: Page, secret: dict[str, str] | None = None) -> Response:
         administered = caller.programs(Action.ADMINISTER)
         accounts = (
             _decode(administration.list_accounts(unit.connection, caller, PageRequest(MOST)))
-            if (caller.installation_admin)
+            if caller.installation_admin
             else []
         )
         return page.show(
