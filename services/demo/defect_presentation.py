@@ -44,3 +44,42 @@ def print_overlay(document: dict[str, Any], console: Console | None = None) -> N
 
 def _net(net: dict[str, Any]) -> str:
     return f"{net['name']} {net['touched']:.2f}" if net["touched"] is not None else f"{net['name']} on {net['on']:.2f}"
+
+
+def print_signatures(document: dict[str, Any], console: Console | None = None) -> None:
+    """Print the tests of each sample and what was found."""
+    console = console or Console()
+    for sample in document["samples"]:
+        console.print(f"\n{document['inspection']}, {sample['sample']}: {sample['defects']} defects")
+        console.print(f"inspected: {sample['region']['source']}, {sample['region']['area_mm2']:.6g} mm2")
+        table = Table()
+        for heading in ("test", "surprise", "typical by chance", "p", "found at rate"):
+            table.add_column(heading, justify="left" if heading == "test" else "right")
+        for test in sample["tests"]:
+            values = (f"{test['surprise']:.2f}", f"{test['typical']:.2f}", f"{test['p_value']:.4f}")
+            table.add_row(test["kind"], *values, f"{test['adjusted']:.4f}")
+        console.print(table)
+        for each in sample["signatures"]:
+            about = ", ".join(f"{name} {value:.6g}" for name, value in each["about"].items())
+            console.print(f"{each['kind']} of {len(each['defects'])} defects: {about}")
+    console.print(f"Verdict: [bold]{document['verdict']}[/]")
+    print_warnings(console, document["warnings"])
+
+
+def print_matching(document: dict[str, Any], console: Console | None = None) -> None:
+    """Print the pairs, the likeliest first."""
+    console = console or Console()
+    counts, (first, second) = document["counts"], document["inspections"]
+    console.print(
+        f"\n{counts['first']} defects of {first}, {counts['second']} of {second}, {counts['common']} in common"
+    )
+    if document["shift_um"] is not None:
+        x_um, y_um = document["shift_um"]
+        console.print(f"the second is shifted by ({x_um:.4g}, {y_um:.4g}) um onto the first")
+    table = Table()
+    for heading in ("first", "second", "probability", "distance um", "deviations", "assigned"):
+        table.add_column(heading, justify="right")
+    for each in document["matches"][:MOST_ROWS]:
+        values = (f"{each['probability']:.4f}", f"{each['distance_um']:.3f}", f"{each['deviations']:.2f}")
+        table.add_row(str(each["first"]), str(each["second"]), *values, "yes" if each["assigned"] else "")
+    console.print(table)

@@ -94,8 +94,8 @@ def overlay_document(
         "warnings": warnings,
         "conventions": {
             "criticality": "probability that the defect, a disc of its size, makes a fault: touches two nets of the "
-            "layer (extra material), covers a shape from edge to edge (missing material), the larger of both if it is not "
-            "known which; null where the size is not known or the defect lies outside the layout",
+            "layer (extra material), covers a shape from edge to edge (missing material), the larger of both if "
+            "it is not known which; null where the size is not known or the defect lies outside the layout",
             "criticality_sigma": f"its standard error by the {NODES} places that stand for the ellipse",
             "edge_um": "from the defect's middle to the nearest edge of the layer, negative inside a shape",
             "nuisance": "criticality and three standard errors are below settings.nuisance_below",

@@ -201,25 +201,16 @@ def test_settings_that_are_not_right_are_refused(change: dict[str, Any], words: 
     assert read_settings(OverlaySettings().to_document()) == OverlaySettings()
 
 
-def test_defects_in_another_unit_than_the_layout_are_refused_with_the_numbers(
-    folder: Path, traced: TracedLayout
-) -> None:
-    numbers = np.random.default_rng(1)
-    rows = [
-        f"{i + 1} {x:.0f} {y:.0f} 0 0 500 3 1"
-        for i, (x, y) in enumerate(numbers.uniform((5e3, 2e3), (95e3, 18e3), (20, 2)))
-    ]
+def test_defects_in_another_unit_are_refused_with_the_numbers(folder: Path, traced: TracedLayout) -> None:
+    places = np.random.default_rng(1).uniform((5e3, 2e3), (95e3, 18e3), (20, 2))
+    rows = [f"{i + 1} {x:.0f} {y:.0f} 0 0 500 3 1" for i, (x, y) in enumerate(places)]
     with pytest.raises(CountMismatch) as caught:
         overlay(traced, klarf(folder, rows))
     assert str(caught.value) == (
-        "defects.klarf: 0 of 20 defects lie in the layout; with lengths multiplied by 0.001 20 would: the defects' unit "
-        "or scale, or the layout's database unit of 0.001 um, is not what it is taken for (expected 20, found 0)"
+        "defects.klarf: 0 of 20 defects lie in the layout; with lengths multiplied by 0.001 20 would: the defects' "
+        "unit or scale, or the layout's database unit of 0.001 um, is not what it is taken for (expected 20, found 0)"
     )
-    rows = [row.replace(" 500 ", " 0.001 ") for row in rows]
-    small = [
-        " ".join([a, f"{float(x) / 1e6:.6f}", f"{float(y) / 1e6:.6f}", *rest])
-        for a, x, y, *rest in map(str.split, rows)
-    ]
+    small = [f"{i + 1} {x:.6f} {y:.6f} 0 0 0.001 3 1" for i, (x, y) in enumerate(places / 1e6)]
     crowded = overlay(traced, klarf(folder, small))
     assert "defects-crowded" in {each["kind"] for each in crowded["warnings"]}
 
