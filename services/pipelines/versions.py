@@ -35,6 +35,3 @@ PRINTABILITY_VERSION = "1"
 
 SIGNATURE_VERSION = "1"
 """Of :mod:`services.pipelines.defect_signatures`, in the same sense."""
-
-SIGNATURE_VERSION = "1"
-"""Of :mod:`services.pipelines.defect_signatures`, in the same sense."""
