@@ -57,3 +57,42 @@ def metrology(
         return map_paths(files, Convention(scale, magnification, tone))  # type: ignore[arg-type]  # it checks the words
 
     answer_offline(compute, print_metrology, as_json=as_json)
+
+
+@app.command()
+def outcome(
+    logs: Annotated[list[Path], typer.Argument(help="Logs of laser, ion-beam and electron-beam repairs.")],
+    defects: Annotated[Path | None, typer.Option(help="The inspection that the repairs answer, a KLARF file.")] = None,
+    after: Annotated[Path | None, typer.Option(help="A second inspection of the same sample, after them.")] = None,
+    same_frame: Annotated[
+        bool, typer.Option("--same-frame", help="The tool's positions are in the frame of the defects.")
+    ] = False,
+    sigma_um: Annotated[float, typer.Option(help="Standard deviation of positions whose file states none.")] = 1.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Join repairs to their defects and say how probably tools and recipes succeed."""
+    from services.demo.outcome_presentation import print_outcome
+    from services.pipelines.repair_outcomes import Frame, judge_paths
+
+    answer_offline(
+        lambda: judge_paths(logs, defects, after, Frame(same_frame, sigma_um, sigma_um)), print_outcome, as_json=as_json
+    )
+
+
+@app.command()
+def advise(
+    defect_type: Annotated[str | None, typer.Option("--type", help="bridge, extension, pinhole, break, …")] = None,
+    size_nm: Annotated[float | None, typer.Option(help="Of the defect, at mask scale.")] = None,
+    tone: Annotated[str | None, typer.Option(help="clear or opaque: what the defect adds.")] = None,
+    layer: Annotated[str | None, typer.Option(help="The material: chromium, mosi, quartz, …")] = None,
+    rules: Annotated[Path | None, typer.Option(help="Rules of your own, faultlight.repair-rules/1.")] = None,
+    record: Annotated[Path | None, typer.Option(help="What repair outcome --json said.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say whether laser, ion beam or electron beam suits a defect, and why; or that nothing supports any."""
+    from analysis.repair.advice import Question
+    from services.demo.outcome_presentation import print_advice
+    from services.pipelines.repair_advice import Basis, advise_on
+
+    question = Question(defect_type, size_nm, tone, layer)
+    answer_offline(lambda: advise_on(question, Basis(rules, record)), print_advice, as_json=as_json)

@@ -79,7 +79,7 @@ def find_runs(
     return laser, beam, not_used
 
 
-class _Rows:
+class Rows:
     """The columns of a log by their name, each row's value or ``None``."""
 
     def __init__(self, source: SourceTable) -> None:
@@ -88,6 +88,7 @@ class _Rows:
         self._texts: dict[str, list[str]] = {}
 
     def number(self, name: str, row: int) -> float | None:
+        """Return the number under ``name`` in ``row``; ``None`` when it is missing."""
         if name not in self._numbers:
             heading = name if name in self.source.table.columns else self.source.own(name)
             self._numbers[name] = self.source.numbers(heading or name)
@@ -95,6 +96,7 @@ class _Rows:
         return value if math.isfinite(value) else None
 
     def text(self, name: str, row: int) -> str:
+        """Return the text under ``name`` in ``row``; empty when it is missing."""
         if name not in self._texts:
             heading = name if name in self.source.table.columns else self.source.own(name)
             self._texts[name] = self.source.texts(heading or name)
@@ -102,7 +104,7 @@ class _Rows:
 
 
 def _steps(source: SourceTable, material: str | None) -> Iterator[LaserStep | MillingStep | NotUsed]:
-    rows = _Rows(source)
+    rows = Rows(source)
     for row, step in enumerate(source.table.columns["step"].tolist()):
         own = rows.text("material", row).lower() or material
         kind = rows.text("step_type", row).lower()
@@ -116,7 +118,7 @@ def _steps(source: SourceTable, material: str | None) -> Iterator[LaserStep | Mi
             yield _milling(rows, row, step, own)
 
 
-def _laser(rows: _Rows, row: int, step: int, material: str) -> LaserStep | NotUsed:
+def _laser(rows: Rows, row: int, step: int, material: str) -> LaserStep | NotUsed:
     file = rows.source.file
     wavelength, pulse = rows.number("wavelength_nm", row), rows.number("pulse_s", row)
     profile = rows.text("profile", row) or "gaussian"
@@ -140,7 +142,7 @@ def _laser(rows: _Rows, row: int, step: int, material: str) -> LaserStep | NotUs
     return LaserStep(file, step, material, walls, shot, None if isinstance(run, str) else run, taper, heat)
 
 
-def _run(rows: _Rows, row: int, shot: Shot, spot: float | None) -> AblationRun | str:
+def _run(rows: Rows, row: int, shot: Shot, spot: float | None) -> AblationRun | str:
     """Return the run of the depth, or why there is none; raises ``ValueError`` for numbers that cannot be."""
     depth, passes = rows.number("depth_nm", row), rows.number("passes", row)
     if depth is None:
@@ -156,7 +158,7 @@ def _run(rows: _Rows, row: int, shot: Shot, spot: float | None) -> AblationRun |
     return AblationRun(shot, each * passes, depth if depth >= limit else None, limit)
 
 
-def _milling(rows: _Rows, row: int, step: int, material: str) -> MillingStep | NotUsed:
+def _milling(rows: Rows, row: int, step: int, material: str) -> MillingStep | NotUsed:
     file = rows.source.file
     if rows.text("gas", row).lower() not in ("", "none"):
         return NotUsed(file, step, f"a step with the gas {rows.text('gas', row)} is not sputtering alone")
