@@ -35,9 +35,3 @@ PRINTABILITY_VERSION = "1"
 
 SIGNATURE_VERSION = "1"
 """Of :mod:`services.pipelines.defect_signatures`, in the same sense."""
-
-OUTCOME_VERSION = "1"
-"""Of :mod:`services.pipelines.repair_outcomes`, in the same sense."""
-
-ADVICE_VERSION = "1"
-"""Of :mod:`services.pipelines.repair_advice`, in the same sense."""
