@@ -19,6 +19,8 @@ from analysis.mask.optics import Tile
 from analysis.mask.spectrum import clip_to_box, harmonics_of_corners, harmonics_of_polygons
 
 CLEAR, ABSORBER = "clear", "absorber"
+_NO_AREA = 1e-9
+_INSIDE = 1e-9
 
 
 class MaskError(ValueError):
@@ -219,6 +221,8 @@ def _touching(boxes: NDArray[np.float64], polygon: Polygon) -> NDArray[np.float6
 def _check_patches(placed: list[Polygon], slanting: list[Polygon], window: MaskWindow) -> None:
     sizes = np.asarray((window.tile.width_nm, window.tile.height_nm))
     spans = [(each.min(axis=0), each.max(axis=0)) for each in placed]
+    for number, polygon in enumerate(placed):
+        _check_outline(number, polygon)
     for number, (low, high) in enumerate(spans):
         if (low < 0).any() or (high > sizes).any():
             raise MaskError(f"patch {number} leaves the window")
@@ -228,6 +232,24 @@ def _check_patches(placed: list[Polygon], slanting: list[Polygon], window: MaskW
         for polygon in slanting:
             if (low < polygon.max(axis=0)).all() and (high > polygon.min(axis=0)).all():
                 raise MaskError(f"patch {number} lies over a pattern with slanting edges, which is not modelled")
+
+
+def _check_outline(number: int, polygon: Polygon) -> None:
+    """Refuse an outline without area, and one that crosses itself: its parts would be taken away from each other."""
+    start, edges = polygon, np.roll(polygon, -1, axis=0) - polygon
+    here = polygon - polygon[0]
+    area = abs(float(np.sum(here[:, 0] * edges[:, 1] - edges[:, 0] * here[:, 1]))) / 2
+    if area <= _NO_AREA * float(np.ptp(polygon, axis=0).max()) ** 2:
+        raise MaskError(f"the outline of patch {number} encloses no area")
+    # Edges p + s e and q + t f cross where both s and t are within 0 to 1; neighbours share an end.
+    between = start[None, :, :] - start[:, None, :]
+    turn = edges[:, None, 0] * edges[None, :, 1] - edges[:, None, 1] * edges[None, :, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        s = (between[..., 0] * edges[None, :, 1] - between[..., 1] * edges[None, :, 0]) / turn
+        t = (between[..., 0] * edges[:, None, 1] - between[..., 1] * edges[:, None, 0]) / turn
+    crossing = (s > _INSIDE) & (s < 1 - _INSIDE) & (t > _INSIDE) & (t < 1 - _INSIDE)
+    if crossing.any():
+        raise MaskError(f"the outline of patch {number} crosses itself")
 
 
 def grown(polygon: Polygon, margin_nm: float) -> Polygon:

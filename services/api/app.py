@@ -29,6 +29,7 @@ from services.api.routers import (
     instrument_health,
     jobs,
     monitoring,
+    printabilities,
     records,
     results,
     sessions,
@@ -55,7 +56,7 @@ FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
     waveforms, waveform_views, uploads, jobs, bundles, files, sessions, records, tables, results, administration,
-    instrument_health, monitoring, webhooks, cases,
+    instrument_health, monitoring, webhooks, cases, printabilities,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

@@ -17,6 +17,7 @@ HANDLERS = {
     "averaging": "services.pipelines.averaging_job:run",
     "localize": "services.pipelines.localization_job:run",
     "monitor": "services.pipelines.monitor_job:run",
+    "printability": "services.pipelines.printability_job:run",
     "reference": "services.pipelines.reference_job:run",
     "noop": "services.pipelines.kinds:run_nothing",
 }

@@ -102,7 +102,12 @@ class _Setting:
         self.request = request
         shape = Source(source.shape, source.outer, source.inner, source.opening_deg, source.rotation_deg)
         self.optics = Optics(
-            part.wavelength_nm, part.numerical_aperture, shape, part.medium_index, part.magnification, part.zernikes
+            part.wavelength_nm,
+            part.numerical_aperture,
+            shape,
+            part.medium_index,
+            part.magnification,
+            {int(number): waves for number, waves in part.zernikes.items()},
         )
         mask = request.mask
         self.kind = MaskKind(mask.drawn, mask.absorber_transmission, mask.absorber_phase_deg)

@@ -1,15 +1,18 @@
 """What is asked about the printing of mask defects: the same document for the command, the job and REST."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from services.pipelines.repair_constants import DocumentRefused, explain, read_document
 
 SCHEMA = "faultlight.printability/1"
 MOST_DEFECTS = 2000
 MOST_CONDITIONS = 15
+
+NollNumber = Annotated[str, StringConstraints(pattern=r"^([1-9]|[1-5][0-9]|6[0-6])$")]
+"""A Zernike polynomial's number after Noll, 1 to 66; a key of JSON, so a text."""
 
 Frame = Literal["layout", "mask", "wafer"]
 """Whose micrometres a place or size is in: the layout file's, the mask's, or the wafer's. All have the same origin."""
@@ -37,7 +40,9 @@ class OpticsPart(_Strict):
     source: SourcePart
     medium_index: float = Field(default=1.0, ge=1, lt=3, description="between lens and wafer; water at 193 nm: 1.44")
     magnification: float = Field(default=4.0, gt=0, le=20, description="mask lengths over wafer lengths")
-    zernikes: dict[int, float] = Field(default_factory=dict, description="Noll number to waves, root mean square")
+    zernikes: dict[NollNumber, float] = Field(
+        default_factory=dict, description="Noll number to waves, root mean square"
+    )
     ambit_nm: float | None = Field(default=None, gt=0, le=1e5, description="unset: four wavelengths over aperture")
 
 

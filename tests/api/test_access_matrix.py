@@ -26,6 +26,12 @@ from tests.api.population import (
 PUBLIC = {("options", "/api/v1/uploads"), ("get", "/livez"), ("get", "/readyz"), ("get", "/metrics")}
 NAMED_BY_QUERY = {"/api/v1/waveform-views": "?waveform={waveform_id}"}
 SCOPES = ["read", "write", "upload"]
+PRINTABILITY = {
+    "optics": {"wavelength_nm": 193, "numerical_aperture": 0.9, "source": {"shape": "conventional", "outer": 0.5}},
+    "mask": {"drawn": "clear"},
+    "exposure": {"threshold": 0.3},
+    "defects": [{"name": "D1", "kind": "opaque", "x_um": 1, "y_um": 2, "width_nm": 20}],
+}
 OWN_KEYS = frozenset({Action.READ_KEYS, Action.WRITE_KEYS})
 DONE = frozenset({200, 201, 202, 204})
 KINDS = (
@@ -132,6 +138,7 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/chart-baselines"): {"chart": str(ids["chart_id"])},
         ("post", "/probing-sessions/{session_id}/averagings"): {"wrong": 0.01},
         ("post", "/probing-sessions/{session_id}/comparisons"): {"golden_session_ids": [str(ids["session_id"])]},
+        ("post", "/files/{file_id}/printabilities"): PRINTABILITY,
         ("post", "/cases"): {"program": "alpha", "title": "t"},
         ("patch", "/cases/{case_id}"): {"title": unique},
         ("post", "/cases/{case_id}/steps"): {"kind": "review", "began_at": datetime.now(UTC).isoformat()},

@@ -302,6 +302,12 @@ NO_ANSWER = [
         ),
         "slanting",
     ),
+    (lambda: scene(opaque_patch(np.asarray([[640, 600], [660, 620], [680, 640]], float))), "no area"),
+    (lambda: scene(opaque_patch(square(40)[[0, 2, 1, 3]])), "no area"),
+    (
+        lambda: scene(opaque_patch(np.asarray([[640, 600], [680, 640], [680, 600], [640, 650]], float))),
+        "crosses itself",
+    ),
     (lambda: scene(transmitting_patch(square(4), PHASE_SHIFT, 1.2)), "0 to 1"),
     (lambda: scene(transmitting_patch(square(4), PHASE_SHIFT, 0.5, math.nan)), "finite phase"),
     (lambda: MaskKind("chrome"), "drawn"),

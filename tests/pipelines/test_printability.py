@@ -1,0 +1,178 @@
+"""``faultlight mask print``, the job ``printability`` and its request: small SIMULATED clips and layouts."""
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from db.schema.work import finding, result
+from services.cli import app
+from services.pipelines.context import JobRefused
+from services.pipelines.printability import judge_file, print_path
+from services.pipelines.printability_job import run
+from services.pipelines.printability_request import PrintabilityRequest
+from tests.pipelines.bench import Bench
+from tests.workers.scenery import add_job, store_original
+
+PITCH, WIDTH, SIDE = 240, 120, 2400
+SPACE_UM = (1.14, 1.2)
+"""A middle of a space between lines."""
+
+
+def write_clip(path: Path, scale: int = 1) -> Path:
+    """Vertical lines, the first at 0; on a mask all lengths are ``scale`` times as large."""
+    rows = [f"RECT N M1 {left * scale} 0 {WIDTH * scale} {SIDE * scale}" for left in range(0, SIDE, PITCH)]
+    head = ["BEGIN", "EQUIV 1 1000 MICRON +X,+Y", "CNAME T", "LEVEL M1", "CELL T PRIME"]
+    path.write_text("\n".join([*head, *rows, "ENDMSG", ""]))
+    return path
+
+
+def question(*defects: dict[str, Any], **parts: Any) -> dict[str, Any]:
+    """A question with one condition, so that it is quick."""
+    return {
+        "schema": "faultlight.printability/1",
+        "optics": {
+            "wavelength_nm": 193,
+            "numerical_aperture": 0.9,
+            "source": {"shape": "annular", "outer": 0.8, "inner": 0.5},
+            "ambit_nm": 400,
+        },
+        "mask": {"drawn": "absorber", "absorber_transmission": 0.06},
+        "exposure": {"threshold": 0.3, "doses": [1.0], "defocus_nm": [0.0]},
+        "spread": {"threshold": 0.02},
+        "simulated": True,
+        "defects": list(defects),
+    } | parts
+
+
+def spot(name: str, width_nm: float, **fields: Any) -> dict[str, Any]:
+    """Absorber in a space."""
+    x, y = SPACE_UM
+    return {"name": name, "kind": "absorber", "x_um": x, "y_um": y, "width_nm": width_nm} | fields
+
+
+def judge(tmp_path: Path, asked: dict[str, Any], scale: int = 1) -> dict[str, Any]:
+    clip = write_clip(tmp_path / "lines.glp", scale)
+    return judge_file(clip, clip.name, PrintabilityRequest.model_validate(asked), "cpu")
+
+
+def test_small_and_large_and_repaired(tmp_path: Path) -> None:
+    """Each defect has its own answer, the verdict is the worst; a repair is judged by what was left."""
+    left = [spot("", 60, kind="quartz", depth_nm=2)]
+    del left[0]["name"]
+    found = judge(tmp_path, question(spot("a", 8), spot("b", 110), spot("c", 110, repair={"left": left})))
+    small, large, repaired = found["defects"]
+    assert [each["verdict"] for each in found["defects"]] == ["does-not-print", "prints", "does-not-print"]
+    assert found["verdict"] == "prints"
+    assert found["simulated"] is True
+    assert 0 < small["fraction"] < large["fraction"]
+    assert large["worst"]["topology"][0]["x_nm"] == pytest.approx(1140, abs=60)
+    assert (repaired["outcome"], repaired["before"]["verdict"]) == ("cleared", "prints")
+    assert repaired["improvement"] > 0.9
+    gauge = small["gauges"][0]
+    assert (gauge["axis"], gauge["on_defect"], gauge["phase"]) == ("x", True, "exposed")
+    assert gauge["x_nm"] == pytest.approx(1140, abs=1)
+    assert found["provenance"]["parameters"]["exposure"]["threshold"] == 0.3
+    json.dumps(found, allow_nan=False)
+
+
+def test_magnification_is_used_once(tmp_path: Path) -> None:
+    """The same mask drawn at four times, and a defect said in the mask's own lengths, have the same answer."""
+    wafer = judge(tmp_path, question(spot("a", 40)))["defects"][0]
+    drawn_large = question(spot("a", 160, x_um=4 * SPACE_UM[0], y_um=4 * SPACE_UM[1]), layout={"scale": "mask"})
+    mask = judge(tmp_path, drawn_large, scale=4)["defects"][0]
+    said_large = spot("a", 160, x_um=4 * SPACE_UM[0], y_um=4 * SPACE_UM[1], frame="mask")
+    said = judge(tmp_path, question(said_large))["defects"][0]
+    for other in (mask, said):
+        assert other["fraction"] == pytest.approx(wafer["fraction"], rel=1e-9)
+        assert other["gauges"][0]["x_nm"] == pytest.approx(wafer["gauges"][0]["x_nm"], rel=1e-9)
+
+
+def test_a_disc_is_less_than_its_box(tmp_path: Path) -> None:
+    """By its area, for a small one."""
+    found = judge(tmp_path, question(spot("box", 16), spot("disc", 16, shape="disc")))["defects"]
+    assert found[1]["fraction"] / found[0]["fraction"] == pytest.approx(3.14159 / 4, rel=0.03)
+
+
+def test_one_that_cannot_be_judged_does_not_stop_the_others(tmp_path: Path) -> None:
+    """Outside of all that is drawn is refused with the numbers; at its edge it is judged with a warning."""
+    asked = question(spot("far", 40, y_um=900.0), spot("edge", 40, y_um=0.1), spot("a", 40))
+    far, edge, plain = judge(tmp_path, asked)["defects"]
+    assert far["verdict"] == "refused"
+    assert "1.140, 900.000 um is outside of all that is drawn" in far["refused"]
+    assert edge["warnings"] == ["the window reaches beyond all that is drawn, which is taken as empty there"]
+    assert plain["warnings"] == []
+
+
+def test_the_command(tmp_path: Path) -> None:
+    """A table for people, one line of JSON for machines, exit 2 and the reason when nothing can be answered."""
+    clip = write_clip(tmp_path / "lines.glp")
+    asked = tmp_path / "q.json"
+    asked.write_text(json.dumps(question(spot("a", 40))))
+    shown = CliRunner().invoke(app, ["mask", "print", str(clip), str(asked)])
+    assert shown.exit_code == 0, shown.output
+    assert "worst change of a width" in shown.output
+    assert "not modelled" in shown.output
+    plain = CliRunner().invoke(app, ["mask", "print", str(clip), str(asked), "--json", "--device", "cpu"])
+    assert json.loads(plain.stdout)["defects"][0]["name"] == "a"
+    asked.write_text(json.dumps(question(spot("a", 40, y_um=900.0))))
+    refused = CliRunner().invoke(app, ["mask", "print", str(clip), str(asked), "--json"])
+    assert refused.exit_code == 2
+    assert "outside of all that is drawn" in json.loads(refused.stdout)["error"]["message"]
+
+
+NONSENSE: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
+    (lambda asked: asked["defects"].append(spot("a", 10)), "two defects are called a"),
+    (lambda asked: asked["defects"][0].pop("x_um"), "give either points_um"),
+    (lambda asked: asked["defects"][0].update(depth_nm=3), "only quartz"),
+    (lambda asked: asked["defects"][0].update(kind="quartz"), "either depth_nm or phase_deg"),
+    (lambda asked: asked["defects"][0].update(kind="transmission"), "needs transmission"),
+    (lambda asked: asked["defects"][0].update(transmission=0.5), "neither phase_deg nor transmission"),
+    (lambda asked: asked["exposure"].update(threshold=float("nan")), "threshold"),
+    (lambda asked: asked["optics"].update(zernikes={"0": 1}), "zernikes"),
+    (lambda asked: asked.update(other=1), "other"),
+    (lambda asked: asked["exposure"].update(doses=[0.9]), "1 is one of the doses"),
+    (lambda asked: asked["optics"].update(numerical_aperture=1.2), "medium of a higher index"),
+    (lambda asked: asked["defects"].clear(), "names no defect"),
+    (lambda asked: asked["exposure"].update(threshold=5.0), "does not print"),
+    (lambda asked: asked["defects"][0].update(points_um=[[1, 1], [2, 2], [3, 3]], x_um=None, y_um=None, width_nm=None),
+     "no area"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "reason"), NONSENSE)
+def test_nonsense_is_refused(tmp_path: Path, spoil: Callable[[dict[str, Any]], Any], reason: str) -> None:
+    """Every refusal says what is wrong, and is a ValueError: exit 2, or a job refused."""
+    asked = question(spot("a", 40))
+    if reason == "does not print":
+        asked["mask"] = {"drawn": "clear"}
+    spoil(asked)
+    path = tmp_path / "q.json"
+    path.write_text(json.dumps(asked))
+    with pytest.raises(ValueError, match=reason):
+        print_path(write_clip(tmp_path / "lines.glp"), path)
+
+
+def test_the_job_stores_its_result_and_its_findings(bench: Bench, program_id: uuid.UUID, tmp_path: Path) -> None:
+    """On a stored original; a question about a file of another program is refused."""
+    data = write_clip(tmp_path / "lines.glp").read_bytes()
+    file_id = store_original(bench.engine, bench.blobs, program_id, "lines.glp", data)
+    asked = PrintabilityRequest.model_validate(question(spot("a", 8), spot("b", 110))).model_dump(
+        mode="json", by_alias=True
+    )
+    payload = {"raw_file_id": str(file_id), "question": asked}
+    job = add_job(bench.engine, program_id, "printability", payload=payload)
+    context = bench.claim(job)
+    bench.finish(context, run(context))
+    (row,) = bench.rows(result)
+    assert (row.kind, row.verdict, row.simulated) == ("printability", "prints", True)
+    assert row.provenance["content_sha256"] in row.provenance["inputs"]
+    found = bench.rows(finding)
+    assert [(each.rank, each.subject) for each in sorted(found, key=lambda each: each.rank)] == [(1, "b"), (2, "a")]
+    missing = {"raw_file_id": str(uuid.uuid4()), "question": asked}
+    with pytest.raises(JobRefused, match="there is no file"):
+        run(bench.claim(add_job(bench.engine, program_id, "printability", payload=missing)))
