@@ -189,3 +189,20 @@ def match(
 
     options = MatchOptions(sigma_nm, coordinates, area_mm2, found_again, align)
     answer_offline(lambda: match_paths(first, second, options), print_matching, as_json=as_json)
+
+
+@app.command()
+def convert(
+    frames: Annotated[Path, typer.Argument(help="Frames and the maps between them: a faultlight.frames/1 file.")],
+    source: Annotated[str, typer.Argument(help="The frame that the place is in.")],
+    target: Annotated[str, typer.Argument(help="The frame it is wanted in.")],
+    x: Annotated[float, typer.Argument(help="In the source frame's unit.")],
+    y: Annotated[float, typer.Argument(help="In the source frame's unit.")],
+    sigma: Annotated[float, typer.Option("--sigma", help="Standard deviation of the place, in that unit.")] = 0.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Convert a place between frames: mask, wafer, die, package, stage, image; its covariance comes with it."""
+    from services.demo.layout_presentation import print_conversion
+    from services.pipelines.coordinate_frames import convert_path
+
+    answer_offline(lambda: convert_path(frames, (source, target), (x, y), sigma), print_conversion, as_json=as_json)

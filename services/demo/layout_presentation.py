@@ -88,3 +88,19 @@ def print_warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> N
 def _named(net: Mapping[str, Any]) -> str:
     labels = net["labels"]
     return f"{net['name']} (labels {', '.join(labels)})" if len(labels) > 1 else str(net["name"])
+
+
+def print_conversion(document: dict[str, Any], console: Console | None = None) -> None:
+    """Print a place in both frames and the maps between them."""
+    console = console or Console()
+    source, target = document["source"], document["target"]
+    x, y = source["xy"]
+    console.print(f"\n{source['frame']}: ({x:.6g}, {y:.6g}) {source['unit']}, sigma {source['sigma']:.4g}")
+    (x, y), sigma = target["xy"], " x ".join(f"{value:.4g}" for value in target["sigma"])
+    console.print(f"{target['frame']}: ({x:.10g}, {y:.10g}) {target['unit']}, sigma {sigma}")
+    for link in document["links"]:
+        fit = f", rms {link['rms']:.4g}, outliers {link['outliers'] or 'none'}" if link["fitted"] else ""
+        mirror = ", mirrored" if link["mirrored"] else ""
+        scale = " x ".join(f"{value:.6g}" for value in link["scale"])
+        turn = f"{link['rotation_deg']:.4f} deg"
+        console.print(f"  {link['source']} -> {link['target']}: scale {scale}, turned {turn}{mirror}{fit}")
