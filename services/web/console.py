@@ -1,6 +1,7 @@
 """Every router of the console; the application includes them beside the API's."""
 
 from services.web.pages import (
+    account,
     administration,
     assets,
     cases,
@@ -15,5 +16,17 @@ from services.web.pages import (
 
 ROUTERS = tuple(
     module.router
-    for module in (assets, signing_in, home, cases, sessions, waveforms, files, jobs, operations, administration)
+    for module in (
+        assets,
+        signing_in,
+        account,
+        home,
+        cases,
+        sessions,
+        waveforms,
+        files,
+        jobs,
+        operations,
+        administration,
+    )
 )

@@ -1,7 +1,6 @@
 """Programs, people, instruments, keys and the audit trail, for administrators."""
 
 import uuid
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -23,13 +22,11 @@ from db.repositories.catalogue import (
 from services.api.administration_documents import (
     AccountRequest,
     InstrumentRequest,
-    KeyRequestDocument,
     MembershipRequest,
     ProgramRequest,
 )
 from services.api.context import RequestUnit
 from services.api.routers.administration import AuditQuery
-from services.problems import Problem
 from services.web.lists import ListSource, answer_csv, load_list, wants_csv
 from services.web.page import AnyPage, Page, PageRoute, redirect
 
@@ -38,8 +35,6 @@ router = APIRouter(prefix="/admin", include_in_schema=False, route_class=PageRou
 AUDIT = ListSource(AUDIT_EVENTS, AuditQuery, "audit-events")
 MOST = 500
 ROLES = ("viewer", "engineer", "reliability", "operator", "admin")
-SCOPES = ("read", "write", "upload")
-_DAYS = (30, 90, 365)
 
 
 @router.get("")
@@ -71,8 +66,6 @@ def _show(page: Page, secret: dict[str, str] | None = None) -> Response:
             keys=_decode(administration.list_keys(unit.connection, caller, PageRequest(MOST))),
             administered=None if administered is None else {str(each) for each in administered},
             roles=ROLES,
-            scopes=SCOPES,
-            days=_DAYS,
             most=MOST,
         )
 
@@ -176,24 +169,6 @@ def create_instrument(page: AnyPage) -> Response:
         wanted = KeyRequest(label=request.name, scopes=["upload"], instrument_id=identity)
         issued = administration.create_key(unit.connection, unit.caller, wanted)
     return _show(page, {"what": f"Key of the instrument {request.name}, for FAULTLIGHT_KEY", "text": issued.key})
-
-
-@router.post("/keys")
-def create_key(page: AnyPage) -> Response:
-    """Issue a key for one's own account, with an end, and show it once."""
-    scopes = [scope for scope in SCOPES if f"scope_{scope}" in page.form]
-    if not scopes:
-        raise Problem("invalid-request", "a key has at least one scope")
-    days = page.form.get("days", "")
-    if days not in {str(each) for each in _DAYS}:
-        raise Problem("invalid-request", f"a key is good for {', '.join(map(str, _DAYS))} days")
-    expires_at = datetime.now(UTC) + timedelta(days=int(days))
-    request = KeyRequestDocument.model_validate(
-        {"label": page.field("label", 200), "scopes": scopes, "expires_at": expires_at}
-    )
-    with page.begin() as unit:
-        issued = administration.create_key(unit.connection, unit.caller, KeyRequest(**request.model_dump()))
-    return _show(page, {"what": f"Key {request.label}, until {expires_at:%Y-%m-%d}", "text": issued.key})
 
 
 @router.post("/keys/{key_id}/revoke")

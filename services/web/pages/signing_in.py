@@ -15,7 +15,7 @@ from services.api.state import ApiState
 from services.problems import Problem
 from services.settings import Settings
 from services.web.page import AnyPage, PageRoute, read_form, redirect, theme_of
-from services.web.passwords import check_strength, hash_password, verify_password
+from services.web.passwords import verify_password
 from services.web.rendering import answer_page
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -121,6 +121,7 @@ def _end_old(request: Request, connection: Connection) -> None:
     for cookie in SESSION_COOKIES:
         if (token := request.cookies.get(cookie)) is not None:
             console_access.end_session(connection, token)
+            _state(request).recent_keys.forget_all()
 
 
 @router.get("/sign-in/once/{token}")
@@ -158,38 +159,3 @@ def sign_out(page: AnyPage) -> Response:
     for name in SESSION_COOKIES:
         answer.delete_cookie(name, path="/", secure=name.startswith("__Host-"), httponly=True, samesite="lax")
     return answer
-
-
-@router.get("/account")
-def show_account(page: AnyPage) -> Response:
-    """Return who one is, in which programs, and the form for a new password."""
-    with page.read() as unit:
-        return page.show(unit, "account.html", roles=unit.caller.roles)
-
-
-@router.post("/account/password")
-def set_password(page: AnyPage) -> Response:
-    """Set one's own password; every session ends, and this browser gets a new one.
-
-    Whoever signed in by a link a moment ago has no password to show; anybody else shows the old one.
-    """
-    password = page.form.get("password", "")
-    if password != page.form.get("repeated", ""):
-        raise Problem("invalid-request", "the two passwords differ")
-    with page.read() as unit:
-        caller, name = unit.caller, page.viewer(unit).name
-        credential = console_access.find_credential(unit.connection, name)
-        method = console_access.method_of(unit.connection, caller.key_id)
-    check_strength(password, name)
-    assert credential is not None
-    if method == "password" and not verify_password(credential.password_hash, page.form.get("current", "")):
-        raise Problem("forbidden", "the current password is wrong")
-    hashed = hash_password(password)
-    settings = page.context.state.settings
-    with page.begin() as unit:
-        console_access.set_password(unit.connection, credential.account_id, hashed, caller.actor)
-        session = console_access.begin_session(
-            unit.connection, credential.account_id, "password", times_of(settings), page.context.request_id
-        )
-    page.context.state.recent_keys.forget_all()
-    return set_session(redirect("/"), settings, session)

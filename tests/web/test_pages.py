@@ -1,0 +1,287 @@
+"""Every page for every role: well-formed, without foreign scripts, with rows of the viewer's programs only."""
+
+import csv
+import io
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from db.identifiers import uuid7
+from db.repositories.access import ROLE_ACTIONS, Action
+from db.schema import cases, data, files, people, work
+from services.web import console as console_module
+from services.web.page import PageRoute
+from tests.api.population import add_row
+from tests.web.conftest import Browser, Console, check_html
+from tests.web.furnishing import add_chart, add_dead_job
+
+OPERATIONS, RECORDS = Action.READ_OPERATIONS, Action.READ_RECORDS
+PAGES = {
+    "/": None,
+    "/account": None,
+    "/files": OPERATIONS,
+    "/files/{file_id}": OPERATIONS,
+    "/bundles": OPERATIONS,
+    "/bundles/{bundle_id}": OPERATIONS,
+    "/upload": Action.UPLOAD,
+    "/jobs": OPERATIONS,
+    "/jobs/{job_id}": OPERATIONS,
+    "/instruments": OPERATIONS,
+    "/instruments/{instrument_id}": OPERATIONS,
+    "/charts": OPERATIONS,
+    "/charts/{chart_id}": OPERATIONS,
+    "/sessions": RECORDS,
+    "/sessions/{session_id}": RECORDS,
+    "/waveforms": RECORDS,
+    "/cases": RECORDS,
+    "/cases/{case_id}": RECORDS,
+    "/admin": Action.READ_ADMINISTRATION,
+    "/admin/audit": Action.READ_ADMINISTRATION,
+}
+LOCALIZATION = {
+    "verdict": "ambiguous", "no_fault": 0.0002, "unmodelled": 0.03, "missing_bits": 1.5, "expected_probes": 2.0,
+    "decided": False, "simulated": True, "heat_map": None,
+    "candidates": [
+        {"net": "<G16>", "fault": "SA1", "posterior": 0.7, "equivalent": ["G17"], "x_um": 1.0, "y_um": 2.0},
+        {"net": "G22", "fault": "delay", "posterior": 0.2698, "equivalent": [], "x_um": None, "y_um": None},
+    ],
+    "waveforms": [
+        {"net": "G16", "p_faulty": 0.98, "snr": 3.1, "skew_ps": 120.0, "skew_sigma_ps": 30.0, "mixture": [],
+         "spot": None, "doubts": [], "skew_refused": None},
+    ],
+    "next_probes": [{"net": "G10", "x_um": 3.0, "y_um": 1.0, "bits": 0.8, "seconds": 95.0, "averages": 200000}],
+}  # fmt: skip
+
+
+class World:
+    """A console with one of everything in ``alpha``, and a foreign program with as much."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.ids = console.populate()
+        engine = console.api.engine
+        with engine.begin() as connection:
+            reasons = [{"adapter": "stdf", "version": "2", "verdict": "refused", "reason": "cut off at byte 7"}]
+            connection.execute(update(files.raw_file).values(state="quarantined", quarantine_reasons=reasons))
+            connection.execute(update(work.result).values(body=LOCALIZATION, verdict="ambiguous"))
+            connection.execute(update(data.probing_session).values(simulated=True))
+        self.ids["chart_id"] = add_chart(engine, console.program, self.ids["instrument_id"])
+        add_dead_job(engine, console.program)
+        self.foreign = console.add_program("foreign")
+        self.foreign_ids = console.populate(self.foreign)
+
+
+@pytest.fixture
+def world(console: Console) -> World:
+    return World(console)
+
+
+def paths(ids: dict[str, uuid.UUID]) -> Iterator[tuple[str, str, Action | None]]:
+    for path, action in PAGES.items():
+        yield path, path.format(**ids), action
+
+
+def test_every_page_for_every_role(world: World) -> None:
+    wrong = []
+    for role, actions in ROLE_ACTIONS.items():
+        browser = world.console.person(role)
+        for path, target, action in paths(world.ids):
+            answer = browser.get(target)
+            lists = "{" not in path and path not in ("/upload", "/admin", "/admin/audit")
+            allowed = action is None or action in actions
+            right = 200 if allowed or lists else 403 if path.startswith(("/upload", "/admin")) else 404
+            if answer.status_code != right:
+                wrong.append(f"{role} {path}: {answer.status_code}, not {right}")
+                continue
+            check_html(answer.text)
+            policy = answer.headers["Content-Security-Policy"]
+            assert "script-src 'self';" in policy
+            assert "unsafe" not in policy
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert str(world.foreign) not in answer.text
+            leaked = [name for name, identity in world.foreign_ids.items() if str(identity) in answer.text]
+            assert not leaked, (role, path, leaked)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_rows_of_a_foreign_program_are_as_unknown_as_any(world: World) -> None:
+    browser = world.console.person("admin", program=world.foreign)
+    nothing = dict.fromkeys(world.ids, uuid.uuid4())
+    for path, target, _ in paths(world.ids):
+        if "{" not in path:
+            assert str(world.console.program) not in browser.get(target).text
+            continue
+        unknown = browser.get(path.format(**nothing))
+        assert browser.get(target).status_code == unknown.status_code == 404, path
+
+
+def test_every_page_of_the_console_is_tried_here_or_is_known_not_to_be() -> None:
+    pages = {
+        route.path
+        for router in console_module.ROUTERS
+        for route in router.routes
+        if isinstance(route, PageRoute) and "GET" in (route.methods or ())
+    }
+    assert pages == set(PAGES) | {"/sign-in", "/sign-in/once/{token}"}
+
+
+def test_what_needs_somebody_is_on_the_first_page(world: World) -> None:
+    text = world.console.person("engineer").get("/").text
+    for said in ("a.csv", "cut off at byte 7", "the worker died three times", "REF_CLK, amplitude in V"):
+        assert said in text
+    assert "Nothing waits" in world.console.person("viewer", program=world.console.add_program("empty")).get("/").text
+
+
+def test_a_session_says_its_verdict_in_words_and_escapes_names(world: World) -> None:
+    text = world.console.person("engineer").get(f"/sessions/{world.ids['session_id']}").text
+    for said in ("Several sites remain", "&lt;G16&gt;", "0.700", "&lt; 0.001", "1.6", "simulated", "1.5 bits"):
+        assert said in text, said
+    assert "<G16>" not in text
+
+
+def test_waveforms_together_and_too_many(world: World) -> None:
+    browser = world.console.person("viewer")
+    page = browser.get(f"/waveforms?id={world.ids['waveform_id']}")
+    check_html(page.text)
+    assert 'data-axis="time"' in page.text
+    for query, status in (("id=nonsense", 422), (f"id={uuid.uuid4()}", 404), ("id=x&" * 51, 422)):
+        assert browser.get(f"/waveforms?{query}").status_code == status
+
+
+@pytest.mark.parametrize("path", ["/files", "/jobs", "/sessions", "/waveforms", "/cases", "/charts", "/instruments"])
+def test_lists_export_every_row_as_csv(world: World, path: str) -> None:
+    answer = world.console.person("engineer").get(f"{path}?format=csv&order=oldest")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert rows
+    assert {row["program_id"] for row in rows} == {str(world.console.program)}
+
+
+def test_csv_runs_no_formula(console: Console) -> None:
+    add_row(console.api.engine, cases.fa_case, program_id=console.program, title='=HYPERLINK("http://x")')
+    rows = list(csv.DictReader(io.StringIO(console.person("viewer").get("/cases?format=csv").text)))
+    assert rows[0]["title"] == '\'=HYPERLINK("http://x")'
+
+
+def test_lists_page_by_cursor_and_refuse_what_they_do_not_know(console: Console) -> None:
+    with console.api.engine.begin() as connection:
+        rows = [
+            {"id": uuid7(), "job_key": uuid.uuid4().hex, "program_id": console.program, "kind": f"k{at}",
+             "queue": "cpu", "payload": {}, "requested_by": "test"}
+            for at in range(60)
+        ]  # fmt: skip
+        connection.execute(insert(work.job), rows)
+    browser = console.person("viewer")
+    first = browser.get("/jobs?order=oldest&state=")
+    assert "k49<" in first.text
+    assert "k50<" not in first.text
+    following = first.text.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
+    second = browser.get(following)
+    assert "k50<" in second.text
+    assert "k49<" not in second.text
+    for bad in ("state=odd", "unknown=1", "cursor=forged"):
+        answer = browser.get(f"/jobs?{bad}")
+        assert answer.status_code == 422
+        check_html(answer.text)
+
+
+def test_what_a_role_may_not_do_is_neither_offered_nor_done(world: World) -> None:
+    viewer = world.console.person("viewer")
+    session = f"/sessions/{world.ids['session_id']}"
+    assert "Ask for a localization" not in viewer.get(session).text
+    assert viewer.post(f"{session}/localizations").status_code == 403
+    assert viewer.post(f"/jobs/{world.ids['job_id']}/cancel").status_code == 403
+    assert viewer.post("/cases", program=str(world.console.program), title="x").status_code == 403
+    assert viewer.post("/admin/programs", name="beta").status_code == 403
+    assert viewer.post("/account/keys", label="k", scope_read="on", days="30").status_code == 200
+
+
+def test_an_engineer_asks_for_a_localization_and_cancels_it(world: World) -> None:
+    browser = world.console.person("engineer")
+    session = f"/sessions/{world.ids['session_id']}"
+    assert browser.post(f"{session}/localizations").headers["location"] == f"{session}?asked=1"
+    job = str(world.console.api.doorbell.rung[-1])
+    assert job in browser.get(session).text
+    assert browser.post(f"/jobs/{job}/cancel").status_code == 303
+    assert "cancelled" in browser.get(f"/jobs/{job}").text
+
+
+def test_a_case_by_its_forms(world: World) -> None:
+    browser = world.console.person("engineer")
+    made = browser.post("/cases", session=str(world.ids["session_id"]), title="S-1")
+    case = made.headers["location"]
+    page = browser.get(case)
+    check_html(page.text)
+    assert "S-1" in page.text
+    assert browser.post(f"{case}/steps", kind="intake", began_at="2026-03-01T08:00", tool="bench").status_code == 303
+    with world.console.api.engine.connect() as connection:
+        steps = select(cases.case_step.c.id).where(
+            cases.case_step.c.ended_at.is_(None), cases.case_step.c.tool == "bench"
+        )
+        step = connection.execute(steps).scalar_one()
+    assert "has not ended" in _concluded(browser, case).text
+    assert browser.post(f"{case}/steps/{step}/end").status_code == 303
+    assert browser.post(f"{case}/samples", name="lamella").status_code == 303
+    attached = browser.post(f"{case}/evidence", raw_file_id=str(world.ids["file_id"]))
+    assert attached.status_code == 303
+    assert browser.post(f"{case}/sign-off", note="agreed").status_code == 303
+    closed = browser.get(case).text
+    assert "signed off" in closed
+    assert "Record a step" not in closed
+    assert browser.post(f"{case}/samples", name="late").status_code == 409
+    assert browser.post(f"{case}/reopen", note="new readings").status_code == 303
+    for path, fields in (
+        ("steps", {"kind": "intake", "began_at": "yesterday"}),
+        ("steps", {"kind": "gossip", "began_at": "2026-03-01T08:00"}),
+        ("evidence", {"raw_file_id": "x"}),
+    ):
+        assert browser.post(f"{case}/{path}", **fields).status_code == 422
+
+
+def _concluded(browser: Browser, case: str) -> object:
+    fields = {"mechanism": "short", "root_cause": "process", "conclusion": "a bridge"}
+    assert browser.post(f"{case}/conclusion", **fields).status_code == 303
+    return browser.post(f"{case}/sign-off")
+
+
+def test_administration_by_its_forms(console: Console) -> None:
+    browser = console.person("admin", admin=True)
+    assert browser.post("/admin/programs", name="beta").status_code == 303
+    made = browser.post("/admin/accounts", name="ada", email="")
+    assert "/sign-in/once/" in made.text
+    check_html(made.text)
+    assert browser.post("/admin/memberships", program="beta", account="ada", role="engineer").status_code == 303
+    tool = browser.post("/admin/instruments", program="beta", name="scope", kind="oscilloscope").text
+    assert "fl_" in tool
+    key = browser.post("/account/keys", label="mine", scope_read="on", days="30").text
+    secret = key.split("<code>fl_")[1].split("<")[0]
+    headers = {"Authorization": f"Bearer fl_{secret}"}
+    assert console.api.client.get("/api/v1/programs", headers=headers).status_code == 200
+    assert "fl_" + secret not in browser.get("/admin").text
+    with console.api.engine.connect() as connection:
+        mine = connection.execute(select(people.api_key.c.id).where(people.api_key.c.label == "mine")).scalar_one()
+        ada = connection.execute(select(people.account.c.id).where(people.account.c.name == "ada")).scalar_one()
+        member = connection.execute(
+            select(people.membership.c.id).where(people.membership.c.account_id == ada)
+        ).scalar()
+    assert browser.post(f"/admin/keys/{mine}/revoke").status_code == 303
+    assert console.api.client.get("/api/v1/programs", headers=headers).status_code == 401
+    assert browser.post(f"/admin/accounts/{ada}/link").status_code == 200
+    assert browser.post(f"/admin/memberships/{member}/remove").status_code == 303
+    assert browser.post(f"/admin/accounts/{ada}/disabled", disabled="yes").status_code == 303
+    assert "case.opened" not in browser.get("/admin/audit?action=program.created").text
+    assert "program.created" in browser.get("/admin/audit?action=program.created").text
+    for bad in ({"label": "k", "days": "30"}, {"label": "k", "scope_read": "on", "days": "9999"}):
+        assert browser.post("/account/keys", **bad).status_code == 422
+
+
+def test_assets_are_our_own_and_cached_by_content(console: Console) -> None:
+    client = console.api.client
+    answer = client.get("/console/console.mjs")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    again = client.get("/console/console.mjs", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+    for name in ("..%2Fconsole.py", "nothing.css", ".mjs"):
+        assert client.get(f"/console/{name}").status_code == 404
