@@ -206,3 +206,19 @@ def convert(
     from services.pipelines.coordinate_frames import convert_path
 
     answer_offline(lambda: convert_path(frames, (source, target), (x, y), sigma), print_conversion, as_json=as_json)
+
+
+@app.command()
+def tiles(
+    layout: LayoutArgument,
+    folder: Annotated[Path, typer.Argument(help="Where layer_datatype/level/x/y.png are written.")],
+    layers: Annotated[str | None, typer.Option("--layers", help="For example 68/20,69/20; all if not given.")] = None,
+    levels: Annotated[int, typer.Option("--levels", help="Levels of the pyramid, each twice as fine.")] = 4,
+    cell: CellOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Draw a layout's layers as tiles for a viewer."""
+    from services.demo.layout_presentation import print_tiles
+    from services.pipelines.layout_tiles import tiles_path
+
+    answer_offline(lambda: tiles_path(layout, folder, layers, levels, cell), print_tiles, as_json=as_json)

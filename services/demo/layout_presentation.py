@@ -104,3 +104,12 @@ def print_conversion(document: dict[str, Any], console: Console | None = None) -
         scale = " x ".join(f"{value:.6g}" for value in link["scale"])
         turn = f"{link['rotation_deg']:.4f} deg"
         console.print(f"  {link['source']} -> {link['target']}: scale {scale}, turned {turn}{mirror}{fit}")
+
+
+def print_tiles(document: dict[str, Any], console: Console | None = None) -> None:
+    """Print how many tiles each layer has, and their pitch."""
+    console = console or Console()
+    pitch = ", ".join(f"{each:.4g}" for each in document["pitch_nm"])
+    console.print(f"\n{document['layout']}: tiles in {document['folder']}, pixels of {pitch} nm by level")
+    for layer in document["layers"]:
+        console.print(f"  {layer['layer']}/{layer['datatype']}: {layer['tiles']} tiles")
