@@ -31,6 +31,7 @@ from services.api.routers import (
     monitoring,
     printabilities,
     records,
+    repairs,
     results,
     sessions,
     tables,
@@ -56,7 +57,7 @@ FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
     waveforms, waveform_views, uploads, jobs, bundles, files, sessions, records, tables, results, administration,
-    instrument_health, monitoring, webhooks, cases, printabilities,
+    instrument_health, monitoring, webhooks, cases, printabilities, repairs,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

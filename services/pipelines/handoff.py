@@ -22,8 +22,9 @@ from analysis.repair.handoff import (
 )
 from analysis.repair.margin import Margin, Surroundings, find_surroundings, floor_width, lateral_margin
 from analysis.repair.milling import Beam, Milling, mill
+from services.pipelines.constant_table import describe_constants, make_table
 from services.pipelines.handoff_request import HandoffRequest, LaserPart, read_request
-from services.pipelines.repair_constants import GivenConstant, describe_constants, make_table, read_constants
+from services.pipelines.repair_constants import GivenConstant, read_constants
 from services.pipelines.versions import HANDOFF_VERSION
 
 _DRAWS = 2000

@@ -15,9 +15,13 @@ HANDLERS = {
     "ingest": "services.pipelines.ingest:run",
     "anomaly": "services.pipelines.anomaly_job:run",
     "averaging": "services.pipelines.averaging_job:run",
+    "handoff": "services.pipelines.repair_jobs:run_handoff",
     "localize": "services.pipelines.localization_job:run",
+    "metrology": "services.pipelines.repair_jobs:run_metrology",
     "monitor": "services.pipelines.monitor_job:run",
     "printability": "services.pipelines.printability_job:run",
+    "repair-learning": "services.pipelines.repair_jobs:run_learning",
+    "repair-outcome": "services.pipelines.repair_jobs:run_outcome",
     "reference": "services.pipelines.reference_job:run",
     "noop": "services.pipelines.kinds:run_nothing",
 }

@@ -1,4 +1,4 @@
-"""Constants of repair models as documents: a laboratory's own file of them, and what an answer says it has used.
+"""A laboratory's own constants of repair models, as a file or in a question; read by the API too, without numerics.
 
 A file is TOML or JSON of the schema ``faultlight.repair-constants/1``: a list ``constants`` whose entries have ``key``,
 ``value``, ``source``, and may have ``spread``, ``kind`` and ``label``. The unit is the end of the key.
@@ -6,7 +6,6 @@ A file is TOML or JSON of the schema ``faultlight.repair-constants/1``: a list `
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,33 +75,3 @@ def explain(error: ValidationError) -> str:
         place = ".".join(str(part) for part in each["loc"])
         complaints.append(f"{place}: {each['msg']}" if place else each["msg"])
     return "; ".join(complaints)
-
-
-def make_table(given: Sequence[GivenConstant]) -> Any:
-    """Return the table of defaults with ``given`` in place; raises ``ConstantsRefused``."""
-    from analysis.repair.constants import Constant, ConstantsRefused  # noqa: PLC0415 (the API reads these models too)
-    from analysis.repair.default_constants import default_table, unit_of  # noqa: PLC0415
-
-    rows: dict[str, Constant] = {}
-    for item in given:
-        if item.key in rows:
-            raise ConstantsRefused(f"the constant {item.key} is given twice")
-        fields: dict[str, Any] = {"kind": item.kind, "label": item.label}
-        rows[item.key] = Constant(item.key, item.value, unit_of(item.key), item.spread, source=item.source, **fields)
-    return default_table().replaced(rows)
-
-
-def describe_constants(used: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the constants that an answer has used, each with its unit, spread, label and source."""
-    return [
-        {
-            "key": row.key,
-            "value": row.value,
-            "unit": row.unit,
-            "spread": row.spread,
-            "kind": row.kind,
-            "label": row.label,
-            "source": row.source,
-        }
-        for row in used.values()
-    ]

@@ -15,7 +15,8 @@ from analysis.repair.constants import Constant, ConstantTable
 from analysis.repair.learning import Belief, LearningFailed, Posterior, learn_ablation, learn_mean
 from analysis.repair.margin import find_surroundings
 from analysis.repair.milling import name_beam
-from services.pipelines.repair_constants import SCHEMA, GivenConstant, make_table, read_constants
+from services.pipelines.constant_table import make_table
+from services.pipelines.repair_constants import SCHEMA, GivenConstant, read_constants
 from services.pipelines.repair_runs import LaserStep, MillingStep, NotUsed, find_runs
 from services.pipelines.table_source import SourceTable, TableRefused, read_tables
 from services.pipelines.versions import LEARNING_VERSION

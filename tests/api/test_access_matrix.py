@@ -32,6 +32,16 @@ PRINTABILITY = {
     "exposure": {"threshold": 0.3},
     "defects": [{"name": "D1", "kind": "opaque", "x_um": 1, "y_um": 2, "width_nm": 20}],
 }
+HANDOFF = {
+    "material": "silicon",
+    "laser": {
+        "wavelength_nm": 1030, "pulse_s": 3.5e-13, "fluence_j_cm2": 2, "spot_um": 20, "pitch_x_um": 6, "pitch_y_um": 6,
+        "walls": "controlled",
+    },
+    "layer": {"depth_um": 50, "sigma_um": 1},
+    "window": {"x_um": 100, "y_um": 100},
+    "fib": {"beam_na": 65},
+}  # fmt: skip
 OWN_KEYS = frozenset({Action.READ_KEYS, Action.WRITE_KEYS})
 DONE = frozenset({200, 201, 202, 204})
 KINDS = (
@@ -139,6 +149,10 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/probing-sessions/{session_id}/averagings"): {"wrong": 0.01},
         ("post", "/probing-sessions/{session_id}/comparisons"): {"golden_session_ids": [str(ids["session_id"])]},
         ("post", "/files/{file_id}/printabilities"): PRINTABILITY,
+        ("post", "/tables/{table_id}/handoffs"): {"handoff": HANDOFF},
+        ("post", "/tables/{table_id}/repair-learnings"): {"material": "silicon"},
+        ("post", "/tables/{table_id}/repair-outcomes"): {"defect_table_id": str(ids["table_id"])},
+        ("post", "/tables/{table_id}/metrology-maps"): {"scale": "mask", "tone": "clear"},
         ("post", "/cases"): {"program": "alpha", "title": "t"},
         ("patch", "/cases/{case_id}"): {"title": unique},
         ("post", "/cases/{case_id}/steps"): {"kind": "review", "began_at": datetime.now(UTC).isoformat()},

@@ -1,0 +1,70 @@
+"""What the jobs that analyse stored tables share: the tables, and the stored result."""
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from db.repositories import audit, results
+from db.repositories.results import NewFinding, NewResult
+from db.repositories.tables import StoredTable, find_tables
+from db.unit_of_work import UnitOfWork
+from instruments.documents import decode_document
+from instruments.records import Table
+from services.pipelines.context import JobContext, JobRefused
+from services.pipelines.session_job import code_version
+from services.pipelines.stored_session import DamagedRecord
+from services.pipelines.table_source import SourceTable
+
+
+def load_tables(context: JobContext, identities: Sequence[object], kind: str) -> list[SourceTable]:
+    """Return the stored tables with these ids, checked against their hash.
+
+    Raises:
+        JobRefused: one does not exist, is of another program, or its rows are something else.
+        DamagedRecord: stored bytes are not those that were written.
+    """
+    wanted = [uuid.UUID(str(identity)) for identity in dict.fromkeys(identities)]
+    with context.engine.connect() as connection:
+        found = find_tables(connection, wanted)
+    known = {each.row.id: each for each in found if each.row.program_id == context.claimed.program_id}
+    for identity in wanted:
+        if identity not in known:
+            raise JobRefused(f"there is no table {identity}")
+        if known[identity].row.kind != kind:
+            raise JobRefused(f"the table {identity} has rows of the kind {known[identity].row.kind}, not {kind}")
+    return [_load(context, known[identity]) for identity in wanted]
+
+
+def _load(context: JobContext, stored: StoredTable) -> SourceTable:
+    row = stored.row
+    data = context.blobs.read_range(row.blob_key, row.byte_offset, row.byte_length)
+    if hashlib.sha256(data).hexdigest() != row.sha256:
+        raise DamagedRecord(f"the stored bytes of table {row.id} are not those that were written")
+    table = decode_document("table", data)
+    if not isinstance(table, Table):
+        raise DamagedRecord(f"the table {row.id} is a {type(table).__name__}")
+    return SourceTable(table, stored.file, stored.sha256, f"{stored.adapter}/{stored.adapter_version}")
+
+
+def store_answer(
+    unit: UnitOfWork, context: JobContext, document: dict[str, Any], findings: Iterable[NewFinding]
+) -> None:
+    """Write ``document``, which has its own provenance, as the job's result."""
+    claimed = context.claimed
+    provenance = document["provenance"] | {"code_version": code_version()}
+    new = NewResult(
+        job_key=claimed.job_key,
+        job_id=claimed.id,
+        program_id=claimed.program_id,
+        kind=claimed.kind,
+        verdict=document["verdict"],
+        body=document,
+        provenance=provenance,
+        simulated=bool(provenance["simulated"]),
+    )
+    result_id = results.insert_result(unit.connection, new, list(findings))
+    entry = audit.AuditEntry(
+        "result.stored", "result", result_id, claimed.program_id, after={"job_id": str(claimed.id)}
+    )
+    audit.record(unit.connection, f"service:{claimed.kind}", claimed.request_id, entry)
