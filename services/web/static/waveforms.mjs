@@ -63,10 +63,16 @@ class Viewer {
     this.state.from = from ?? this.view.from;
     this.state.to = to ?? this.view.to;
     this.covered = { from: this.state.from, to: this.state.to };
-    this.draw(true);
-    new ResizeObserver(() => { this.plot.resize(); this.change(true); }).observe(this.canvas);
-    document.addEventListener("themechange", () => { this.colourRows(); this.draw(false); });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.colourRows(); this.draw(false); });
+    this.draw();
+    let known = this.plot.width;
+    new ResizeObserver(() => {
+      if (this.canvas.clientWidth === known) return; // an observer tells the first size too, which is drawn already
+      known = this.canvas.clientWidth;
+      this.plot.resize();
+      this.change(true);
+    }).observe(this.canvas);
+    document.addEventListener("themechange", () => { this.colourRows(); this.draw(); });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.colourRows(); this.draw(); });
   }
 
   async ask(from, to, widen = 1) {
@@ -84,12 +90,12 @@ class Viewer {
     return this.traces.filter((trace) => !this.state.hidden.has(trace.index) && Number.isFinite(trace.low));
   }
 
-  draw(fresh) {
+  draw() {
     if (!this.view) return;
     const traces = this.visible();
     this.plot.draw(this.view, this.state, traces);
     this.tellCursors();
-    if (fresh) {
+    if (!this.needsView()) { // what is shown is exact: every sample of the window is in some column of it
       this.canvas.dataset.drawn = String(Number(this.canvas.dataset.drawn ?? 0) + 1);
       this.canvas.dataset.bytes = String(this.view.bytes);
       performance.mark("waveforms-drawn");
@@ -99,7 +105,7 @@ class Viewer {
   /** After any change of the window: draw what is there at once, ask for what is missing. */
   change(force = false) {
     cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => this.draw(false));
+    this.frame = requestAnimationFrame(() => this.draw());
     clearTimeout(this.timer);
     if (force || this.needsView()) this.timer = setTimeout(() => this.refresh(), this.moving ? SETTLE_MS : 0);
     clearTimeout(this.writing);
@@ -121,7 +127,7 @@ class Viewer {
       this.view = await this.ask(from, to, (to - from) / width);
       this.covered = { from: from <= this.all.from ? -Infinity : from, to: to >= this.all.to ? Infinity : to };
       if (!Number.isFinite(this.covered.from) || !Number.isFinite(this.covered.to)) this.covered = this.openEnds(from, to);
-      this.draw(true);
+      this.draw();
     } catch (error) {
       if (error.name !== "AbortError") this.fail(error);
     }

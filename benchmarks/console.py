@@ -1,0 +1,162 @@
+"""The console: 50 waveforms of two million samples in a browser, and its pages on a full database."""
+
+import re
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from sqlalchemy import text
+
+from benchmarks.report import Row, main
+from benchmarks.workbench import PROGRAM, api, running_stack, wait_for_jobs, write_waveforms
+from db.engine import make_engine
+from services.stack import Stack
+from services.uploader.client import UploadClient
+from tests.web.browsing import find_chromium
+
+TRACES, SAMPLES = 50, 2_000_000
+LOADS, PANS = 7, 60
+PAGES = ("/", "/waveforms", "/files", "/jobs", "/jobs?state=running", "/jobs?state=dead", "/sessions", "/cases")
+LOOKS = 20
+WAVEFORM_ROWS, JOB_ROWS = 1_000_000, 100_000
+_PAN = """async (key) => {
+  const canvas = document.querySelector("canvas");
+  const before = canvas.dataset.drawn;
+  const started = performance.now();
+  canvas.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  while (canvas.dataset.drawn === before) await new Promise(requestAnimationFrame);
+  return performance.now() - started;
+}"""
+
+
+def measure() -> list[Row]:
+    """Show the traces in headless Chromium, move through them, then fill the database and ask for pages."""
+    with running_stack() as stack, tempfile.TemporaryDirectory() as folder:
+        ids = _upload(stack, Path(folder))
+        rows = _measure_viewer(stack, ids)
+        return rows + _measure_pages(stack)
+
+
+def _upload(stack: Stack, folder: Path) -> list[str]:
+    path = folder / "traces.trc"
+    write_waveforms(path, TRACES, SAMPLES, seed=3)
+    with UploadClient(stack.url, stack.key) as client:
+        client.upload_file(path, PROGRAM)
+    wait_for_jobs(stack, kind="ingest", count=1)
+    with api(stack) as client:
+        items = client.get("waveforms", params={"limit": TRACES}).raise_for_status().json()["items"]
+    if [item["sample_count"] for item in items] != [SAMPLES] * TRACES:
+        raise RuntimeError("the traces did not arrive as they were sent")
+    return [item["id"] for item in items]
+
+
+def _measure_viewer(stack: Stack, ids: list[str]) -> list[Row]:
+    try:
+        chromium = find_chromium()
+        from playwright.sync_api import sync_playwright
+    except BaseException as error:  # pytest's skip, outside of pytest
+        sys.stderr.write(f"the viewer was not measured: {error}\n")
+        return []
+    link = stack.issue_sign_in_link()
+    page_url = f"{stack.url}/waveforms?" + "&".join(f"id={each}" for each in ids)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        signed_in = _sign_in(browser, link)
+        paints = [_first_paint(browser, signed_in, page_url) for _ in range(LOADS)]
+        context = browser.new_context(storage_state=signed_in, viewport={"width": 1600, "height": 1000})
+        page = context.new_page()
+        span_s = SAMPLES * 1e-10
+        waits: dict[str, list[float]] = {}
+        sizes = []
+        for part in (0.1, 0.5):
+            page.goto(f"{page_url}&from={0.05 * span_s}&to={(0.05 + part) * span_s}")
+            page.wait_for_selector("canvas[data-drawn]")
+            keys = ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"] * (PANS // 8)
+            waits[f"{part:.0%}"] = [float(page.evaluate(_PAN, key)) for key in keys]
+            sizes.append(int(page.get_attribute("canvas", "data-bytes")))
+        browser.close()
+    everything = [wait for some in waits.values() for wait in some]
+    what = f"{TRACES} traces x {SAMPLES:,} samples"
+    return [
+        Row(f"waveform page, {what}: first paint, median of {LOADS}", statistics.median(paints), "s", "<= 1.5"),
+        Row(f"waveform page, {what}: worst first paint of {LOADS}", max(paints), "s"),
+        Row(f"pan to the exact picture, p95 of {len(everything)}", _p95(everything), "ms", "<= 150"),
+        *(Row(f"the same with {part} of the record shown", _p95(some), "ms") for part, some in waits.items()),
+        Row("largest answer for a view", max(sizes) / 1e6, "MB", "<= 1"),
+    ]
+
+
+def _sign_in(browser: Any, link: str) -> Any:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(link)
+    page.click("button.primary")
+    page.wait_for_url("**/account")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+def _first_paint(browser: Any, signed_in: Any, url: str) -> float:
+    """Return the seconds from the click to all traces drawn, in a browser that has nothing of the page yet."""
+    context = browser.new_context(storage_state=signed_in, viewport={"width": 1600, "height": 1000})
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector("canvas[data-drawn]")
+    drawn = page.evaluate("performance.getEntriesByName('waveforms-drawn')[0].startTime")
+    context.close()
+    return float(drawn) / 1000
+
+
+def _p95(values: list[float]) -> float:
+    return float(np.percentile(values, 95))
+
+
+_FILL_WAVEFORMS = """
+INSERT INTO faultlight.waveform (id, program_id, raw_file_id, record_index, name, blob_key, byte_offset, byte_length,
+    sha256, member_path, sample_count, dtype, gain, "offset", unit)
+SELECT gen_random_uuid(), w.program_id, w.raw_file_id, 1000 + n, 'w' || n, w.blob_key, 0, 2, w.sha256, '', 1, '<i2', 1,
+    0, 'V' FROM (SELECT * FROM faultlight.waveform LIMIT 1) AS w, generate_series(1, :count) AS n
+"""
+_FILL_JOBS = """
+INSERT INTO faultlight.job (id, job_key, program_id, kind, queue, payload, state, requested_by, finished_at)
+SELECT gen_random_uuid(), 'k' || n, p.id, 'ingest', 'ingest', '{}', 'succeeded', 'service:bench', now()
+FROM faultlight.program AS p, generate_series(1, :count) AS n WHERE p.name = :program
+"""
+
+
+def _measure_pages(stack: Stack) -> list[Row]:
+    if stack.settings.database_url is None:
+        raise RuntimeError("the stack has no database")
+    engine = make_engine(stack.settings.database_url.get_secret_value(), statement_timeout_s=600)
+    with engine.begin() as connection:
+        connection.execute(text(_FILL_WAVEFORMS), {"count": WAVEFORM_ROWS})
+        connection.execute(text(_FILL_JOBS), {"count": JOB_ROWS, "program": PROGRAM})
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    engine.dispose()
+    waits: dict[str, list[float]] = {}
+    with httpx.Client(base_url=stack.url, trust_env=False, timeout=60) as http:
+        token = re.sub(r".*/", "", stack.issue_sign_in_link())
+        http.post(f"/sign-in/once/{token}")
+        for path in PAGES:
+            for _ in range(LOOKS):
+                started = time.perf_counter()
+                http.get(path).raise_for_status()
+                waits.setdefault(path, []).append((time.perf_counter() - started) * 1000)
+    slowest = max(waits, key=lambda path: _p95(waits[path]))
+    every = [wait for some in waits.values() for wait in some]
+    full = f"{WAVEFORM_ROWS:,} waveforms and {JOB_ROWS:,} jobs"
+    return [
+        Row(f"pages of the console with {full}, p95 of {len(every)}", _p95(every), "ms", "<= 200"),
+        Row(f"its slowest page, {slowest}, p95 of {LOOKS}", _p95(waits[slowest]), "ms"),
+    ]
+
+
+if __name__ == "__main__":
+    main(measure)

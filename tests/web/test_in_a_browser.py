@@ -1,0 +1,196 @@
+"""The console with the demonstration data in headless Chromium: nothing fails, axe is content, a path can be walked."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from rich.console import Console as Terminal
+from sqlalchemy import Engine
+
+from db.engine import make_engine
+from services.demo.demonstration import Demonstration
+from services.demo.die import DieOptions, make_session
+from services.settings import Settings
+from services.stack import Stack
+from tests.web.browsing import Complaints, audit, find_chromium, screenshot
+from tests.web.furnishing import furnish
+
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+PATIENCE_MS = 60_000
+
+
+class Fab:
+    """A running service with the demonstration and some trouble, and a browser whose user has signed in."""
+
+    def __init__(self, stack: Stack, ids: dict[str, str], browser: Any, folder: Path) -> None:
+        self.stack, self.ids, self.browser = stack, ids, browser
+        configured = os.environ.get("FAULTLIGHT_SCREENSHOTS")
+        self.screenshots = Path(configured) if configured else folder / "screenshots"
+        context = browser.new_context(base_url=stack.url)
+        page = context.new_page()
+        page.goto(stack.issue_sign_in_link())
+        page.click("button.primary")
+        page.wait_for_url("**/account")
+        self.signed_in = context.storage_state()
+        context.close()
+
+    def open(self, scheme: str = "light", **rest: Any) -> tuple[Any, Complaints]:
+        context = self.browser.new_context(
+            base_url=self.stack.url, color_scheme=scheme, storage_state=self.signed_in,
+            viewport={"width": 1360, "height": 900}, **rest,
+        )  # fmt: skip
+        context.set_default_timeout(PATIENCE_MS)
+        page, complaints = context.new_page(), Complaints()
+        complaints.watch(page)
+        return page, complaints
+
+
+@pytest.fixture(scope="module")
+def fab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fab]:
+    chromium = find_chromium()
+    playwright = pytest.importorskip("playwright.sync_api")
+    folder = tmp_path_factory.mktemp("fab")
+    stack = Stack(Settings(data_dir=folder / "data", api_port=0, database_url=None, broker_url=None, blob_url=None))
+    with stack:
+        try:
+            with Terminal(file=(folder / "demonstration.log").open("w")).capture():
+                assert Demonstration(stack.url, stack.key, folder / "demonstration", Terminal()).load_and_show()
+            ids = furnish(stack.url, stack.key, engine_of(stack), folder)
+            with playwright.sync_playwright() as started:
+                browser = started.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+                yield Fab(stack, ids, browser, folder)
+                browser.close()
+        finally:
+            if stack.postgres is not None:
+                stack.postgres.destroy()
+
+
+def engine_of(stack: Stack) -> Engine:
+    url = stack.settings.database_url
+    assert isinstance(url, SecretStr)
+    return make_engine(url.get_secret_value())
+
+
+def paths(fab: Fab) -> list[str]:
+    page, _ = fab.open()
+    answer = page.request.get(f"/api/v1/waveforms?probing_session={fab.ids['session']}").json()
+    page.context.close()
+    waveforms = "&".join(f"id={item['id']}" for item in answer["items"])
+    return [
+        "/", "/cases", f"/cases/{fab.ids['case']}", "/sessions", f"/sessions/{fab.ids['session']}", "/waveforms",
+        f"/waveforms?{waveforms}", f"/waveforms?{waveforms}&stacked=0&from=1e-7&to=3e-7&a=1.5e-7&b=2e-7", "/files",
+        "/files?state=quarantined", "/bundles", "/jobs", "/jobs?state=dead", "/instruments",
+        f"/instruments/{fab.ids['instrument']}", "/charts", f"/charts/{fab.ids['chart']}", "/upload", "/account",
+        "/admin", "/admin/audit",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_fails_on_any_page_and_axe_is_content(fab: Fab, scheme: str) -> None:
+    page, complaints = fab.open(scheme)
+    wrong: dict[str, list[str]] = {}
+    for number, path in enumerate(paths(fab)):
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        found = complaints.take() + audit(page)
+        screenshot(page, fab.screenshots, f"{number:02d} {path.split('?')[0][:20]} {scheme}")
+        if found:
+            wrong[path] = found
+    page.context.close()
+    assert not wrong, "\n".join(f"{path}: {found}" for path, found in wrong.items())
+
+
+def test_pages_for_strangers_and_refusals(fab: Fab) -> None:
+    context = fab.browser.new_context(base_url=fab.stack.url)
+    page, complaints = context.new_page(), Complaints()
+    complaints.watch(page)
+    page.goto("/")
+    assert page.url.endswith("/sign-in")
+    found = complaints.take() + audit(page)
+    page.goto("/sign-in/once/nothing")
+    found += complaints.take() + audit(page)
+    context.close()
+    page, complaints = fab.open()
+    page.goto("/jobs?state=odd")
+    assert [each for each in complaints.take() if not each.startswith(("422", "console"))] == []
+    found += audit(page)
+    page.context.close()
+    assert not found
+
+
+def test_the_keyboard_reaches_everything_on_the_waveform_page(fab: Fab) -> None:
+    page, complaints = fab.open()
+    page.goto(paths(fab)[6])
+    page.wait_for_selector("canvas[data-drawn]")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.focus("canvas")
+    for key in ("+", "+", "ArrowRight", "a", "b", ".", ">", "-"):
+        page.keyboard.press(key)
+    page.wait_for_url("**&a=**")
+    assert "B \N{MINUS SIGN} A" in page.text_content("[data-readout]")
+    assert page.text_content("[data-at-a]") != "\N{EN DASH}"
+    address = page.url
+    page.goto(address)
+    page.wait_for_selector("canvas[data-drawn]")
+    assert "B \N{MINUS SIGN} A" in page.text_content("[data-readout]")
+    assert not complaints.take()
+    page.context.close()
+
+
+def test_a_first_time_engineers_path(fab: Fab, tmp_path: Path) -> None:
+    """Sign in, upload a session, watch it run, see what remains, probe more, upload that, conclude, sign off, print."""
+    page, complaints = fab.open()
+    page.goto("/upload")
+    first, second = make_archives(tmp_path)
+    page.set_input_files("[data-files]", first)
+    page.wait_for_selector("[data-sent] .state-stored")
+    page.click("[data-sent] a")
+    page.click("#records ~ ul a[href^='/sessions/']")
+    await_answer(page)
+    assert "Several sites remain" in page.text_content(".verdict")
+    assert page.locator("[aria-labelledby=next] tbody tr").count() > 0
+    screenshot(page, fab.screenshots, "path 1 what remains")
+    page.goto("/upload")
+    page.set_input_files("[data-files]", second)
+    page.wait_for_selector("[data-sent] .state-stored")
+    page.click("[data-sent] a")
+    page.click("#records ~ ul a[href^='/sessions/']")
+    await_answer(page)
+    assert "located" in page.text_content(".verdict").lower()
+    assert "simulated" in page.text_content("h1")
+    page.click("text=Open a case")
+    page.wait_for_url("**/cases/*")
+    page.select_option("[name=mechanism]", "not determined")
+    page.select_option("[name=root_cause]", "not determined")
+    page.fill("[name=conclusion]", "The gate that drives t4_n; cross-section ordered.")
+    page.click("text=Save conclusion")
+    page.click("button:has-text('Sign off')")
+    page.wait_for_selector("h1 .state-stored")
+    page.emulate_media(media="print")
+    assert not page.is_visible("nav")
+    screenshot(page, fab.screenshots, "path 2 the case on paper")
+    assert not complaints.take()
+    page.context.close()
+
+
+def make_archives(folder: Path) -> tuple[Path, Path]:
+    """The same die twice: two probes and no fail log, then eight probes and the log."""
+    archives = []
+    for name, probes, tested in (("first", 2, False), ("second", 8, True)):
+        session = folder / name
+        session.mkdir()
+        make_session(session, DieOptions(seed=20, probes=probes))
+        if not tested:
+            (session / "fails.csv").write_text("cycle,output\n")
+        archives.append(Path(shutil.make_archive(str(folder / f"{name}-session"), "zip", session)))
+    return archives[0], archives[1]
+
+
+def await_answer(page: Any) -> None:
+    """Watch the page of a session, which reloads itself when its job has ended."""
+    page.wait_for_selector(".verdict")
