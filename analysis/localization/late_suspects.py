@@ -20,14 +20,20 @@ from analysis.localization.lateness import LateNet, TimedLoop, levels_within, pr
 if TYPE_CHECKING:
     from analysis.localization.stimulation import Stimulated
 
-LATENESSES = tuple(float(part) for part in np.geomspace(0.02, 1.0, 12))
-"""Parts of a cycle by which an edge may be late, one as likely as another."""
+LATENESSES = tuple(float(part) for part in [*np.geomspace(0.02, 0.24, 12), *np.linspace(0.27, 1.0, 24)])
+"""Parts of a cycle by which an edge may be late, one as likely as another: so fine that a log that hangs on a path or
+two is met in some draw."""
+ROUGH = 3
+"""Neighbours among :data:`LATENESSES` of which only the middle one is tried at first."""
 KEPT = len(ACTIVITIES)
 """Latenesses that are kept of each fault."""
 SHIFTS = (-0.07, 0.0, 0.07)
 """Parts of a cycle by which all levels of a waveform may come earlier or later than in a draw."""
 HIT_PRIOR = (1.0, 0.3)
 """Beta prior of the part of the predicted fails that are seen."""
+TRUST = 0.2
+"""Weight of the log in what it says of a fault's own latenesses and draws: none is this die's, and one path whose delay
+is another's moves many bits together, so that the waveforms shall decide between them."""
 STRAY_PRIOR = (0.3, 60.0)
 """Beta prior of the part of the other bits that fail: paths that are a little slower than in the draw."""
 
@@ -66,6 +72,24 @@ def late_fails(
     return result
 
 
+def refined_fails(
+    stimulated: "Stimulated",
+    faults: Sequence[Fault],
+    observed: Words,
+    rough: NDArray[np.float64],
+    fine: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return the log likelihood of the fail log at every lateness: float64 of shape ``(faults, draws, latenesses)``.
+
+    ``observed`` is as in :func:`late_fails`, and ``rough`` what that gives for the middle of each :data:`ROUGH`
+    latenesses; it stands for its neighbours but of the faults at the places ``fine`` (int64), which are simulated.
+    """
+    result = np.repeat(rough, ROUGH, axis=2)
+    chosen = [faults[place] for place in fine]
+    result[fine] = late_fails(stimulated, chosen, observed, (range(rough.shape[1]), range(len(LATENESSES))))
+    return result
+
+
 def _count(
     loop: TimedLoop, machines: Sequence[LateNet], observed: Words, mask: Words
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -100,12 +124,12 @@ def keep_likeliest(evidence: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
     """Return the latenesses that explain the log best, :data:`KEPT` of each fault.
 
     ``evidence`` is that of :func:`late_fails` for all latenesses. Returns their log likelihood, float64
-    ``(faults, KEPT)``, which add up to the mean over all draws and latenesses, and int64 ``(faults, KEPT, 2)``: the
-    best draw and the place of the lateness.
+    ``(faults, KEPT)``, the mean over all draws and latenesses shared out between them with :data:`TRUST`; and int64
+    ``(faults, KEPT, 2)``: the best draw and the place of the lateness.
     """
     by_part = logsumexp(evidence, axis=1) - np.log(evidence.shape[1])
     order = np.argsort(-by_part, axis=1, kind="stable")[:, :KEPT]
-    kept = np.take_along_axis(by_part, order, axis=1)
+    kept = TRUST * np.take_along_axis(by_part, order, axis=1)
     whole = logsumexp(by_part, axis=1, keepdims=True) - np.log(by_part.shape[1])
     kept = kept + whole - logsumexp(kept, axis=1, keepdims=True)
     draws = np.take_along_axis(evidence.argmax(axis=1), order, axis=1)

@@ -28,7 +28,15 @@ from analysis.localization.evidence import (
     no_fault_fail_evidence,
     resembling_fail_evidence,
 )
-from analysis.localization.late_suspects import KEPT, LATENESSES, keep_likeliest, late_fails, usual_settings
+from analysis.localization.late_suspects import (
+    KEPT,
+    LATENESSES,
+    ROUGH,
+    keep_likeliest,
+    late_fails,
+    refined_fails,
+    usual_settings,
+)
 from analysis.localization.priors import PRIORS, bridge_prior, double_prior, fault_prior, shared_prior
 from analysis.localization.stimulation import Shelf, Stimulated
 from analysis.localization.suspects import Suspects, join, unset
@@ -36,8 +44,8 @@ from analysis.localization.suspects import Suspects, join, unset
 HOPELESS = 25.0
 """Log evidence behind the best from which a suspect is dropped."""
 MOST_SUSPECTS = 3000
-MOST_LATE, MOST_SIMULATED = 400, 64
-"""Delay faults that are simulated in time at most, and those of them that are in every draw."""
+MOST_LATE, MOST_SIMULATED, MOST_FINE = 400, 64, 32
+"""Delay faults that are simulated in time at most, those of them that are in every draw, and at every lateness."""
 FAR_BEHIND = 60.0
 """Log evidence behind a static fault from which a delay fault is given up while its lateness is rough."""
 LEAST_RESEMBLING = 40
@@ -189,13 +197,13 @@ def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: i
     """Return the delay faults that explain the log when simulated in time.
 
     First those are dropped that cannot, however late; then those that explain little at a few latenesses, or far less
-    than the ``best`` score of a static fault.
+    than the ``best`` score of a static fault. The most likely are then tried at every lateness.
     """
     prior = shared_prior(singles.faults[static:])
     chosen = _best(prior + resembling_fail_evidence(singles.counts)[static:], MOST_LATE)
-    draws, every = range(len(stimulated.timed_loops)), range(len(LATENESSES))
-    evidence = np.empty((0, len(draws), len(every)))
-    for trial in ((draws[:1], every[1::3]), (draws, every)):
+    draws, rough = range(len(stimulated.timed_loops)), range(len(LATENESSES))[ROUGH // 2 :: ROUGH]
+    evidence = np.empty((0, len(draws), len(rough)))
+    for trial in ((draws[:1], rough[1::3]), (draws, rough)):
         if not chosen.size:
             break
         faults = [singles.faults[static + place] for place in chosen]
@@ -206,7 +214,9 @@ def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: i
         chosen, evidence = chosen[kept], evidence[kept]
     if not chosen.size:
         return _table(stimulated, [], singles.errors[:0], np.empty((0, KEPT)), np.empty(0))
-    by_lateness, settings = keep_likeliest(evidence)
+    fine = _best(prior[chosen] + logsumexp(evidence, axis=(1, 2)), MOST_FINE)
+    faults = [singles.faults[static + place] for place in chosen]
+    by_lateness, settings = keep_likeliest(refined_fails(stimulated, faults, observed, evidence, fine))
     places = static + chosen
     scores = prior[chosen, None] + PRIORS["late"] + by_lateness
     nothing = np.full(len(chosen), -np.inf)

@@ -93,7 +93,7 @@ def test_the_fault_that_made_the_log_explains_it_best_and_its_levels_follow() ->
     faults = [fault for fault in list_delay_faults(CIRCUIT) if fault.kind == "slow"]
     true = faults.index(Fault(CIRCUIT.number["g1"], "slow", -1))
     loop = STIMULATED.timed_loops[2]
-    steps = lateness_steps(LATENESSES[9], loop)
+    steps = lateness_steps(LATENESSES[19], loop)
     observed = np.zeros((len(CIRCUIT.outputs), loop.good.shape[2]), np.uint64)
     for net, _, values in propagate_late(loop, [late_machine(faults[true], steps)], CIRCUIT.outputs):
         observed[list(CIRCUIT.outputs).index(net)] = (values[0, -1] ^ loop.good[net, -1]) & STIMULATED.mask
