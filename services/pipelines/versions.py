@@ -1,6 +1,6 @@
 """Versions of the analyses, importable without the analyses: they are part of job keys."""
 
-LOCALIZATION_VERSION = "6"
+LOCALIZATION_VERSION = "7"
 """Of :mod:`services.pipelines.localization`; raised whenever the same input may give another answer."""
 
 MONITORING_VERSION = "2"
