@@ -16,11 +16,11 @@ import torch
 from analysis.mask.coherent_kernels import ImagingError
 from analysis.mask.print_scores import FocusPair, ProcessCorners, score_print
 from analysis.mask.raster import rasterize, widen_by_a_pixel
-from benchmarks.lithography_trials import published, speed
+from benchmarks.lithography_trials import own_optics, published, speed
 from benchmarks.lithography_trials.clips import (
     Clip,
     default_folder,
-    find_mask,
+    find_masks,
     load_clips,
     load_kernel_pair,
     load_mask,
@@ -42,16 +42,21 @@ def clip_rows(clip: Clip, kernels: FocusPair, masks: Path, tile_px: int) -> list
             Row(f"{claim}: PVB", scores.pv_band_nm2, "nm^2"),
             Row(f"{claim}: pixels within 1e-6 of the threshold, any corner", scores.undecided_pixels, "px"),
         ]
-    path = find_mask(masks, clip.name)
-    if path is None:
-        return rows
-    mask = load_mask(path, tile_px)
-    for convention, target in targets.items():
-        scores = score_print(mask, target, kernels, ProcessCorners())
-        claim = f"{clip.name}: {path.name}, target {convention}"
-        rows.append(Row(f"{claim}: L2", scores.l2_nm2, "nm^2"))
-        rows.append(Row(f"{claim}: PVB", scores.pv_band_nm2, "nm^2"))
+    for path in find_masks(masks, clip.name):
+        mask = load_mask(path, tile_px)
+        for convention, target in targets.items():
+            scores = score_print(mask, target, kernels, ProcessCorners())
+            claim = f"{clip.name}: {path.name}, target {convention}"
+            rows.append(Row(f"{claim}: L2", scores.l2_nm2, "nm^2"))
+            rows.append(Row(f"{claim}: PVB", scores.pv_band_nm2, "nm^2"))
     return rows
+
+
+def warn_of_strangers(masks: Path, clips: list[Clip]) -> None:
+    """Say which pictures belong to no clip, and so were not scored."""
+    known = {path for clip in clips for path in find_masks(masks, clip.name)}
+    for path in sorted(set(masks.glob("*.png")) - known):
+        sys.stderr.write(f"{path.name} belongs to no clip by its name; it is not scored\n")
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
@@ -59,6 +64,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
     torch.set_num_threads(1)
     kernels = load_kernel_pair(options.kernels)
     clips = load_clips(options.clips, options.tile)
+    warn_of_strangers(options.masks, clips)
     rows = [row for clip in clips for row in clip_rows(clip, kernels, options.masks, options.tile)]
     rows += [
         Row("clear field, focus", kernels.focus.clear_field(), ""),
@@ -69,6 +75,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
         first = next(iter(sorted(options.clips.glob("*.glp"))))
         rows += speed.image_rows(first, options.kernels, options.tile)
         rows += speed.card_rows(first, kernels, options.tile)
+        rows += own_optics.measure()
         if options.layout.is_file():
             for pixel_nm in (5.0, 2.0):
                 rows += speed.raster_rows(options.layout, 10.0, pixel_nm)
@@ -87,7 +94,7 @@ def main() -> None:
     parser.add_argument(
         "--layout", type=Path, default=folder / "tt06_tt_um_factory_test.gds", help="layout to rasterize"
     )
-    parser.add_argument("--tile", type=int, default=2048, help="side of the tile in nanometres and pixels")
+    parser.add_argument("--tile", type=int, default=2048, help="side of the tile that the kernels are made for, in nm")
     parser.add_argument("--no-speed", action="store_true", help="scores only")
     parser.add_argument("--json", action="store_true", help="machine output on standard output and nothing else")
     options = parser.parse_args()

@@ -51,7 +51,9 @@ def load_clip(path: Path, tile_px: int) -> Clip:
     low, high = points.min(axis=0), points.max(axis=0)
     if (high - low).max() > tile_px:
         size = f"{high[0] - low[0]:g} x {high[1] - low[1]:g} nm"
-        raise CorruptField("the clip is larger than the tile", file=path.name, expected=f"<= {tile_px} nm", found=size)
+        raise CorruptField(
+            "the clip is larger than the tile of the kernels", file=path.name, expected=f"<= {tile_px} nm", found=size
+        )
     left, bottom = (-((tile_px - (high - low)) // 2 - low)).tolist()
     return Clip(path.stem, polygons, PixelGrid(left, bottom, 1.0, tile_px, tile_px))
 
@@ -71,11 +73,12 @@ def _kernels(folder: Path) -> CoherentKernels:
     return CoherentKernels(torch.from_numpy(read.spectra), torch.from_numpy(read.scales))
 
 
-def find_mask(folder: Path, clip: str) -> Path | None:
-    """Return the picture in ``folder`` whose name ends like the clip's: ``…test7.png`` for ``…test7``."""
-    ending = clip.rsplit("_", 1)[-1]
-    found = [path for path in sorted(folder.glob("*.png")) if re.search(rf"(?<![A-Za-z0-9]){ending}$", path.stem)]
-    return found[0] if len(found) == 1 else None
+def find_masks(folder: Path, clip: str) -> list[Path]:
+    """Return the pictures in ``folder`` whose names hold the last word of the clip's, such as ``test7``."""
+    word = re.escape(clip.rsplit("_", 1)[-1])
+    return [
+        path for path in sorted(folder.glob("*.png")) if re.search(rf"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])", path.stem)
+    ]
 
 
 def load_mask(path: Path, tile_px: int) -> torch.Tensor:

@@ -14,7 +14,7 @@ from analysis.mask.coherent_kernels import CoherentKernels, ImagingError, aerial
 from analysis.mask.print_scores import FocusPair, ProcessCorners, score_print
 from analysis.mask.raster import rasterize, widen_by_a_pixel
 from benchmarks import lithography
-from benchmarks.lithography_trials.clips import find_mask, load_clip, load_kernel_pair, load_mask
+from benchmarks.lithography_trials.clips import find_masks, load_clip, load_kernel_pair, load_mask
 from benchmarks.lithography_trials.plain import plain_image
 from tests.instruments.mask.test_glp import CLIP
 from tests.instruments.mask.test_optical_kernels import write as write_kernels
@@ -39,8 +39,7 @@ def test_published_rows_are_exact(shared_data: Path, device: str) -> None:
     folder = shared_data / "mask"
     kernels = load_kernel_pair(folder / "iccad13_kernels")
     clip = load_clip(folder / "iccad13_M1_test7.glp", 2048)
-    path = find_mask(folder, clip.name)
-    assert path is not None
+    (path,) = find_masks(folder, clip.name)
     mask = load_mask(path, 2048).to(device)
     half_open = rasterize(clip.polygons, clip.grid).to(device)
     scores = score_print(mask, widen_by_a_pixel(half_open), kernels, ProcessCorners())
@@ -108,11 +107,14 @@ def test_the_benchmark_on_other_data(
     (tmp_path / "clips/other_test12.glp").write_text(CLIP)
     Image.fromarray(np.full((640, 640), 255, np.uint8)).save(tmp_path / "masks/mask_test12.png")
     folders = [item for name in ("clips", "kernels", "masks") for item in (f"--{name}", str(tmp_path / name))]
+    Image.fromarray(np.zeros((640, 640), np.uint8)).save(tmp_path / "masks/mask_test1.png")
     monkeypatch.setattr(sys, "argv", ["lithography", "--no-speed", "--json", "--tile", "640", *folders])
     threads = torch.get_num_threads()
     try:
         lithography.main()
-        claims = [row["claim"] for row in json.loads(capsys.readouterr().out)]
+        said = capsys.readouterr()
+        assert said.err == "mask_test1.png belongs to no clip by its name; it is not scored\n"
+        claims = [row["claim"] for row in json.loads(said.out)]
         assert "other_test12: mask = target, half-open: L2" in claims
         assert "other_test12: mask_test12.png, target inclusive: PVB" in claims
         kernel = tmp_path / "kernels/A/fh1.bin"
