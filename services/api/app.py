@@ -28,6 +28,7 @@ from services.api.routers import (
     health,
     instrument_health,
     jobs,
+    layouts,
     monitoring,
     printabilities,
     records,
@@ -57,7 +58,7 @@ FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
     waveforms, waveform_views, uploads, jobs, bundles, files, sessions, records, tables, results, administration,
-    instrument_health, monitoring, webhooks, cases, printabilities, repairs,
+    instrument_health, layouts, monitoring, webhooks, cases, printabilities, repairs,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

@@ -16,7 +16,7 @@ from analysis.mask.nets import REACH_SIGMAS, NetIndex, NetShapes, PlaceNets
 from instruments.errors import CorruptField
 from instruments.mask.layout_process import LayoutEngine, LayoutProcess
 from instruments.mask.nets import TOP, TracedNets
-from instruments.mask.process import DEFAULT, Process, load_process
+from instruments.mask.process import DEFAULT, Process, known_processes, load_process, read_process
 from instruments.sandbox import SandboxLimits
 from services.pipelines.versions import LAYOUT_VERSION
 from services.settings import get_settings
@@ -85,6 +85,19 @@ def trace_layout(engine: LayoutEngine, name: str, process: Process, cell: str | 
         "warnings": warnings,
     }
     return TracedLayout(nets, index, process, document)
+
+
+def trace_asked(engine: LayoutEngine, name: str, question: Mapping[str, Any]) -> TracedLayout:
+    """Trace as a request asks: its ``process`` is a name that is known or a document, its ``cell`` a name or none.
+
+    Raises:
+        instruments.errors.InstrumentError: it cannot be traced, or there is no such process.
+    """
+    asked = question["process"]
+    if isinstance(asked, str) and asked not in known_processes():
+        raise CorruptField("there is no such process", expected=", ".join(known_processes()), found=asked[:80])
+    process = load_process(asked) if isinstance(asked, str) else read_process(asked, "process")
+    return trace_layout(engine, name, process, question["cell"])
 
 
 def describe_process(process: Process) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +145,29 @@ def tiles_path(path: Path, folder: Path, layers: str | None, levels: int, cell: 
             (place / f"{tile.y}.png").write_bytes(tile.png)
             written.append(tile)
     return {"layout": path.name, "folder": str(folder)} | index_document(pyramid, levels, written)
+
+
+def pack_tiles(
+    engine: LayoutEngine, target: Path, question: Mapping[str, Any], progress: Callable[[float, str], None]
+) -> dict[str, Any]:
+    """Write the tiles of a ``TilesRequest`` one after another to ``target`` and return their index.
+
+    ``index`` has the offset and the length of each tile by layer/datatype and level/x/y; ``packed`` is ``target``.
+
+    Raises:
+        CorruptField: there is not one top cell, a layer is not there, or there are too many tiles.
+    """
+    levels, asked = int(question["levels"]), question["layers"]
+    wanted = None if asked is None else [(int(layer), int(datatype)) for layer, datatype in asked]
+    pyramid = find_pyramid(engine, question["cell"])
+    index: dict[str, dict[str, list[int]]] = {}
+    drawn: list[Tile] = []
+    offset = 0
+    with target.open("wb") as file:
+        for tile in draw_tiles(engine, pyramid, chosen_layers(engine, wanted), levels, progress):
+            file.write(tile.png)
+            of_layer = index.setdefault(f"{tile.layer[0]}/{tile.layer[1]}", {})
+            of_layer[f"{tile.level}/{tile.x}/{tile.y}"] = [offset, len(tile.png)]
+            offset += len(tile.png)
+            drawn.append(replace(tile, png=b""))
+    return index_document(pyramid, levels, drawn) | {"index": index, "packed": str(target)}

@@ -42,6 +42,7 @@ HANDOFF = {
     "window": {"x_um": 100, "y_um": 100},
     "fib": {"beam_na": 65},
 }  # fmt: skip
+TILE = {"layer": "1_0", "level": "0", "x": "0", "y": "0"}
 OWN_KEYS = frozenset({Action.READ_KEYS, Action.WRITE_KEYS})
 DONE = frozenset({200, 201, 202, 204})
 KINDS = (
@@ -149,6 +150,12 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/probing-sessions/{session_id}/averagings"): {"wrong": 0.01},
         ("post", "/probing-sessions/{session_id}/comparisons"): {"golden_session_ids": [str(ids["session_id"])]},
         ("post", "/files/{file_id}/printabilities"): PRINTABILITY,
+        ("post", "/files/{file_id}/nets"): {},
+        ("post", "/files/{file_id}/tiles"): {},
+        ("post", "/files/{file_id}/signatures"): {},
+        ("post", "/files/{file_id}/places"): {"places": [{"x_um": 1, "y_um": 2}]},
+        ("post", "/files/{file_id}/windows"): {"window_um": [0, 0, 1, 1]},
+        ("post", "/files/{file_id}/overlays"): {"inspection_file_id": str(ids["file_id"])},
         ("post", "/tables/{table_id}/handoffs"): {"handoff": HANDOFF},
         ("post", "/tables/{table_id}/repair-learnings"): {"material": "silicon"},
         ("post", "/tables/{table_id}/repair-outcomes"): {"defect_table_id": str(ids["table_id"])},
@@ -221,7 +228,7 @@ def test_every_operation_answers_each_caller_by_the_table(world: World) -> None:
                 headers = headers_of(method, path)
                 if kind.key is not None:
                     headers["Authorization"] = f"Bearer {kind.key}"
-                target = path.format(**ids) + NAMED_BY_QUERY.get(path, "").format(**ids)
+                target = path.format(**ids, **TILE) + NAMED_BY_QUERY.get(path, "").format(**ids)
                 answer = world.api.client.request(
                     method.upper(), target, json=body_of(method, path, ids), headers=headers
                 )
