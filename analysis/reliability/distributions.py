@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammainc, gammaincc, gammaln
+from scipy.special import gammainc, gammaincc, gammaln, log_ndtr, ndtri
 
 from analysis.reliability import jets
 from analysis.reliability.jets import Floats, Jet
@@ -72,7 +72,6 @@ def standard_hazards(family: str, z: Jet) -> tuple[Jet, Jet]:
 
 def standard_quantile(family: str, fraction: float) -> float:
     """Return ``z`` at which a standard distribution of ``family`` reaches ``fraction``."""
-    from scipy.special import ndtri  # noqa: PLC0415
 
     if family == "weibull":
         return float(np.log(-np.log1p(-fraction)))
@@ -218,7 +217,8 @@ class Gamma:
 
 
 _LAMBDA_STEP = 2e-3
-_NEARLY_NORMAL = 1e-3
+_NEARLY_NORMAL = 0.02
+_PLACES = (-3, -2, -1, 0, 1, 2, 3)
 
 
 def log_gamma_hazards(w: Jet, shape: Jet) -> tuple[Jet, Jet]:
@@ -255,12 +255,10 @@ def _by_two(w: Jet, shape: Jet, steps: list[tuple[Floats, Floats, Floats]]) -> J
 
 
 def _log_gamma(w: Floats, lam: float) -> tuple[Floats, Floats, Floats, Floats]:
-    """Log density, its two derivatives by ``w``, and the cumulative hazard; through 0 by a parabola."""
+    """Log density, its two derivatives by ``w``, and the cumulative hazard; across 0 by a polynomial."""
     if abs(lam) < _NEARLY_NORMAL:
-        below, middle, above = _log_gamma(w, -_NEARLY_NORMAL), _log_normal(w), _log_gamma(w, _NEARLY_NORMAL)
-        part = lam / _NEARLY_NORMAL
-        weights = (part * (part - 1) / 2, 1 - part**2, part * (part + 1) / 2)
-        mixed = np.tensordot(np.asarray(weights), np.asarray((below, middle, above)), 1)
+        nodes = [_log_normal(w) if place == 0 else _log_gamma(w, place * _NEARLY_NORMAL) for place in _PLACES]
+        mixed = np.tensordot(_lagrange(lam / _NEARLY_NORMAL), np.asarray(nodes), 1)
         return mixed[0], mixed[1], mixed[2], mixed[3]
     shape, u = lam**-2, lam * w
     grown = np.exp(np.minimum(u, 700.0))
@@ -275,8 +273,14 @@ def _log_gamma(w: Floats, lam: float) -> tuple[Floats, Floats, Floats, Floats]:
     return log_density, slope, curvature, np.asarray(cumulative)
 
 
+def _lagrange(at: float) -> Floats:
+    """Weights of the values at :data:`_PLACES` in their polynomial at ``at``."""
+    places = np.asarray(_PLACES, np.float64)
+    others = [np.delete(places, i) for i in range(places.size)]
+    return np.asarray([np.prod((at - rest) / (place - rest)) for place, rest in zip(places, others, strict=True)])
+
+
 def _log_normal(w: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    from scipy.special import log_ndtr  # noqa: PLC0415
 
     return -0.5 * w**2 - 0.5 * np.log(2 * np.pi), -w, np.full_like(w, -1.0), -np.asarray(log_ndtr(-w))
 
