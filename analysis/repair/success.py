@@ -138,12 +138,13 @@ def _quantile(weights: Array, above: Array, below: Array, part: float) -> float:
     return low if part < 0.5 else high  # outwards: a rate may lie nearer to 0 or 1 than the bisection tells
 
 
-def judge_models(groups: Sequence[int], outcomes: Sequence[bool]) -> Judged:
+def judge_models(groups: Sequence[int], outcomes: Sequence[bool], first: int | None = None) -> Judged:
     """Predict each run from those before it by every model, and say which ships.
 
     Args:
         groups: index of each run's group, in the order of time.
         outcomes: whether each run succeeded.
+        first: runs that are only learned from; ``None``: a third of them, at least 10.
 
     Raises:
         ValueError: the two differ in length.
@@ -151,17 +152,17 @@ def judge_models(groups: Sequence[int], outcomes: Sequence[bool]) -> Judged:
     group, outcome = np.asarray(groups, np.int64), np.asarray(outcomes, np.bool_)
     if group.shape != outcome.shape:
         raise ValueError(f"{group.size} groups and {outcome.size} outcomes")
-    start = max(10, group.size // 3)
+    start = max(10, group.size // 3) if first is None else first
     judged = max(0, group.size - start)
     if judged < FEWEST_JUDGED:
         reason = f"{group.size} runs are too few to judge models on {FEWEST_JUDGED} that come later"
         return Judged({}, judged, "raw-rate", reason, None, (), None)
     predicted = {name: np.empty(judged) for name in MODELS}
     step = max(1, math.ceil(judged / _MOST_FITS))
-    for first in range(start, group.size, step):
-        rows = slice(first, min(first + step, group.size))
+    for begin in range(start, group.size, step):
+        rows = slice(begin, min(begin + step, group.size))
         _predict(
-            group, outcome, rows, {name: part[first - start : rows.stop - start] for name, part in predicted.items()}
+            group, outcome, rows, {name: part[begin - start : rows.stop - start] for name, part in predicted.items()}
         )
     later = outcome[start:]
     scores = {name: _score(part, later) for name, part in predicted.items()}
