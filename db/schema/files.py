@@ -78,7 +78,7 @@ bundle = Table(
     metadata,
     identifier(),
     reference("program_id", "program"),
-    reference("instrument_id", "instrument", nullable=True),
+    reference("instrument_id", "instrument", nullable=True, index=True),
     Column("name", Text, nullable=False),
     Column("content_sha256", Text, nullable=False, comment="of the sorted (path, sha256) list"),
     Column("state", Text, nullable=False, server_default="open"),
@@ -87,6 +87,7 @@ bundle = Table(
     UniqueConstraint("program_id", "content_sha256"),
     CheckConstraint("state IN ('open', 'received', 'stored', 'quarantined')", name="state"),
     Index("ix_bundle_program_id_id", "program_id", "id"),
+    Index("ix_bundle_state_id", "state", "id"),
     comment="Several files that belong together; received when every declared member is there.",
 )
 

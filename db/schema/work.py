@@ -60,6 +60,8 @@ job = Table(
     CheckConstraint("(state = 'running') = (lease_token IS NOT NULL)", name="lease_while_running"),
     Index("ix_job_program_id_id", "program_id", "id"),
     Index("ix_job_waiting", "queue", "priority", "id", postgresql_where=text("state = 'queued'")),
+    Index("ix_job_unfinished", "program_id", "id", postgresql_where=text("state IN ('queued', 'running')")),
+    Index("ix_job_dead", "program_id", "id", postgresql_where=text("state = 'dead'")),
     Index("ix_job_past", "kind", "finished_at", postgresql_where=text("state = 'succeeded'")),
     Index("ix_job_leases", "lease_expires_at", postgresql_where=text("state = 'running'")),
     *(

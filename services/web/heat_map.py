@@ -8,6 +8,8 @@ from typing import Any
 CREDIBLE = 0.95
 LEAST_SHOWN = 1e-3
 NAMED = 5
+LEAST_NAMED = 0.01
+"""Posterior below which only the first suspect is named on the drawing."""
 NM_PER_UM = 1e3
 WIDE = math.sqrt(-2 * math.log(1 - CREDIBLE))
 """Standard ellipse to the one that holds 95 % of a two-dimensional normal distribution."""
@@ -88,11 +90,15 @@ def draw(body: Mapping[str, Any], drains: Sequence[tuple[float, float]] = ()) ->
         side=side,
         cells=_cells(heat, left, top, side) if heat else [],
         spots=[_spot(item, left, top) for item in spots],
-        suspects=[_suspect(item, rank, left, top) for rank, item in enumerate(suspects, 1)],
+        suspects=[_suspect(item, rank, left, top) for rank, item in enumerate(suspects, 1) if _is_named(item, rank)],
         probes=[_probe(item, rank, left, top) for rank, item in enumerate(probes, 1)],
         drains=[(x - left, top - y) for x, y in drains],
         scale_bar_um=_round_length(extent / 5),
     )
+
+
+def _is_named(item: Mapping[str, Any], rank: int) -> bool:
+    return rank == 1 or item["posterior"] >= LEAST_NAMED
 
 
 def _cells(heat: Mapping[str, Any], left: float, top: float, side: float) -> list[Cell]:

@@ -25,6 +25,12 @@ MOST_WAVEFORMS = 200
 MOST_RESULTS = 50
 MOST_DRAINS = 5000
 MOST_PLACEMENT_BYTES = 4 << 20
+_SAID = ("no_fault", "unmodelled", "missing_bits", "expected_probes", "decided", "heat_map")
+_LISTS = {
+    "candidates": ("posterior", "fault", "equivalent", "x_um", "y_um"),
+    "waveforms": ("p_faulty", "snr", "skew_ps", "skew_sigma_ps", "skew_refused", "spot", "mixture", "doubts"),
+    "next_probes": ("bits", "seconds", "averages", "x_um", "y_um"),
+}
 VERDICTS = {
     "located": "One site holds at least 0.95 of the probability: the failing gate is located.",
     "ambiguous": "Several sites remain. Probe the first of the next probes, add it to the session and ask again.",
@@ -75,11 +81,16 @@ def show_session(session_id: uuid.UUID, page: AnyPage) -> Response:
             running=[job for job in jobs if job["state"] in ("queued", "running")],
             waveforms=waveforms,
             ids_by_net={row["net"]: row["id"] for row in waveforms if row["net"]},
+            ranked=sorted(result["body"]["waveforms"], key=_wrongest_first) if result else [],
             drawing=draw(_worth_drawing(result["body"]), drains) if result else None,
             sentence=VERDICTS.get(result["body"]["verdict"], "") if result else "",
             most_waveforms=MOST_WAVEFORMS,
             asked="asked" in page.query,
         )
+
+
+def _wrongest_first(item: dict[str, Any]) -> float:
+    return -(item["p_faulty"] or 0.0)
 
 
 def _worth_drawing(body: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +112,14 @@ def _result(unit: RequestUnit, page: Page, localizations: list[dict[str, Any]]) 
     if identity is None:
         return None
     found: dict[str, Any] = orjson.loads(read_row(unit.connection, unit.caller, RESULTS, uuid.UUID(identity)))
+    found["body"] = _fill_gaps(found["body"])
     return found
+
+
+def _fill_gaps(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a localization's document with ``None`` for all that an earlier version of the method did not say."""
+    filled = dict.fromkeys(_SAID) | {name: [] for name in _LISTS} | body
+    return filled | {name: [dict.fromkeys(fields) | item for item in filled[name]] for name, fields in _LISTS.items()}
 
 
 def _drains(page: Page, unit: RequestUnit, session: dict[str, Any]) -> list[tuple[float, float]]:
