@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services import mask_commands, repair_commands
+from services import mask_commands, reliability_commands, repair_commands
 from services.offline_answers import JsonFlag, answer_offline, print_json, print_refusal, refusal_of
 from services.uploader import commands as uploader
 
@@ -249,6 +249,7 @@ app.command(name="upload")(uploader.upload)
 app.command(name="watch")(uploader.watch)
 app.command(name="status")(uploader.status)
 app.add_typer(mask_commands.app, name="mask")
+app.add_typer(reliability_commands.app, name="reliability")
 app.add_typer(repair_commands.app, name="repair")
 
 

@@ -35,3 +35,6 @@ PRINTABILITY_VERSION = "1"
 
 SIGNATURE_VERSION = "1"
 """Of :mod:`services.pipelines.defect_signatures`, in the same sense."""
+
+LIFE_DATA_VERSION = "1"
+"""Of :mod:`services.pipelines.life_data`, in the same sense."""
