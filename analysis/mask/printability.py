@@ -25,7 +25,7 @@ from analysis.mask.gauges import (
     measure_change,
 )
 from analysis.mask.harmonics import values_at
-from analysis.mask.optics import Optics, sample_source
+from analysis.mask.optics import Optics, passed_reach, sample_source
 from analysis.mask.point_sources import PointSystems, abbe_intensity, point_systems, points_for
 from analysis.mask.raster import PixelGrid, rasterize
 from analysis.mask.thin_mask import MaskError, MaskWindow, Patch, mask_harmonics
@@ -33,6 +33,7 @@ from analysis.mask.thin_mask import MaskError, MaskWindow, Patch, mask_harmonics
 PRINTS, MARGINAL, DOES_NOT_PRINT = "prints", "marginal", "does-not-print"
 _FRACTION_OF_AREA = 0.5
 _LOST = 0.5
+_NO_CHANGE = 1e-13
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,8 @@ def check_scene(scene: Scene) -> None:
         scene: what is asked.
 
     Raises:
-        MaskError: there is no defect, or it is outside the window or nearer to its border than the optical ambit.
+        MaskError: there is no defect, or it is outside the window or nearer to its border than the optical ambit, or
+            it changes nothing.
     """
     if not scene.patches:
         raise MaskError("there is no defect to judge")
@@ -211,6 +213,18 @@ def check_scene(scene: Scene) -> None:
             f"the defect is {room:.0f} nm from the window's border on the wafer, the optical ambit is"
             f" {scene.reach_nm:.0f} nm: what lies beyond the border would matter; take a larger window"
         )
+    if not changes_mask(scene):
+        raise MaskError(
+            "the defect changes nothing of what the mask transmits there: look at its kind and place, and at what is"
+            " drawn, clear or absorber"
+        )
+
+
+def changes_mask(scene: Scene) -> bool:
+    """Say whether the patches of ``scene`` change what its mask transmits, within what the optics pass."""
+    reach = passed_reach(scene.optics, scene.window.tile)
+    change = mask_harmonics(scene.window, reach, scene.patches) - mask_harmonics(scene.window, reach)
+    return bool(np.abs(change).max() > _NO_CHANGE)
 
 
 def scan_lines(scene: Scene) -> tuple[ScanLines, ScanLines]:

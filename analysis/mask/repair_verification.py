@@ -15,7 +15,7 @@ import torch
 from analysis.mask.contours import Harmonics
 from analysis.mask.harmonics import values_at
 from analysis.mask.print_verdict import Printability, judge_printability
-from analysis.mask.printability import DOES_NOT_PRINT, PRINTS, Scene, SceneImages
+from analysis.mask.printability import DOES_NOT_PRINT, PRINTS, Scene, SceneImages, changes_mask
 from analysis.mask.thin_mask import Patch
 
 CLEARED, UNSURE, NOT_CLEARED = "cleared", "unsure", "not-cleared"
@@ -30,7 +30,7 @@ class RepairVerification:
         outcome: cleared, unsure or not-cleared: what was left does not print, is marginal, or prints.
         reason: why, in one sentence.
         before: judgement of the defect.
-        after: judgement of what was left; ``None`` where nothing was.
+        after: judgement of what was left; ``None`` where nothing was, or nothing that changes the light.
         improvement: part of the defect's worst change of a width that the repair took away; negative when it is worse,
             ``None`` where the defect changed none.
         improvement_sigma: its standard error, from those of both changes; ``None`` likewise.
@@ -64,10 +64,11 @@ def verify_repair(before: Scene, left: Sequence[Patch], device: torch.device) ->
     first = judge_printability(before, device)
     images = SceneImages(before, device)
     design = images.image(before.window, (), 0.0)
-    if not left:
-        reason = "nothing was left of the defect, as far as was measured"
-        return RepairVerification(CLEARED, reason, first, None, 1.0 if first.fraction else None, None, 0.0, 0.0)
     scene = replace(before, patches=tuple(left))
+    if not left or not changes_mask(scene):
+        reason = "nothing was left of the defect" if not left else "what was left changes nothing the mask transmits"
+        improved = 1.0 if first.fraction else None
+        return RepairVerification(CLEARED, f"{reason}, as far as was measured", first, None, improved, None, 0.0, 0.0)
     second = judge_printability(scene, device)
     outcome = {DOES_NOT_PRINT: CLEARED, PRINTS: NOT_CLEARED}.get(second.verdict, UNSURE)
     improvement, sigma = _improvement(first, second)

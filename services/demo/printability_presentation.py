@@ -51,7 +51,7 @@ def _verdicts(defects: list[dict[str, Any]]) -> Table:
             each["name"],
             each["kind"],
             verdict,
-            f"{each['fraction']:.1%}",
+            f"{each['fraction']:.1%}" if worst is None else _fraction(worst),
             "" if each["sigma"] is None else f"{each['sigma']:.1%}",
             f"{each['severity']:.2f}",
             "" if worst is None else f"{worst['dose']:g}",
@@ -78,7 +78,13 @@ def _condition(each: Mapping[str, Any]) -> str:
     if not each["counted"]:
         return "pattern fails"
     events = ", ".join(sorted({change["kind"] for change in each["topology"]}))
-    return f"{each['fraction']:.1%}" + (f" {events}" if events else "")
+    return _fraction(each) + (f" {events}" if events else "")
+
+
+def _fraction(condition: Mapping[str, Any]) -> str:
+    """Return the change of a width; where an edge is gone it is known from below only."""
+    at_least = ">= " if condition["edges_lost"] else ""
+    return f"{at_least}{condition['fraction']:.1%}"
 
 
 def _gauges(defect: Mapping[str, Any]) -> Table:
