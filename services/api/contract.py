@@ -96,6 +96,9 @@ def _access_page() -> str:
         "An instrument's key may only upload, to its own program. `read-keys` and `write-keys` concern an account's "
         "own keys. A key with the scope `admin` installs programs and accounts and administers every program.",
         "Rows of programs that the caller is not a member of do not exist for it (404).",
+        "",
+        "A browser that is signed in to the console may use the API by its cookie instead of a key; a request that "
+        "changes something must then carry the session's forgery token in `X-Faultlight-Forgery`.",
     ]
     return "\n".join(lines)
 

@@ -3,7 +3,6 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from sqlalchemy import select, update
 
 from db.repositories import console_access
@@ -26,10 +25,11 @@ def test_every_page_sends_strangers_to_the_sign_in_and_back(console: Console) ->
     assert (signed.status_code, signed.headers["location"]) == (303, "/files?state=quarantined")
 
 
-@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x", ""])
-def test_signing_in_leads_nowhere_else(console: Console, target: str) -> None:
+def test_signing_in_leads_nowhere_else(console: Console) -> None:
     console.add_person("ada", "engineer")
-    assert console.browser().post("/sign-in", name="ada", password=PASSWORD, next=target).headers["location"] == "/"
+    for target in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x", ""):
+        answer = console.browser().post("/sign-in", name="ada", password=PASSWORD, next=target)
+        assert answer.headers["location"] == "/"
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_rotates(console: Console) -> None:

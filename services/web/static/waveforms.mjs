@@ -58,11 +58,11 @@ class Viewer {
     this.bindKeys();
     this.plot.resize();
     const { from, to } = this.state;
-    this.view = await this.ask(from, to);
     this.all = { from: Number(this.root.dataset.from), to: Number(this.root.dataset.to) };
-    this.state.from = from ?? this.view.from;
-    this.state.to = to ?? this.view.to;
-    this.covered = { from: this.state.from, to: this.state.to };
+    const view = await this.ask(from, to);
+    this.state.from = view.from;
+    this.state.to = view.to;
+    this.take(view, view.from, view.to, view.to - view.from);
     this.draw();
     let known = this.plot.width;
     new ResizeObserver(() => {
@@ -114,7 +114,7 @@ class Viewer {
 
   needsView() {
     const { from, to } = this.state;
-    const fine = (this.covered.to - this.covered.from) / (1 + 2 * AHEAD) <= (to - from) * 1.001;
+    const fine = to - from >= this.madeFor * 0.999;
     return !(fine && from >= this.covered.from && to <= this.covered.to);
   }
 
@@ -124,18 +124,18 @@ class Viewer {
     const to = Math.min(this.all.to, this.state.to + AHEAD * width);
     if (from >= to) return;
     try {
-      this.view = await this.ask(from, to, (to - from) / width);
-      this.covered = { from: from <= this.all.from ? -Infinity : from, to: to >= this.all.to ? Infinity : to };
-      if (!Number.isFinite(this.covered.from) || !Number.isFinite(this.covered.to)) this.covered = this.openEnds(from, to);
+      this.take(await this.ask(from, to, (to - from) / width), from, to, width);
       this.draw();
     } catch (error) {
       if (error.name !== "AbortError") this.fail(error);
     }
   }
 
-  openEnds(from, to) {
-    const span = to - from;
-    return { from: from <= this.all.from ? from - span : from, to: to >= this.all.to ? to + span : to };
+  /** Keep a view of `from` … `to`, with columns as fine as a window of `width` needs; beyond the record is nothing. */
+  take(view, from, to, width) {
+    this.view = view;
+    this.madeFor = width;
+    this.covered = { from: from <= this.all.from ? -Infinity : from, to: to >= this.all.to ? Infinity : to };
   }
 
   fail(error) {
