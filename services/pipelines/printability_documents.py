@@ -23,7 +23,8 @@ def describe_printability(found: Printability, scene: Scene) -> dict[str, Any]:
         "verdict": found.verdict,
         "reason": found.reason,
         "fraction": found.fraction,
-        "sigma": found.sigma,
+        "at_least": found.worst.lost > 0,
+        "sigma": None if found.worst.lost else found.sigma,
         "uncertainty": dict(found.components),
         "severity": found.severity,
         "limits": {

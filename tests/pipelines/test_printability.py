@@ -149,7 +149,7 @@ def test_nonsense_is_refused(tmp_path: Path, spoil: Callable[[dict[str, Any]], A
     """Every refusal says what is wrong, and is a ValueError: exit 2, or a job refused."""
     asked = question(spot("a", 40))
     if reason == "does not print":
-        asked["mask"] = {"drawn": "clear"}
+        asked["mask"], asked["defects"][0]["x_um"] = {"drawn": "clear"}, 1.02
     spoil(asked)
     path = tmp_path / "q.json"
     path.write_text(json.dumps(asked))
