@@ -93,11 +93,11 @@ def _silicon() -> list[Constant]:
     shallow = heat * math.log(2.0 / strong) / math.log(2.0 / gentle)
     ultrashort, picosecond, nanosecond = "silicon.ultrashort", "silicon.picosecond", "silicon.nanosecond"
     peak = "8 J/cm2 over e squared, the optimum of a Gaussian spot; " + MSEC
-    meet = "makes the two regimes meet at 2 J/cm2; " + MSEC
+    meet = "from the 90 nm and 0.2 J/cm2 of this table, so that the regimes meet at 2 J/cm2; " + MSEC
     return [
         *_law(ultrashort, (515.0, 1064.0, 1e-13, 1e-12, 8.0, 200.0), MSEC + "; ranges are unverified", "unverified"),
         _row(f"laser.{ultrashort}.threshold_j_cm2", gentle, (0.3, "lognormal"), "unverified", NOBODY),
-        _row(f"laser.{ultrashort}.penetration_nm", shallow, (0.4, "lognormal"), "derived", meet),
+        _row(f"laser.{ultrashort}.penetration_nm", shallow, (0.4, "lognormal"), "unverified", meet),
         _row(f"laser.{ultrashort}.strong_threshold_j_cm2", strong, (0.0, "exact"), "derived", peak),
         _row(f"laser.{ultrashort}.strong_penetration_nm", heat, (0.0, "exact"), "unverified", NOBODY),
         *_behaviour(ultrashort, 0.85, 0.5, 0.1),

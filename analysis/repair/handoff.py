@@ -7,7 +7,7 @@ depth on a grid and over ``kappa`` in closed form; a Monte Carlo run over every 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ Array = NDArray[np.float64]
 _REACH = 6.5
 _NODES = 131
 _STEP = 1e-3
+_SURPRISE = 1e-4
 MOST_PASSES = 100_000
 MOST_PULSES = 2e8
 
@@ -74,6 +75,34 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class MeasuredDepth:
+    """A depth that was measured after some passes.
+
+    Attributes:
+        passes: that had been made.
+        depth_um, sigma_um: of the floor's mean, with its standard deviation, at most half of it.
+    """
+
+    passes: float
+    depth_um: float
+    sigma_um: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.passes * self.depth_um) and self.passes > 0 and self.depth_um > 0):
+            raise ValueError(f"a depth is measured after passes and above 0 um, not {self.passes}, {self.depth_um}")
+        if not 0 < self.sigma_um <= self.depth_um / 2:
+            raise ValueError(
+                f"a depth of {self.depth_um:g} um needs a standard deviation above 0 and at most half of it, "
+                f"not {self.sigma_um:g} um"
+            )
+
+    @property
+    def log_sigma(self) -> float:
+        """Standard deviation of the logarithm of the depth, to first order."""
+        return self.sigma_um / self.depth_um
+
+
+@dataclass(frozen=True)
 class DepthModel:
     """The depth's distribution as a function of passes.
 
@@ -81,9 +110,12 @@ class DepthModel:
         law, shot, pulses_per_pass: what is done; ``pulses_per_pass`` on a place.
         x_sigma: standard deviation of the logarithm of threshold over fluence.
         kappa_sigma: of the logarithm of the factor on the depth, given ``x``.
-        kappa_slope: by how much the expected logarithm of that factor moves with ``x``: the two were learned together.
+        kappa_mean: float64 ``(k,)``, expected logarithm of that factor at each node: it moves with ``x`` where the two
+            were learned together.
+        bent: the part of ``kappa_sigma`` that incubation brings.
         nodes: float64 ``(k,)``, values of ``x``; ``weights`` their probabilities.
         curve: depths ``(k, pulses)`` for ``kappa`` of 1.
+        measured: the depth that was measured on the way, if it was; ``unmeasured`` is the model before that.
     """
 
     law: Law
@@ -91,15 +123,18 @@ class DepthModel:
     pulses_per_pass: float
     x_sigma: float
     kappa_sigma: float
-    kappa_slope: float
+    kappa_mean: Array
+    bent: float
     nodes: Array
     weights: Array
     curve: DepthCurve
+    measured: "MeasuredDepth | None" = None
+    unmeasured: "DepthModel | None" = None
 
     def depth_um(self, passes: float) -> Array:
         """Return the depth of each node after ``passes``, um, ``(k,)``, at the median factor."""
         depth = self.curve.at(passes * self.pulses_per_pass) * 1e-3
-        return np.asarray(depth * np.exp(self.kappa_slope * self.nodes))
+        return np.asarray(depth * np.exp(self.kappa_mean))
 
     def moments(self, passes: float) -> tuple[float, float, float]:
         """Return median, mean and standard deviation of the depth after ``passes``, um."""
@@ -129,7 +164,14 @@ class DepthModel:
 
 
 def model_depth(
-    law: Law, shot: Shot, scan: Scan, *, fluence_log_sigma: float, most_passes: int, correlation: float = 0.0
+    law: Law,
+    shot: Shot,
+    scan: Scan,
+    *,
+    fluence_log_sigma: float,
+    most_passes: int,
+    correlation: float = 0.0,
+    bent_at: float | None = None,
 ) -> DepthModel:
     """Return the depth's distribution for up to ``most_passes`` passes.
 
@@ -140,6 +182,7 @@ def model_depth(
         fluence_log_sigma: standard deviation of the logarithm of the fluence that is set.
         most_passes: up to where the model is asked.
         correlation: of the logarithms of threshold and penetration, where both were learned from the same runs.
+        bent_at: passes for which the doubt that incubation brings is reckoned; ``None``: for the most.
 
     Raises:
         OutsideModel: not one pulse in ten ablates for certain, or there are too many pulses.
@@ -159,11 +202,45 @@ def model_depth(
     nodes = np.linspace(-_REACH, _REACH, _NODES) * x_sigma if x_sigma else np.zeros(1)
     weights = np.exp(-((np.linspace(-_REACH, _REACH, _NODES)) ** 2) / 2) if x_sigma else np.ones(1)
     curve = depth_curve(law, shot, pulses * most_passes, shape, np.exp(nodes))
-    bent = _sensitivity_to_shape(law, shot, pulses * most_passes)
+    bent = _sensitivity_to_shape(law, shot, pulses * (most_passes if bent_at is None else bent_at))
     kappa = math.sqrt(max(0.0, inherited) + law.run_scatter.value**2 + bent**2)
     if kappa == 0:
         raise OutsideModel(f"{law.name} claims to know its depth exactly: give run_scatter or a spread")
-    return DepthModel(law, shot, pulses, x_sigma, kappa, slope, nodes, weights / weights.sum(), curve)
+    return DepthModel(law, shot, pulses, x_sigma, kappa, slope * nodes, bent, nodes, weights / weights.sum(), curve)
+
+
+def condition_on_depth(model: DepthModel, measured: MeasuredDepth, bent_at: float) -> DepthModel:
+    """Return ``model`` with what a depth ``measured`` on the way says.
+
+    What stays in doubt is the measurement itself, and what incubation does between there and ``bent_at`` passes.
+
+    Raises:
+        OutsideModel: the measured depth is beyond what the model expects, or the model ends before it.
+    """
+    pulses = measured.passes * model.pulses_per_pass
+    if pulses > model.curve.pulses[-1]:
+        raise OutsideModel(f"{measured.passes:g} passes are more than the model was asked for")
+    chances = model.probability_deeper(measured.passes, np.array([measured.depth_um]))[0]
+    if not _SURPRISE < chances < 1 - _SURPRISE:
+        raise OutsideModel(
+            f"a depth of {measured.depth_um:g} um after {measured.passes:g} passes does not fit the constants, which "
+            f"expect {model.quantile(measured.passes, 0.025):.3g} to {model.quantile(measured.passes, 0.975):.3g} um"
+        )
+    own = max(0.0, model.kappa_sigma**2)
+    total = own + measured.log_sigma**2
+    with np.errstate(divide="ignore"):
+        expected = np.log(model.curve.at(pulses) * 1e-3) + model.kappa_mean
+    off = np.where(np.isfinite(expected), math.log(measured.depth_um) - expected, 0.0)
+    weights = np.where(np.isfinite(expected), model.weights * np.exp(-(off**2) / (2 * total)), 0.0)
+    between = _sensitivity_to_shape(model.law, model.shot, bent_at * model.pulses_per_pass, pulses)
+    return replace(
+        model,
+        kappa_mean=model.kappa_mean + off * own / total,
+        kappa_sigma=math.sqrt(own * measured.log_sigma**2 / total + between**2),
+        weights=weights / weights.sum(),
+        measured=measured,
+        unmeasured=model,
+    )
 
 
 def _refuse_without_ablation(law: Law, shot: Shot, x_sigma: float) -> None:
@@ -178,8 +255,11 @@ def _refuse_without_ablation(law: Law, shot: Shot, x_sigma: float) -> None:
         )
 
 
-def _sensitivity_to_shape(law: Law, shot: Shot, pulses: float) -> float:
-    """Return the standard deviation of the logarithm of the depth that comes from incubation, to first order."""
+def _sensitivity_to_shape(law: Law, shot: Shot, pulses: float, since: float | None = None) -> float:
+    """Return the standard deviation of the logarithm of the depth that comes from incubation, to first order.
+
+    With ``since`` of its ratio to the depth after those pulses.
+    """
     total = 0.0
     for constant, other in ((law.incubation, law.floor_ratio), (law.floor_ratio, law.incubation)):
         low, high = max(1e-3, constant.value - constant.sigma), min(1.0, constant.value + constant.sigma)
@@ -188,7 +268,8 @@ def _sensitivity_to_shape(law: Law, shot: Shot, pulses: float) -> float:
         ends = []
         for value in (low, high):
             shape = (value, other.value) if constant is law.incubation else (other.value, value)
-            ends.append(math.log(float(depth_curve(law, shot, pulses, shape).depth_nm[-1])))
+            curve = depth_curve(law, shot, max(pulses, since or 0.0), shape)
+            ends.append(math.log(float(curve.at(pulses))) - (math.log(float(curve.at(since))) if since else 0.0))
         total += ((ends[1] - ends[0]) / (high - low) * constant.sigma) ** 2
     return math.sqrt(total)
 
@@ -283,7 +364,7 @@ class SimulatedDepths:
     Attributes:
         mean_um, sigma_um: of the depth.
         p_damage: part of the draws that reach the layer; ``p_standard_error`` its standard error.
-        draws: how many.
+        draws: how many; with a measured depth, how many they are worth.
     """
 
     mean_um: float
@@ -305,20 +386,28 @@ def simulate_depths(
 
     ``layer`` and ``around`` say what harm is, ``generator`` is the source of chance, ``draws`` how many are made.
     """
-    law = model.law
+    law, before = model.law, model.unmeasured or model
     x = generator.normal(0.0, model.x_sigma, draws)
-    bent = _sensitivity_to_shape(law, model.shot, model.curve.pulses[-1])
-    rest = math.sqrt(max(0.0, model.kappa_sigma**2 - bent**2))
-    kappa = np.exp(model.kappa_slope * x + generator.normal(0.0, rest, draws))
+    rest = math.sqrt(max(0.0, before.kappa_sigma**2 - before.bent**2))
+    moved = np.interp(x, before.nodes, before.kappa_mean) if before.nodes.size > 1 else np.zeros(draws)
+    kappa = np.exp(moved + generator.normal(0.0, rest, draws))
     exponent = np.clip(generator.normal(law.incubation.value, law.incubation.sigma, draws), 1e-3, 1.0)
     floor = np.clip(generator.normal(law.floor_ratio.value, law.floor_ratio.sigma, draws), 1e-3, 1.0)
-    pulses = passes * model.pulses_per_pass
-    depth = np.empty(draws)
+    pulses, measured = passes * model.pulses_per_pass, model.measured
+    seen = pulses if measured is None else measured.passes * model.pulses_per_pass
+    depth, weights = np.empty(draws), np.ones(draws)
     for draw in range(draws):
         shape = (float(exponent[draw]), float(floor[draw]))
-        curve = depth_curve(law, model.shot, pulses, shape, float(np.exp(x[draw])))
+        curve = depth_curve(law, model.shot, max(pulses, seen), shape, float(np.exp(x[draw])))
         depth[draw] = float(curve.at(pulses)) * kappa[draw] * 1e-3
+        if measured is not None:
+            then = float(curve.at(seen)) * kappa[draw] * 1e-3
+            off = math.log(measured.depth_um / then) / measured.log_sigma if then > 0 else math.inf
+            weights[draw] = math.exp(-(off**2) / 2)
+    weights /= weights.sum()
+    count = 1 / float(weights @ weights)
     top = generator.normal(layer.depth_um, layer.sigma_um, draws)
-    harmed = float(np.mean(depth + around.haz_um.value + around.roughness_um.value > top))
-    error = math.sqrt(max(harmed * (1 - harmed), 1 / draws) / draws)
-    return SimulatedDepths(float(depth.mean()), float(depth.std(ddof=1)), harmed, error, draws)
+    harmed = float(weights @ (depth + around.haz_um.value + around.roughness_um.value > top))
+    error = math.sqrt(max(harmed * (1 - harmed), 1 / count) / count)
+    mean = float(weights @ depth)
+    return SimulatedDepths(mean, math.sqrt(float(weights @ (depth - mean) ** 2)), harmed, error, round(count))

@@ -3,18 +3,21 @@
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from analysis.repair.ablation import OPTIMUM_RATIO, Shot, depth_per_pulse, find_law, volume_per_pulse_um3
+from analysis.repair.ablation import OPTIMUM_RATIO, Law, Shot, depth_per_pulse, find_law, volume_per_pulse_um3
+from analysis.repair.constants import ConstantTable
 from analysis.repair.handoff import (
     DepthModel,
     Handoff,
     Layer,
+    MeasuredDepth,
     Scan,
+    condition_on_depth,
     find_handoff,
     model_depth,
     probability_of_damage,
@@ -28,6 +31,7 @@ from services.pipelines.repair_constants import GivenConstant, read_constants
 from services.pipelines.versions import HANDOFF_VERSION
 
 _DRAWS = 2000
+_ROUNDS = 6
 _NORMAL_95 = 1.959964
 
 
@@ -44,16 +48,14 @@ def plan_handoff(request: HandoffRequest, given: Sequence[GivenConstant] = ()) -
     """
     own = {item.key for item in request.constants}
     table = make_table([*(item for item in given if item.key not in own), *request.constants])
-    asked = _ask(request, table)
-    model, around, layer = asked.model, asked.around, asked.layer
+    around, layer, model, found = _find(request, table)
     law, shot = model.law, model.shot
-    found = find_handoff(model, layer, around, request.risk, request.most_passes)
     margin = lateral_margin(around, found.depth_um[0])
     times = _times(request, table, found, margin)
     flags = [*around.flags, *_flags(request, model, found), *_beyond(table, model, found), *times.pop("flags")]
     threshold = law.threshold_j_cm2.value
     document = {
-        "verdict": _verdict(found, times),
+        "verdict": _verdict(request, found, times),
         "material": request.material,
         "law": law.name,
         "handoff": {
@@ -87,20 +89,25 @@ def plan_handoff(request: HandoffRequest, given: Sequence[GivenConstant] = ()) -
     return document | {"provenance": _provenance(request, document)}
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """The question in the model's own terms."""
-
-    model: DepthModel
-    around: Surroundings
-    layer: Layer
-
-
-def _ask(request: HandoffRequest, table: Any) -> _Asked:
-    laser = request.laser
+def _find(request: HandoffRequest, table: ConstantTable) -> tuple[Surroundings, Layer, DepthModel, Handoff]:
+    """Return the hand-off; the doubt from incubation is reckoned where it turns out to be, so it is found in rounds."""
+    laser, layer = request.laser, Layer(request.layer.depth_um, request.layer.sigma_um)
     shot = Shot(laser.wavelength_nm, laser.pulse_s, _fluence(laser), laser.profile)
     law = find_law(table, request.material, shot)
     around = find_surroundings(table, request.material, shot, laser.walls)
+    bent_at = float(request.most_passes)
+    for _ in range(_ROUNDS):
+        model = _model(request, table, (law, shot), bent_at)
+        found = find_handoff(model, layer, around, request.risk, request.most_passes)
+        if abs(found.passes - bent_at) <= 0.02 * bent_at:
+            break
+        bent_at = max(1.0, float(found.passes))
+    return around, layer, model, found
+
+
+def _model(request: HandoffRequest, table: ConstantTable, what: tuple[Law, Shot], bent_at: float) -> DepthModel:
+    laser, (law, shot), part = request.laser, what, request.measured
+    seen = None if part is None else MeasuredDepth(part.passes, part.depth_um, part.sigma_um)
     scan = Scan(laser.spot_um / 2, laser.pitch_x_um, laser.pitch_y_um, laser.pulses_per_pixel, laser.repetition_rate_hz)
     joined = table.find(f"laser.{law.name}.threshold_penetration_correlation")
     model = model_depth(
@@ -110,8 +117,12 @@ def _ask(request: HandoffRequest, table: Any) -> _Asked:
         fluence_log_sigma=table["fluence_log_sigma"].value,
         most_passes=request.most_passes + 1,
         correlation=0.0 if joined is None else joined.value,
+        # A measurement is compared with the doubt of where it was made.
+        bent_at=bent_at if seen is None else seen.passes,
     )
-    return _Asked(model, around, Layer(request.layer.depth_um, request.layer.sigma_um))
+    if seen is None:
+        return model
+    return condition_on_depth(model, seen, bent_at)
 
 
 def _fluence(laser: LaserPart) -> float:
@@ -123,14 +134,16 @@ def _fluence(laser: LaserPart) -> float:
     return (2.0 if laser.profile == "gaussian" else 1.0) * laser.energy_uj * 1e-6 / area_cm2
 
 
-def _verdict(found: Handoff, times: dict[str, Any]) -> str:
+def _verdict(request: HandoffRequest, found: Handoff, times: dict[str, Any]) -> str:
     if found.passes == 0:
         return "fib-alone"
+    if request.measured is not None and found.passes < request.measured.passes:
+        return "stop"
     total, alone = times["total_s"], times["fib_alone_s"]
     return "fib-alone" if total is not None and total >= alone else "hand-off"
 
 
-def _times(request: HandoffRequest, table: Any, found: Handoff, margin: Margin) -> dict[str, Any]:
+def _times(request: HandoffRequest, table: ConstantTable, found: Handoff, margin: Margin) -> dict[str, Any]:
     """Return seconds and volumes of the laser, the beam after it, and the beam alone."""
     window, laser = request.window, request.laser
     area = window.x_um * window.y_um
@@ -169,7 +182,7 @@ def _times(request: HandoffRequest, table: Any, found: Handoff, margin: Margin) 
 
 
 def _rest(
-    request: HandoffRequest, table: Any, found: Handoff, margin: Margin
+    request: HandoffRequest, table: ConstantTable, found: Handoff, margin: Margin
 ) -> tuple[Milling, tuple[float, float], float]:
     """Return what is left to the beam, the laser's opening, and the doubt of the beam's time."""
     window, beam = request.window, Beam(request.fib.beam_na, request.fib.beam_kv, request.fib.species)
@@ -193,7 +206,7 @@ def _interval(seconds: float, log_sigma: float) -> list[float]:
 
 def _doubt(model: DepthModel, found: Handoff) -> dict[str, float] | None:
     """Return how much of the variance of the logarithm of the depth each cause brings, to first order."""
-    if found.passes == 0:
+    if found.passes == 0 or model.measured is not None:
         return None
     middle, step = len(model.nodes) // 2, 1
     depth = model.curve.at(found.passes * model.pulses_per_pass)
@@ -207,8 +220,8 @@ def _doubt(model: DepthModel, found: Handoff) -> dict[str, float] | None:
         "fluence": slope**2 * max(0.0, model.x_sigma**2 - threshold**2),
         "penetration": law.penetration_nm.log_sigma**2,
         "run": law.run_scatter.value**2,
+        "incubation": model.bent**2,
     }
-    parts["incubation"] = max(0.0, model.kappa_sigma**2 - parts["penetration"] - parts["run"])
     whole = math.fsum(parts.values())
     return {name: part / whole for name, part in parts.items()}
 
@@ -238,12 +251,14 @@ def _flags(request: HandoffRequest, model: DepthModel, found: Handoff) -> list[s
             f"the depth is known to {100 * found.depth_um[2] / found.depth_um[1]:.0f} % only: "
             "measure it after some passes, or learn the constants"
         )
+    if request.measured is not None and found.passes < request.measured.passes:
+        flags.append(f"{request.measured.passes} passes were already made: the bound was passed after {found.passes}")
     if found.passes == 0:
         flags.append(f"not even one pass keeps the probability of harm at or below {request.risk:g}")
     return flags
 
 
-def _beyond(table: Any, model: DepthModel, found: Handoff) -> list[str]:
+def _beyond(table: ConstantTable, model: DepthModel, found: Handoff) -> list[str]:
     """A law that was learned on shallow pits is stretched by a deep one."""
     seen = table.find(f"laser.{model.law.name}.depth_seen_um")
     if seen is None or found.depth_um[0] <= seen.value:

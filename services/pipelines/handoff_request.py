@@ -58,6 +58,14 @@ class BeamPart(_Strict):
     species: str = Field(default="Ga", min_length=1, max_length=20)
 
 
+class MeasuredPart(_Strict):
+    """A depth that was measured on the way."""
+
+    passes: int = Field(ge=1)
+    depth_um: float = Field(gt=0)
+    sigma_um: float = Field(gt=0)
+
+
 class HandoffRequest(_Strict):
     """A question about a hand-off.
 
@@ -71,6 +79,7 @@ class HandoffRequest(_Strict):
     layer: LayerPart
     window: WindowPart
     fib: BeamPart
+    measured: MeasuredPart | None = Field(default=None, description="a depth measured after some of the passes")
     risk: float = Field(default=1e-3, gt=0, lt=0.5, description="most probability of harm to the layer")
     most_passes: int = Field(default=10_000, ge=1, le=100_000)
     constants: list[GivenConstant] = Field(default_factory=list, max_length=MOST_CONSTANTS)

@@ -83,6 +83,17 @@ def test_own_constants_stand_instead_of_the_defaults(tmp_path: Path) -> None:
     assert (row["label"], row["source"], row["spread"]) == ("laboratory", "runs of May", 0.05)
 
 
+def test_a_depth_measured_on_the_way_is_used(tmp_path: Path) -> None:
+    _, before = ask(tmp_path, QUESTION)
+    measured = {"passes": 20, "depth_um": 6.0, "sigma_um": 0.3}
+    _, plan = ask(tmp_path, {**QUESTION, "measured": measured})
+    assert plan["handoff"]["passes"] > 2 * before["handoff"]["passes"]
+    assert plan["monte_carlo"]["agrees"]
+    _, stop = ask(tmp_path, {**QUESTION, "measured": {"passes": 200, "depth_um": 49.5, "sigma_um": 0.3}})
+    assert stop["verdict"] == "stop"
+    assert any("200 passes were already made" in flag for flag in stop["flags"])
+
+
 def test_a_section_needs_the_margin_polished_away(tmp_path: Path) -> None:
     _, plan = ask(tmp_path, changed(work="section"))
     assert plan["times"]["fib_volume_um3"] == pytest.approx(plan["margin_um"]["total_um"] * 100 * 50)

@@ -11,7 +11,9 @@ from analysis.repair.default_constants import default_table
 from analysis.repair.handoff import (
     Handoff,
     Layer,
+    MeasuredDepth,
     Scan,
+    condition_on_depth,
     find_handoff,
     model_depth,
     probability_of_damage,
@@ -204,3 +206,39 @@ def test_too_few_passes_and_too_deep_a_layer_are_refused() -> None:
         find_handoff(model, Layer(50.0, 1.0), around, 0.0, 10)
     with pytest.raises(ValueError, match="above 0 um"):
         Layer(math.nan, 1.0)
+
+
+def test_a_depth_measured_on_the_way_narrows_the_plan() -> None:
+    model, layer, around, before = planned(0.05)
+    for depth, deeper in ((0.7, True), (1.4, False)):
+        measured = MeasuredDepth(10, depth * float(model.moments(10)[0]), 0.1)
+        known = condition_on_depth(model, measured, 60)
+        found = find_handoff(known, layer, around, 0.05, 1000)
+        assert found.depth_um[2] < 0.5 * before.depth_um[2] / before.depth_um[1] * found.depth_um[1]
+        # What cuts more slowly than expected may be cut longer.
+        assert (found.passes > find_handoff(condition_on_depth(
+            model, MeasuredDepth(10, float(model.moments(10)[0]), 0.1), 60), layer, around, 0.05, 1000
+        ).passes) == deeper  # fmt: skip
+
+
+def test_a_measured_depth_is_weighed_as_chance_weighs_it() -> None:
+    model, layer, around, _ = planned(0.05)
+    measured = MeasuredDepth(20, 0.8 * float(model.moments(20)[0]), 0.8)
+    known = condition_on_depth(model, measured, 60)
+    found = find_handoff(known, layer, around, 0.05, 1000)
+    drawn = simulate_depths(known, layer, around, found.passes, np.random.default_rng(3), 3000)
+    assert drawn.draws > 200
+    assert drawn.mean_um == pytest.approx(found.depth_um[1], rel=0.04)
+    assert drawn.sigma_um == pytest.approx(found.depth_um[2], rel=0.15)
+    assert drawn.p_damage == pytest.approx(found.p_damage, abs=4 * drawn.p_standard_error)
+
+
+def test_a_measured_depth_that_cannot_be_is_refused() -> None:
+    model = planned(0.05)[0]
+    with pytest.raises(OutsideModel, match="does not fit the constants, which expect"):
+        condition_on_depth(model, MeasuredDepth(10, 500.0, 1.0), 20)
+    with pytest.raises(OutsideModel, match="more than the model was asked for"):
+        condition_on_depth(model, MeasuredDepth(5000, 5.0, 1.0), 20)
+    for bad in ((0, 5.0, 1.0), (10, math.nan, 1.0), (10, 5.0, 0.0), (10, 5.0, 4.0)):
+        with pytest.raises(ValueError, match="depth"):
+            MeasuredDepth(*bad)
