@@ -29,7 +29,10 @@ _PAN = """async (key) => {
   const before = canvas.dataset.drawn;
   const started = performance.now();
   canvas.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-  while (canvas.dataset.drawn === before) await new Promise(requestAnimationFrame);
+  while (canvas.dataset.drawn === before) {
+    if (performance.now() - started > 20000) throw new Error("the picture did not follow");
+    await new Promise(requestAnimationFrame);
+  }
   return performance.now() - started;
 }"""
 

@@ -55,6 +55,13 @@ class Settings(BaseSettings):
     sign_in_lock_s: float = Field(900.0, description="how long it is locked then")
     sign_in_link_s: float = Field(3600.0, description="how long a one-time sign-in link is good")
 
+    oidc_issuer: str | None = Field(
+        None, description="OpenID Connect provider people may sign in by; needs the public URL"
+    )
+    oidc_client_id: str | None = Field(None, description="how the provider knows this service")
+    oidc_client_secret: SecretStr | None = Field(None, description="its secret at the provider; unset: a public client")
+    oidc_claim: str = Field("preferred_username", description="what of the provider's word is the account's name")
+
     read_timeout_s: float = Field(600.0, description="wall-clock limit for reading one file")
     read_memory_bytes: int = Field(2 * GIBIBYTE, description="memory limit for reading one file")
     read_output_bytes: int = Field(64 * GIBIBYTE, description="most bytes of records read from one file")

@@ -9,6 +9,7 @@ from services.web.pages import (
     home,
     jobs,
     operations,
+    provider_sign_in,
     sessions,
     signing_in,
     waveforms,
@@ -19,6 +20,7 @@ ROUTERS = tuple(
     for module in (
         assets,
         signing_in,
+        provider_sign_in,
         account,
         home,
         cases,

@@ -12,6 +12,7 @@ from db.identifiers import uuid7
 from db.repositories.access import ROLE_ACTIONS, Action
 from db.schema import cases, data, files, people, work
 from services.web import console as console_module
+from services.web.identity_provider import CALLBACK
 from services.web.page import PageRoute
 from tests.api.population import add_row
 from tests.web.conftest import Browser, Console, check_html
@@ -124,7 +125,7 @@ def test_every_page_of_the_console_is_tried_here_or_is_known_not_to_be() -> None
         for route in router.routes
         if isinstance(route, PageRoute) and "GET" in (route.methods or ())
     }
-    assert pages == set(PAGES) | {"/sign-in", "/sign-in/once/{token}"}
+    assert pages == set(PAGES) | {"/sign-in", "/sign-in/once/{token}", "/sign-in/oidc", CALLBACK}
 
 
 def test_what_needs_somebody_is_on_the_first_page(world: World) -> None:

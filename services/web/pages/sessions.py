@@ -118,8 +118,10 @@ def _result(unit: RequestUnit, page: Page, localizations: list[dict[str, Any]]) 
 
 def _fill_gaps(body: dict[str, Any]) -> dict[str, Any]:
     """Return a localization's document with ``None`` for all that an earlier version of the method did not say."""
-    filled = dict.fromkeys(_SAID) | {name: [] for name in _LISTS} | body
-    return filled | {name: [dict.fromkeys(fields) | item for item in filled[name]] for name, fields in _LISTS.items()}
+    filled: dict[str, Any] = {**dict.fromkeys(_SAID), **{name: [] for name in _LISTS}, **body}
+    for name, fields in _LISTS.items():
+        filled[name] = [{**dict.fromkeys(fields), **item} for item in filled[name]]
+    return filled
 
 
 def _drains(page: Page, unit: RequestUnit, session: dict[str, Any]) -> list[tuple[float, float]]:

@@ -14,6 +14,7 @@ from services.api.context import SESSION_COOKIES
 from services.api.state import ApiState
 from services.problems import Problem
 from services.settings import Settings
+from services.web.identity_provider import IdentityProvider
 from services.web.page import AnyPage, PageRoute, read_form, redirect, theme_of
 from services.web.passwords import verify_password
 from services.web.rendering import answer_page
@@ -86,6 +87,7 @@ def _show_form(request: Request, target: str, name: str, refusal: str | None) ->
         target=target,
         name=name,
         refusal=refusal,
+        provider=IdentityProvider.is_configured(_state(request).settings),
         viewer=None,
         path="/sign-in",
         programs={},
