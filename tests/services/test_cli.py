@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 from db.engine import make_engine
 from db.migration import current_revision, head_revision
 from db.repositories.access import authenticate
+from db.repositories.console_access import name_of, use_link
 from services.cli import WORKER_SILENCE_S, app
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc
 from services.settings import get_settings
@@ -250,12 +251,18 @@ def test_migrate_and_create_admin_prepare_an_installation(database_url: str, tmp
     with engine.begin() as connection:
         caller = authenticate(connection, made.stdout.strip()).caller
     assert (caller.actor, caller.installation_admin) == ("account:admin", True)
+    link = call("sign-in-link", "ada", **environment, FAULTLIGHT_PUBLIC_URL="https://faultlight.example").stdout
+    assert re.fullmatch(r"https://faultlight\.example/sign-in/once/[A-Za-z0-9_-]{43}\n", link)
+    with engine.begin() as connection:
+        account = use_link(connection, link.strip().rsplit("/", 1)[1])
+        assert account is not None
+        assert name_of(connection, account) == "ada"
     engine.dispose()
 
 
 def test_a_setting_that_is_wrong_is_told_by_its_name(tmp_path: Path) -> None:
     quiet = {"FAULTLIGHT_DATA_DIR": str(tmp_path), "FAULTLIGHT_DATABASE_URL": None, "FAULTLIGHT_BROKER_URL": None}
-    for command in ("migrate", "create-admin"):
+    for command in ("migrate", "create-admin", "sign-in-link"):
         result = call(command, **quiet)
         assert result.exit_code == 2, command
         assert result.stderr.startswith("error: set FAULTLIGHT_DATABASE_URL"), command
