@@ -79,15 +79,23 @@ def score_print(
         raise ImagingError(f"the mask has {tuple(mask.shape)} pixels, the target {tuple(target.shape)}")
     nominal = aerial_image(mask, kernels.focus)
     low = aerial_image(mask, kernels.defocus, corners.low_dose)
-    # High dose in focus is the nominal image times the square of the dose: the same contour at a lower threshold.
-    high = nominal * corners.high_dose**2
-    outer, printed, inner = (image >= corners.threshold for image in (high, nominal, low))
-    undecided = sum(int(((image - corners.threshold).abs() < _UNDECIDED).sum()) for image in (high, nominal, low))
+    # High dose in focus is the nominal image at a threshold that is lower by the square of the dose.
+    limits = (
+        (nominal, corners.threshold / corners.high_dose**2),
+        (nominal, corners.threshold),
+        (low, corners.threshold),
+    )
+    outer, printed, inner = (image >= limit for image, limit in limits)
     area = pixel_nm**2
     return PrintScores(
-        l2_nm2=int((printed != (target >= 0.5)).sum()) * area,
-        pv_band_nm2=int((outer != inner).sum()) * area,
-        printed_nm2=int(printed.sum()) * area,
+        l2_nm2=int(torch.count_nonzero(printed != (target >= 0.5))) * area,
+        pv_band_nm2=int(torch.count_nonzero(outer != inner)) * area,
+        printed_nm2=int(torch.count_nonzero(printed)) * area,
         highest_intensity=float(nominal.max()),
-        undecided_pixels=undecided,
+        undecided_pixels=sum(_count_near(image, limit) for image, limit in limits),
     )
+
+
+def _count_near(image: torch.Tensor, limit: float) -> int:
+    above = torch.count_nonzero(image > limit - _UNDECIDED)
+    return int(above - torch.count_nonzero(image >= limit + _UNDECIDED))
