@@ -68,15 +68,17 @@ def outcome(
         bool, typer.Option("--same-frame", help="The tool's positions are in the frame of the defects.")
     ] = False,
     sigma_um: Annotated[float, typer.Option(help="Standard deviation of positions whose file states none.")] = 1.0,
+    criteria: Annotated[Path | None, typer.Option(help="When a repair has held, a .toml or .json file.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Join repairs to their defects and say how probably tools and recipes succeed."""
     from services.demo.outcome_presentation import print_outcome
     from services.pipelines.repair_outcomes import Frame, judge_paths
 
-    answer_offline(
-        lambda: judge_paths(logs, defects, after, Frame(same_frame, sigma_um, sigma_um)), print_outcome, as_json=as_json
-    )
+    def compute() -> dict[str, Any]:
+        return judge_paths(logs, defects, after, Frame(same_frame, sigma_um, sigma_um), criteria)
+
+    answer_offline(compute, print_outcome, as_json=as_json)
 
 
 @app.command()

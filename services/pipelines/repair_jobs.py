@@ -65,6 +65,7 @@ def run_outcome(context: JobContext) -> Completion:
         JobRefused: there is no such log or inspection, or the log holds no run.
     """
     from services.pipelines.repair_outcomes import Frame, Question, judge_repairs  # noqa: PLC0415
+    from services.pipelines.repair_records import Criteria  # noqa: PLC0415
 
     payload = context.claimed.payload
     request = OutcomeRequest.model_validate(payload["question"])
@@ -74,7 +75,8 @@ def run_outcome(context: JobContext) -> Completion:
         for identity in (request.defect_table_id, request.after_table_id)
     ]
     frame = Frame(request.same_frame, request.sigma_um, request.sigma_um)
-    document = analyse(context, lambda _progress: judge_repairs(Question(logs, lists[0], lists[1], frame)))
+    question = Question(logs, lists[0], lists[1], frame, Criteria(**request.criteria.model_dump()))
+    document = analyse(context, lambda _progress: judge_repairs(question))
     return lambda unit: store_answer(unit, context, document, _of_outcome(document))
 
 

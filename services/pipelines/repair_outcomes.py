@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from analysis.coordinates.affine import Points
 from analysis.coordinates.registration import RegistrationRefused, fit_registration
 from analysis.repair import joining, success
 from analysis.repair.joining import Joined, check_id, join_by_id, join_by_place
 from analysis.repair.success import Judged, Rate, judge_models, pool_rates, raw_rate
+from services.pipelines.repair_constants import DocumentRefused, explain, read_document
 from services.pipelines.repair_records import Criteria, RepairRun, count_groups, find_repairs
+from services.pipelines.repair_requests import GivenCriteria
 from services.pipelines.table_source import SourceTable, TableRefused, read_tables
 from services.pipelines.versions import OUTCOME_VERSION
 
@@ -51,14 +54,28 @@ class Question:
     criteria: Criteria = field(default_factory=Criteria)
 
 
-def judge_paths(logs: Sequence[Path], defects: Path | None, after: Path | None, frame: Frame) -> dict[str, Any]:
+def read_criteria(path: Path | None) -> Criteria:
+    """Return the criteria in the TOML or JSON file ``path``, the defaults without one; raises ``DocumentRefused``."""
+    if path is None:
+        return Criteria()
+    try:
+        return Criteria(**GivenCriteria.model_validate(read_document(path)).model_dump())
+    except ValidationError as error:
+        raise DocumentRefused(f"{path.name}: {explain(error)}") from error
+
+
+def judge_paths(
+    logs: Sequence[Path], defects: Path | None, after: Path | None, frame: Frame, criteria: Path | None = None
+) -> dict[str, Any]:
     """Return the answer for files; raises what reading and :func:`judge_repairs` raise."""
+    limits = read_criteria(criteria)
     return judge_repairs(
         Question(
             read_tables(logs, "repair_step"),
             read_tables([defects], "mask_defect") if defects is not None else [],
             read_tables([after], "mask_defect") if after is not None else [],
             frame,
+            limits,
         )
     )
 
@@ -293,7 +310,7 @@ def _provenance(question: Question) -> dict[str, Any]:
             "outcome": "figures measured after the repair, then a second inspection, then the tool's own word",
             "split": "by time: each run is predicted from those before it, after the first third",
             "interval": "95 %, central",
-            "criteria": "defaults without a source, unless the question gives its own",
+            "criteria": question.criteria.source,
         },
         "inputs": sorted({source.sha256 for source in sources}),
         "inputs_by_role": dict(grouped),

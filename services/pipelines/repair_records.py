@@ -30,7 +30,7 @@ class Criteria:
         residual_nm: most that may be left.
         phase_deg: largest phase error of a pit in the quartz.
         wavelength_nm, index: of the exposure, to turn a pit into a phase.
-        label: what vouches for them.
+        source: what vouches for them.
     """
 
     delta_cd_pct: float = 10.0
@@ -39,7 +39,7 @@ class Criteria:
     phase_deg: float = 5.0
     wavelength_nm: float = 193.0
     index: float = 1.563
-    label: str = "unverified"
+    source: str = "defaults without a source"
 
 
 @dataclass

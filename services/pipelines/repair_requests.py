@@ -26,12 +26,25 @@ class LearningRequest(_Strict):
     constants: list[GivenConstant] = Field(default_factory=list, max_length=MOST_CONSTANTS)
 
 
+class GivenCriteria(_Strict):
+    """When a repair counts as held, by figures measured after it; what is left out has a default without a source."""
+
+    delta_cd_pct: float = Field(default=10.0, gt=0, description="largest change of a width, of either sign")
+    transmission_loss_pct: float = Field(default=5.0, gt=0)
+    residual_nm: float = Field(default=20.0, gt=0)
+    phase_deg: float = Field(default=5.0, gt=0, description="of a pit in the quartz")
+    wavelength_nm: float = Field(default=193.0, gt=0)
+    index: float = Field(default=1.563, gt=1)
+    source: str = Field(default="defaults without a source", min_length=1, max_length=500)
+
+
 class OutcomeRequest(_Strict):
     """Which logs and inspections go together."""
 
     other_table_ids: OtherTables
     defect_table_id: uuid.UUID | None = Field(default=None, description="the inspection that the repairs answer")
     after_table_id: uuid.UUID | None = Field(default=None, description="a second inspection of the same sample")
+    criteria: GivenCriteria = Field(default_factory=GivenCriteria)
     same_frame: bool = Field(default=False, description="positions of the tool are in the frame of the defects")
     sigma_um: float = Field(default=1.0, gt=0, le=1e4, description="of positions whose file states none")
 

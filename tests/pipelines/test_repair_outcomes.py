@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import app
-from services.pipelines.repair_outcomes import Frame, Question, judge_repairs
+from services.pipelines.repair_constants import DocumentRefused
+from services.pipelines.repair_outcomes import Frame, Question, judge_repairs, read_criteria
 from services.pipelines.repair_records import Criteria, find_repairs, judge_figures
 from services.pipelines.table_source import SourceTable, TableRefused, read_tables
 from tests.pipelines import simulated_repairs as simulated
@@ -112,6 +113,16 @@ def test_criteria_are_the_callers() -> None:
     assert judge_figures({"delta_cd_after_pct": 12.5}, Criteria(delta_cd_pct=15.0)) == []
     assert judge_figures({"transmission_loss_pct": 6.0, "residual_nm": 30.0}, Criteria()) != []
     assert judge_figures({}, Criteria()) == []
+
+
+def test_criteria_come_from_a_file_with_their_source(tmp_path: Path) -> None:
+    path = tmp_path / "limits.toml"
+    path.write_text('delta_cd_pct = 15\nsource = "agreed in May"\n')
+    assert read_criteria(path) == Criteria(delta_cd_pct=15.0, source="agreed in May")
+    assert read_criteria(None).source == "defaults without a source"
+    path.write_text("delta_cd_pct = -1\n")
+    with pytest.raises(DocumentRefused, match=r"limits\.toml: delta_cd_pct: Input should be greater than 0"):
+        read_criteria(path)
 
 
 def test_runs_are_in_the_order_of_time(laboratory: dict[str, Any]) -> None:
