@@ -14,11 +14,12 @@ import numpy as np
 from scipy.special import ndtri
 
 from analysis.reliability import jets
-from analysis.reliability.distributions import Moments
+from analysis.reliability.distributions import LocationScale, Moments
 from analysis.reliability.errors import LifeDataError
 from analysis.reliability.fitting import LifeFit, standard_error
 from analysis.reliability.jets import Floats, Jet
 from analysis.reliability.likelihood import log_likelihood
+from analysis.reliability.weibull_bounds import bound_groups
 
 METHODS = ("likelihood-ratio", "wald")
 Quantity = Callable[[Sequence[Jet]], Jet]
@@ -102,6 +103,10 @@ def failure_probability(
     """
     if not hours > 0 or not np.isfinite(hours):
         raise LifeDataError(f"a failure probability needs hours above 0, not {hours:g}")
+    if method == "likelihood-ratio" and stress is None and _is_plain_weibull(fit):
+        data = fit.data
+        ends = bound_groups(data.lower, data.exact, hours, None, data.count, level)
+        return Interval(float(ends.estimate[0]), float(ends.low[0]), float(ends.high[0]), level, method)
     plain = Moments.at([hours])
     moments = plain if stress is None else Moments(plain.hours, stress[None], plain.cause)
 
@@ -169,9 +174,23 @@ def parameter_interval(fit: LifeFit, name: str, level: float = 0.9, method: str 
 
 
 LIMITS = {
-    "likelihood-ratio": "measured coverage of F(t) at a nominal 90 %: see docs/performance.md, Life data",
-    "wald": "measured coverage of F(t) at a nominal 90 %: see docs/performance.md, Life data",
+    "likelihood-ratio": "from 10 failures: at a nominal 90 % it covered 88.8 to 90.9 % (Weibull F(t), 99 % censored or "
+    "more, 2,000 simulated sets each); at 5 failures 93.5 %",
+    "wald": "from 25 failures: at a nominal 90 % it covered 89.8 to 91.3 % (Weibull F(t), 99 % censored or more, 2,000 "
+    "simulated sets each); at 10 failures 92.8 % with uneven sides, at 5 failures 93.4 %",
+    "posterior": "from 10 failures: at a nominal 90 % it covered 88.8 to 90.8 % (Weibull F(t), 99 % censored or more, "
+    "2,000 simulated sets each); at 5 failures 85.0 %",
 }
+"""Where each method keeps its promise, by ``python -m benchmarks.life_data``."""
+
+LEAST_FAILURES = {"likelihood-ratio": 10, "wald": 25, "posterior": 10}
+"""Failures from which it does."""
+
+
+def _is_plain_weibull(fit: LifeFit) -> bool:
+    """Whether the closed form of the Weibull likelihood holds: exact and right-censored times, nothing truncated."""
+    plain = not fit.data.interval.any() and not fit.data.truncated.any() and (fit.data.lower > 0).all()
+    return bool(isinstance(fit.model, LocationScale) and fit.model.family == "weibull" and plain)
 
 
 def _probability(log_hazard: float) -> float:

@@ -62,51 +62,68 @@ class Posterior:
 
 
 def sample_posterior(
-    fit: LifeFit, generator: np.random.Generator, chains: int = 4, draws: int = 1500, warm_up: int = 500
+    fit: LifeFit, generator: np.random.Generator, chains: int = 4, round_draws: int = 1000, rounds: int = 12
 ) -> Posterior:
     """Return draws of the posterior around ``fit``.
 
-    ``chains`` start overdispersed, each with ``warm_up`` steps that set the step size and ``draws`` kept ones; chance
-    is from ``generator``.
+    ``chains`` start overdispersed. Two warm-ups set the step size and then the coordinates, from the draws of the
+    first. Rounds of ``round_draws`` follow until all parameters have mixed, at most ``rounds`` of them; chance is from
+    ``generator``.
 
     Raises:
-        NotMixed: R-hat is above 1.01 or the effective sample size below 400 for some parameter.
+        NotMixed: R-hat is above 1.01 or the effective sample size below 400 for some parameter after all rounds.
     """
     k = fit.model.parameters
     root = np.asarray(np.linalg.cholesky(fit.maximum.covariance), np.float64)
-    sampler = _Chain(fit, root, generator)
-    kept = np.empty((chains, draws, k))
-    taken = 0
-    for chain in range(chains):
-        sampler.begin(1.5 * generator.standard_normal(k))
-        for step in range(warm_up):
-            sampler.move(adapt=step < warm_up)
-        for step in range(draws):
-            taken += sampler.move(adapt=False)
-            kept[chain, step] = sampler.theta
-    r_hat = max(split_r_hat(kept[:, :, place]) for place in range(k))
-    effective = min(effective_size(kept[:, :, place]) for place in range(k))
-    if not (r_hat <= MOST_R_HAT and effective >= LEAST_EFFECTIVE):
-        raise NotMixed(
-            f"the posterior of the {fit.model.name} model was not reached: R-hat {r_hat:.3f} (at most {MOST_R_HAT}), "
-            f"effective sample size {effective:.0f} (at least {LEAST_EFFECTIVE:.0f})"
-        )
-    return Posterior(fit, kept, r_hat, effective, taken / (chains * draws))
+    walkers = [_Chain(fit, root, generator, 1.5 * generator.standard_normal(k)) for _ in range(chains)]
+    first = np.stack([walker.walk(round_draws // 2, adapt=True) for walker in walkers])
+    spread = np.cov(first[:, first.shape[1] // 2 :].reshape(-1, k).T).reshape(k, k)
+    better = np.asarray(np.linalg.cholesky(spread + 1e-6 * fit.maximum.covariance), np.float64)
+    ends = [np.asarray(np.linalg.solve(better, walker.theta - fit.maximum.theta), np.float64) for walker in walkers]
+    walkers = [_Chain(fit, better, generator, end) for end in ends]
+    for walker in walkers:
+        walker.walk(round_draws // 2, adapt=True)
+    kept = np.empty((chains, 0, k))
+    r_hat, effective = np.inf, 0.0
+    for _ in range(rounds):
+        kept = np.concatenate([kept, np.stack([walker.walk(round_draws, adapt=False) for walker in walkers])], axis=1)
+        r_hat = max(split_r_hat(kept[:, :, place]) for place in range(k))
+        effective = min(effective_size(kept[:, :, place]) for place in range(k))
+        if r_hat <= MOST_R_HAT and effective >= LEAST_EFFECTIVE:
+            taken = float(np.mean([walker.taken for walker in walkers]))
+            return Posterior(fit, kept, r_hat, effective, taken)
+    raise NotMixed(
+        f"the posterior of the {fit.model.name} model was not reached: R-hat {r_hat:.3f} (at most {MOST_R_HAT}), "
+        f"effective sample size {effective:.0f} (at least {LEAST_EFFECTIVE:.0f})"
+    )
 
 
 class _Chain:
     """One Markov chain in coordinates where the posterior is about a standard normal."""
 
-    def __init__(self, fit: LifeFit, root: Floats, generator: np.random.Generator) -> None:
+    def __init__(self, fit: LifeFit, root: Floats, generator: np.random.Generator, place: Floats) -> None:
         self._fit, self._root, self._generator = fit, root, generator
         self._step = 1.2 / fit.model.parameters ** (1 / 6)
+        self.taken = 0.0
+        """Part of the proposals of the last walk that were taken."""
+        self._begin(place)
 
     @property
     def theta(self) -> Floats:
         """Working parameters now."""
         return np.asarray(self._fit.maximum.theta + self._root @ self._place)
 
-    def begin(self, place: Floats) -> None:
+    def walk(self, draws: int, *, adapt: bool) -> Floats:
+        """Return parameters after each of ``draws`` steps, ``(draws, k)``; with ``adapt`` the step size changes."""
+        kept = np.empty((draws, self._place.size))
+        taken = 0
+        for step in range(draws):
+            taken += self._move(adapt=adapt)
+            kept[step] = self.theta
+        self.taken = taken / draws
+        return kept
+
+    def _begin(self, place: Floats) -> None:
         """Start at ``place`` in standard coordinates, or nearer to the middle where that is impossible."""
         while True:
             self._place = place
@@ -115,7 +132,7 @@ class _Chain:
                 return
             place = place / 2
 
-    def move(self, *, adapt: bool) -> bool:
+    def _move(self, *, adapt: bool) -> bool:
         """Propose a step, take it or not; with ``adapt`` the step size goes towards 57 % taken."""
         half = 0.5 * self._step**2
         noise = self._generator.standard_normal(self._place.size)

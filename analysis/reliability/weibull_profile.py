@@ -67,6 +67,19 @@ def fit_weibull_groups(
     Raises:
         BadLifeData: shapes differ, or a time or count is impossible.
     """
+    return fit_grouped_rows(group_rows(hours, failed, group, count))
+
+
+def group_rows(
+    hours: ArrayLike, failed: ArrayLike, group: ArrayLike | None = None, count: ArrayLike | None = None
+) -> "GroupedRows":
+    """Return rows in the order of their groups.
+
+    ``hours``, ``failed``, ``group`` and ``count`` as in :func:`fit_weibull_groups`.
+
+    Raises:
+        BadLifeData: shapes differ, or a time or count is impossible.
+    """
     times, dead = np.asarray(hours, np.float64), np.asarray(failed, np.bool_)
     weights = np.ones(times.shape) if count is None else np.asarray(count, np.float64)
     groups = np.zeros(times.shape, np.int64) if group is None else np.asarray(group, np.int64)
@@ -76,13 +89,19 @@ def fit_weibull_groups(
         raise BadLifeData("a lifetime is not above 0, or a count is below 0")
     if groups.min() < 0:
         raise BadLifeData("a group is below 0")
-    rows = _Rows.ordered(np.log(times), dead, weights, groups)
-    return _solve(rows)
+    return GroupedRows.ordered(np.log(times), dead, weights, groups)
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Rows in order of their group, the log times less the largest of the group."""
+class GroupedRows:
+    """Lifetimes in order of their group.
+
+    Attributes:
+        x: float64 of shape ``(rows,)``, log hours less the largest of the group.
+        weights, dead: float64 of shape ``(rows,)``: devices, and failed ones.
+        starts, sizes: int64 of shape ``(groups,)``: first row of each group, and how many it has.
+        shift: float64 of shape ``(groups,)``: the largest log hours.
+    """
 
     x: Floats
     weights: Floats
@@ -92,7 +111,14 @@ class _Rows:
     shift: Floats
 
     @classmethod
-    def ordered(cls, logs: Floats, dead: NDArray[np.bool_], weights: Floats, groups: NDArray[np.int64]) -> "_Rows":
+    def ordered(
+        cls, logs: Floats, dead: NDArray[np.bool_], weights: Floats, groups: NDArray[np.int64]
+    ) -> "GroupedRows":
+        """Return the rows of ``logs`` (log hours), ``dead``, ``weights`` and ``groups``, each ``(rows,)``.
+
+        Raises:
+            BadLifeData: a group is empty or has no number.
+        """
         if (np.diff(groups) < 0).any():
             order = np.argsort(groups, kind="stable")
             logs, dead, weights, groups = logs[order], dead[order], weights[order], groups[order]
@@ -108,13 +134,13 @@ class _Rows:
         return cls(x, weights, weights * dead, starts, sizes, shift)
 
     def add(self, values: Floats) -> Floats:
-        """Sums over each group."""
+        """Return the sums of ``values``, ``(rows,)``, over each group."""
         if self.starts.size == 1:
             return np.asarray([values.sum()])
         return np.asarray(np.add.reduceat(values, self.starts))
 
     def moments(self, sigma: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return sum, mean and variance of ``x`` under weights ``w exp(x / sigma)``."""
+        """Return sum, mean and variance of ``x`` under weights ``w exp(x / sigma)``, all ``(groups,)``."""
         if self.starts.size == 1:
             grown = np.exp(self.x / sigma[0])
             grown *= self.weights
@@ -132,7 +158,8 @@ class _Rows:
         return total, mean, self.add(grown) / total - mean**2
 
 
-def _solve(rows: _Rows) -> WeibullGroups:
+def fit_grouped_rows(rows: GroupedRows) -> WeibullGroups:
+    """Return the Weibull fit of each group of ``rows``."""
     failures, devices = rows.add(rows.dead), rows.add(rows.weights)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean_failed = rows.add(rows.dead * rows.x) / failures
@@ -162,7 +189,7 @@ def _solve(rows: _Rows) -> WeibullGroups:
     return WeibullGroups(status, mu, sigma, var_mu, var_scale, cov, height, left, failures, devices)
 
 
-def _root(rows: _Rows, mean_failed: Floats, fit: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def _root(rows: GroupedRows, mean_failed: Floats, fit: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Return ``sigma`` of each group and the score left there."""
     sigma = np.where(fit, -mean_failed, 1.0)
     low, high = np.zeros_like(sigma), np.full_like(sigma, np.inf)

@@ -33,7 +33,9 @@ def print_life(document: dict[str, Any]) -> None:
         else:
             typer.echo(f"  {1e6 * row['failed_part']:g} ppm failed after {row['hours']:.4g} h")
     posterior = document.get("posterior")
-    if posterior:
+    if posterior and "refused" in posterior:
+        typer.echo(f"  posterior: refused, {posterior['refused']}")
+    elif posterior:
         typer.echo(
             f"  posterior: {posterior['ppm']:.4g} ppm ({posterior['low_ppm']:.4g} to {posterior['high_ppm']:.4g}), "
             f"R-hat {posterior['r_hat']:.3f}, {posterior['effective_samples']:.0f} effective samples"

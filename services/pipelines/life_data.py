@@ -11,9 +11,16 @@ from analysis.reliability.competing_risks import cumulative_incidence, fit_compe
 from analysis.reliability.errors import LifeDataError
 from analysis.reliability.failure_rate import HOURS_PER_BILLION, fraction_bounds, poisson_bounds
 from analysis.reliability.fitting import LifeFit
-from analysis.reliability.intervals import LIMITS, Interval, failure_probability, life_quantile, parameter_interval
+from analysis.reliability.intervals import (
+    LEAST_FAILURES,
+    LIMITS,
+    Interval,
+    failure_probability,
+    life_quantile,
+    parameter_interval,
+)
 from analysis.reliability.life_data import LifeData, Truncation, collapse
-from analysis.reliability.posterior import sample_posterior
+from analysis.reliability.posterior import NotMixed, sample_posterior
 from analysis.reliability.rank_regression import fit_plot
 from services.pipelines.life_requests import LifeRequest
 from services.pipelines.session_job import code_version
@@ -210,11 +217,21 @@ def _models(comparison: Comparison, hours: float) -> list[dict[str, Any]]:
 def _beyond(fit: LifeFit, request: LifeRequest) -> list[str]:
     """Say so where the answer lies past what was seen."""
     last = _last_hour(fit.data)
+    least = LEAST_FAILURES[request.method]
+    few = (
+        []
+        if fit.data.failures >= least
+        else [
+            f"The {request.method} interval was found to keep its level from {least} failures; here are "
+            f"{fit.data.failures:g} ({LIMITS[request.method]})."
+        ]
+    )
     if request.hours is None or request.hours <= last:
-        return []
+        return few
     return [
+        *few,
         f"{request.hours:g} h lie beyond the {last:g} h that were seen: the interval holds if the {fit.model.name} "
-        "model does, which the data cannot show there. Compare the models' ppm."
+        "model does, which the data cannot show there. Compare the models' ppm.",
     ]
 
 
@@ -234,14 +251,17 @@ def _posterior(fit: LifeFit, request: LifeRequest) -> dict[str, Any] | None:
     if not request.bayes:
         return None
     hours = request.hours or _last_hour(fit.data)
-    found = sample_posterior(fit, np.random.default_rng(request.seed))
+    try:
+        found = sample_posterior(fit, np.random.default_rng(request.seed))
+    except NotMixed as error:
+        return {"refused": str(error)}
     parts = ((1 - request.level) / 2, 0.5, (1 + request.level) / 2)
     low, middle, high = (1e6 * float(each) for each in found.probability_quantiles(hours, parts))
     return {
         "hours": hours, "ppm": middle, "low_ppm": low, "high_ppm": high, "level": request.level,
         "prior": found.prior, "sampler": found.sampler, "r_hat": found.r_hat,
         "effective_samples": found.effective_samples,
-        "acceptance": found.acceptance, "seed": request.seed,
+        "acceptance": found.acceptance, "limits": LIMITS["posterior"], "seed": request.seed,
     }  # fmt: skip
 
 

@@ -37,7 +37,6 @@ def answer_rate(exposures: Sequence[Exposure], confidence: float, sides: str, mi
             "quantity": "FIT, upper bound",
             "value": rate.total.fit.high,
             "confidence": confidence,
-            "sides": sides,
         },
         "fit": asdict(rate.total.fit),
         "mean_life_h": rate.total.mean_life_h,
