@@ -87,7 +87,7 @@ def test_a_view_is_what_the_naive_twin_makes(
     api: Api, raw_file: uuid.UUID, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     numbers = np.random.default_rng(seed)
-    monkeypatch.setattr(waveform_samples, "BLOCK_SAMPLES", int(numbers.integers(1, 400)))
+    monkeypatch.setattr(waveform_samples, "VIEW_BLOCK_SAMPLES", int(numbers.integers(1, 400)))
     count = int(numbers.integers(2, 1000))
     samples = numbers.normal(size=count)
     samples[numbers.random(count) < 0.2] = np.nan

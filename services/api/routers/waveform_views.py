@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from db.blobs import BlobStore
-from db.repositories.catalogue import WAVEFORMS, fetch_row
+from db.repositories.catalogue import WAVEFORMS, fetch_rows
 from services.api.answers import IMMUTABLE
 from services.api.context import ReadsRecords
 from services.api.contract import describe_problems
@@ -49,7 +49,7 @@ def view_waveforms(
     `start + k * step` on the axis. A glitch of one sample is never lost; with few samples each is a bin.
     """
     with context.read() as unit:
-        rows = [fetch_row(unit.connection, unit.caller, WAVEFORMS, each, _COLUMNS) for each in waveform]
+        rows = fetch_rows(unit.connection, unit.caller, WAVEFORMS, waveform, _COLUMNS)
     scales = [_scale(row, axis) for row in rows]
     begin, end = _window(rows, scales, first, last)
     traces, parts = [], []

@@ -195,9 +195,11 @@ class Viewer {
     }
     const text = parts.join("   ") || "Click to set cursor A, click again for B.";
     if (this.readout.textContent !== text) this.readout.textContent = text;
-    this.rows.forEach((row, i) => {
-      row.querySelector("[data-at-a]").textContent = this.valueAt(i, a);
-      row.querySelector("[data-at-b]").textContent = this.valueAt(i, b);
+    this.cells ??= this.rows.map((row) => [row.querySelector("[data-at-a]"), row.querySelector("[data-at-b]")]);
+    this.cells.forEach(([atA, atB], i) => {
+      for (const [cell, text] of [[atA, this.valueAt(i, a)], [atB, this.valueAt(i, b)]]) {
+        if (cell.textContent !== text) cell.textContent = text;
+      }
     });
   }
 
