@@ -18,7 +18,7 @@ from analysis.mask.optics import Optics, SourcePoints, Tile, passed_reach, pupil
 from analysis.mask.transforms import analyse, check_transforms, synthesize
 
 _VALUES_AT_ONCE = 4_000_000
-_MOST_VALUES = 200_000_000
+_MOST_VALUES = 20_000_000
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,12 @@ def open_patterns(path: Path, name: str, layer: str | None, cell: str | None) ->
         raise FileNotFoundError(f"there is no file {name}")
     if name.lower().endswith(".glp"):
         clip = read_glp(path)
-        drawn = clip.levels.get(layer, ()) if layer is not None else tuple(clip.polygons())
-        yield ClipPatterns(tuple(drawn))
+        levels = list(clip.levels) if layer is None else [layer]
+        if len(levels) != 1 or levels[0] not in clip.levels:
+            there = ", ".join(sorted(clip.levels))
+            message = "which level of the clip the mask is, is not said right (layout.layer)"
+            raise CorruptField(message, file=name, expected=there or "a level", found=layer or "nothing")
+        yield ClipPatterns(clip.levels[levels[0]])
         return
     if layer is None:
         raise CorruptField("the question does not say which layer of the layout the mask is (layout.layer)", file=name)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from analysis.device import choose_device
+from analysis.device import DeviceError, choose_device
 from analysis.mask.optics import Optics, Source, Tile
 from analysis.mask.print_verdict import judge_printability
 from analysis.mask.printability import Exposure, Limits, Scene, Spread
@@ -26,6 +26,7 @@ from analysis.mask.thin_mask import (
     quartz_patch,
     transmitting_patch,
 )
+from analysis.mask.transforms import TransformError
 from services.pipelines.mask_patterns import Box, PatternSource, Polygon, open_patterns
 from services.pipelines.printability_documents import describe_printability, describe_repair, verdict_of
 from services.pipelines.printability_request import DefectPart, PatchPart, PrintabilityRequest, read_request
@@ -47,7 +48,10 @@ def print_path(
     request = read_request(question)
     if inspection is not None:
         request = inspection(request)
-    found = judge_file(layout, layout.name, request, device)
+    try:
+        found = judge_file(layout, layout.name, request, device)
+    except (DeviceError, TransformError) as error:
+        raise ValueError(str(error)) from error
     refused = [each["refused"] for each in found["defects"] if each["verdict"] == "refused"]
     if len(refused) == len(found["defects"]):
         raise ValueError(refused[0] if len(refused) == 1 else f"no defect can be judged; of the first: {refused[0]}")

@@ -58,7 +58,11 @@ class MaskPart(_Strict):
 class LayoutPart(_Strict):
     """Where the pattern is in the layout."""
 
-    layer: str | None = Field(default=None, pattern=r"^\d{1,5}/\d{1,5}$", description="layer/datatype")
+    layer: str | None = Field(
+        default=None,
+        pattern=r"^([0-9]{1,5}/[0-9]{1,5}|[A-Za-z][A-Za-z0-9_]{0,40})$",
+        description="layer/datatype of a layout, or the level of a GLP clip",
+    )
     cell: str | None = Field(default=None, max_length=200)
     scale: Literal["wafer", "mask"] = "wafer"
 

@@ -10,11 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from db.schema.work import finding, result
+from instruments.errors import InstrumentError
 from services.cli import app
 from services.pipelines.context import JobRefused
+from services.pipelines.inspected_defects import add_inspection
 from services.pipelines.printability import judge_file, print_path
 from services.pipelines.printability_job import run
 from services.pipelines.printability_request import PrintabilityRequest
+from tests.instruments.mask import layout_writer
+from tests.instruments.mask.klarf_writer import flat
 from tests.pipelines.bench import Bench
 from tests.workers.scenery import add_job, store_original
 
@@ -123,6 +127,78 @@ def test_the_command(tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, ["mask", "print", str(clip), str(asked), "--json"])
     assert refused.exit_code == 2
     assert "outside of all that is drawn" in json.loads(refused.stdout)["error"]["message"]
+
+
+def write_layout(path: Path) -> Path:
+    """The same lines as GDSII on layer 1/0, and a plate on layer 2/0 that is no part of the mask."""
+    lines = [layout_writer.box(1, left, 0, left + WIDTH, SIDE) for left in range(0, SIDE, PITCH)]
+    plate = layout_writer.box(2, 0, 0, SIDE, SIDE)
+    path.write_bytes(layout_writer.library(layout_writer.structure("TOP", *lines, plate)))
+    return path
+
+
+def test_a_layout_is_the_same_as_its_clip(tmp_path: Path) -> None:
+    """One layer of a GDSII file; without a layer it is refused."""
+    layout = write_layout(tmp_path / "lines.gds")
+    asked = question(spot("a", 40), layout={"layer": "1/0"})
+    found = judge_file(layout, layout.name, PrintabilityRequest.model_validate(asked), "cpu")
+    clip = judge(tmp_path, question(spot("a", 40)))
+    assert found["format"] == "gdsii"
+    assert found["defects"][0]["fraction"] == pytest.approx(clip["defects"][0]["fraction"], rel=1e-9)
+    plate = PrintabilityRequest.model_validate(question(spot("a", 40), layout={"layer": "2/0"}))
+    refused = judge_file(layout, layout.name, plate, "cpu")["defects"][0]
+    assert "changes nothing" in refused["refused"]
+    with pytest.raises(InstrumentError, match="which layer"):
+        judge_file(layout, layout.name, PrintabilityRequest.model_validate(question(spot("a", 40))), "cpu")
+    wrong = PrintabilityRequest.model_validate(question(spot("a", 40), layout={"layer": "9/9"}))
+    with pytest.raises(InstrumentError, match="9/9"):
+        judge_file(layout, layout.name, wrong, "cpu")
+
+
+def test_a_clip_of_several_levels_needs_one_named(tmp_path: Path) -> None:
+    """They are different masks."""
+    clip = write_clip(tmp_path / "lines.glp")
+    clip.write_text(clip.read_text().replace("ENDMSG", f"RECT N M2 0 0 {SIDE} {SIDE}\nENDMSG"))
+    fractions = {}
+    for level in (None, "M1", "M2", "M3"):
+        request = PrintabilityRequest.model_validate(question(spot("a", 40), layout={"layer": level}))
+        try:
+            fractions[level] = judge_file(clip, clip.name, request, "cpu")["defects"][0].get("fraction")
+        except InstrumentError as error:
+            fractions[level] = str(error)
+    assert fractions["M1"] == pytest.approx(judge(tmp_path, question(spot("a", 40)))["defects"][0]["fraction"])
+    assert fractions["M2"] is None
+    for level in (None, "M3"):
+        assert "expected M1, M2" in fractions[level]
+
+
+def test_defects_of_an_inspection(tmp_path: Path) -> None:
+    """Places and sizes of a KLARF file by the overlay's settings; what it does not say is asked for or refused."""
+    request = PrintabilityRequest.model_validate(question())
+    inspection, settings = tmp_path / "mask.klarf", tmp_path / "s.json"
+    inspection.write_text(flat([f"1 {4 * SPACE_UM[0]} {4 * SPACE_UM[1]} 0 0 0.16 3 1"]))
+    settings.write_text(json.dumps({"schema": "faultlight.defect-overlay/1", "scale": 0.25, "sigma_nm": 20}))
+    added = add_inspection(request, inspection, settings, "absorber")
+    (defect,) = added.defects
+    assert (defect.x_um, defect.y_um) == pytest.approx(SPACE_UM)
+    assert (defect.width_nm, defect.height_nm, defect.kind) == (pytest.approx(40), pytest.approx(40), "absorber")
+    assert added.spread.position_nm == pytest.approx(5)
+    told = judge(tmp_path, question(spot("a", 40)))["defects"][0]
+    asked = question(defect.model_dump(exclude_none=True))
+    assert judge(tmp_path, asked)["defects"][0]["fraction"] == pytest.approx(told["fraction"], rel=1e-9)
+    with pytest.raises(InstrumentError, match="kind of the inspected defects"):
+        add_inspection(request, inspection, settings, "particle")
+    inspection.write_text(flat(["1 10.5 20.25 0 0 0 3 1"]))
+    with pytest.raises(InstrumentError, match="no place or no size"):
+        add_inspection(request, inspection, settings, "opaque")
+
+
+def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+    """Told in a sentence, not in a trace."""
+    asked = tmp_path / "q.json"
+    asked.write_text(json.dumps(question(spot("a", 40))))
+    with pytest.raises(ValueError, match="use auto"):
+        print_path(write_clip(tmp_path / "lines.glp"), asked, device="cuda:99")
 
 
 NONSENSE: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
