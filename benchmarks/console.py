@@ -21,6 +21,7 @@ from tests.web.browsing import find_chromium
 
 TRACES, SAMPLES = 50, 2_000_000
 LOADS, PANS = 7, 60
+PAUSE_MS = 400
 PAGES = ("/", "/waveforms", "/files", "/jobs", "/jobs?state=running", "/jobs?state=dead", "/sessions", "/cases")
 LOOKS = 20
 WAVEFORM_ROWS, JOB_ROWS = 1_000_000, 100_000
@@ -75,12 +76,14 @@ def _measure_viewer(stack: Stack, ids: list[str]) -> list[Row]:
         page = context.new_page()
         span_s = SAMPLES * 1e-10
         waits: dict[str, list[float]] = {}
-        sizes = []
+        sizes, hasty = [], []
         for part in (0.1, 0.5):
             page.goto(f"{page_url}&from={0.05 * span_s}&to={(0.05 + part) * span_s}")
             page.wait_for_selector("canvas[data-drawn]")
             keys = ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"] * (PANS // 8)
-            waits[f"{part:.0%}"] = [float(page.evaluate(_PAN, key)) for key in keys]
+            page.wait_for_timeout(PAUSE_MS)
+            waits[f"{part:.0%}"] = [_pan(page, key, PAUSE_MS) for key in keys]
+            hasty += [_pan(page, key, 0) for key in keys]
             sizes.append(int(page.get_attribute("canvas", "data-bytes")))
         browser.close()
     everything = [wait for some in waits.values() for wait in some]
@@ -88,8 +91,14 @@ def _measure_viewer(stack: Stack, ids: list[str]) -> list[Row]:
     return [
         Row(f"waveform page, {what}: first paint, median of {LOADS}", statistics.median(paints), "s", "<= 1.5"),
         Row(f"waveform page, {what}: worst first paint of {LOADS}", max(paints), "s"),
-        Row(f"pan to the exact picture, p95 of {len(everything)}", _p95(everything), "ms", "<= 150"),
+        Row(
+            f"pan to the exact picture, one in {PAUSE_MS} ms, p95 of {len(everything)}",
+            _p95(everything),
+            "ms",
+            "<= 150",
+        ),
         *(Row(f"the same with {part} of the record shown", _p95(some), "ms") for part, some in waits.items()),
+        Row(f"pans as fast as each is drawn, p95 of {len(hasty)}", _p95(hasty), "ms"),
         Row("largest answer for a view", max(sizes) / 1e6, "MB", "<= 1"),
     ]
 
@@ -103,6 +112,12 @@ def _sign_in(browser: Any, link: str) -> Any:
     state = context.storage_state()
     context.close()
     return state
+
+
+def _pan(page: Any, key: str, pause_ms: float) -> float:
+    """Return the milliseconds from a key to the exact picture, after a pause."""
+    page.wait_for_timeout(pause_ms)
+    return float(page.evaluate(_PAN, key))
 
 
 def _first_paint(browser: Any, signed_in: Any, url: str) -> float:

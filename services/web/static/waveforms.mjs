@@ -64,6 +64,7 @@ class Viewer {
     this.state.to = view.to;
     this.take(view, view.from, view.to, view.to - view.from);
     this.draw();
+    if (this.isNearEdge()) this.timer = setTimeout(() => this.refresh(), SETTLE_MS);
     let known = this.plot.width;
     new ResizeObserver(() => {
       if (this.canvas.clientWidth === known) return; // an observer tells the first size too, which is drawn already
@@ -108,6 +109,7 @@ class Viewer {
     this.frame = requestAnimationFrame(() => this.draw());
     clearTimeout(this.timer);
     if (force || this.needsView()) this.timer = setTimeout(() => this.refresh(), this.moving ? SETTLE_MS : 0);
+    else if (this.isNearEdge()) this.timer = setTimeout(() => this.refresh(), SETTLE_MS); // before it is needed
     clearTimeout(this.writing);
     this.writing = setTimeout(() => this.writeAddress(), 150);
   }
@@ -116,6 +118,13 @@ class Viewer {
     const { from, to } = this.state;
     const fine = to - from >= this.madeFor * 0.999;
     return !(fine && from >= this.covered.from && to <= this.covered.to);
+  }
+
+  /** Whether one more step would leave what is here. */
+  isNearEdge() {
+    const { from, to } = this.state;
+    const step = PAN_STEP * (to - from) * 1.01;
+    return from - step < this.covered.from || to + step > this.covered.to;
   }
 
   async refresh() {
