@@ -53,9 +53,12 @@ def plan_handoff(request: HandoffRequest, given: Sequence[GivenConstant] = ()) -
     margin = lateral_margin(around, found.depth_um[0])
     times = _times(request, table, found, margin)
     flags = [*around.flags, *_flags(request, model, found), *_beyond(table, model, found), *times.pop("flags")]
+    verdict = _verdict(request, found, times)
+    if verdict == "fib-alone" and found.passes:
+        flags.append("the ion beam alone is faster than laser, transfer and beam together")
     threshold = law.threshold_j_cm2.value
     document = {
-        "verdict": _verdict(request, found, times),
+        "verdict": verdict,
         "material": request.material,
         "law": law.name,
         "handoff": {
