@@ -17,7 +17,8 @@ from analysis.metrology.registration_map import TERMS, Sites, map_registration
 from analysis.repair.ablation import Law, Shot, depth_curve, depth_per_pulse, find_law
 from analysis.repair.constants import Constant, ConstantTable
 from analysis.repair.default_constants import default_table
-from analysis.repair.handoff import Layer, Scan, find_handoff, model_depth, simulate_depths
+from analysis.repair.depth_model import Scan, model_depth
+from analysis.repair.handoff import Layer, find_handoff, simulate_depths
 from analysis.repair.learning import AblationRun, Posterior, learn_ablation
 from analysis.repair.margin import Surroundings, find_surroundings, lateral_margin
 from analysis.repair.milling import Beam, mill

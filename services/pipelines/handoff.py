@@ -11,18 +11,8 @@ import numpy as np
 
 from analysis.repair.ablation import OPTIMUM_RATIO, Law, Shot, depth_per_pulse, find_law, volume_per_pulse_um3
 from analysis.repair.constants import ConstantTable
-from analysis.repair.handoff import (
-    DepthModel,
-    Handoff,
-    Layer,
-    MeasuredDepth,
-    Scan,
-    condition_on_depth,
-    find_handoff,
-    model_depth,
-    probability_of_damage,
-    simulate_depths,
-)
+from analysis.repair.depth_model import DepthModel, MeasuredDepth, Scan, condition_on_depth, model_depth
+from analysis.repair.handoff import Handoff, Layer, find_handoff, probability_of_damage, simulate_depths
 from analysis.repair.margin import Margin, Surroundings, find_surroundings, floor_width, lateral_margin
 from analysis.repair.milling import Beam, Milling, mill
 from services.pipelines.constant_table import describe_constants, make_table

@@ -8,17 +8,8 @@ import pytest
 from analysis.repair.ablation import OutsideModel, Shot, find_law
 from analysis.repair.constants import Constant, ConstantTable
 from analysis.repair.default_constants import default_table
-from analysis.repair.handoff import (
-    Handoff,
-    Layer,
-    MeasuredDepth,
-    Scan,
-    condition_on_depth,
-    find_handoff,
-    model_depth,
-    probability_of_damage,
-    simulate_depths,
-)
+from analysis.repair.depth_model import MeasuredDepth, Scan, condition_on_depth, model_depth
+from analysis.repair.handoff import Handoff, Layer, find_handoff, probability_of_damage, simulate_depths
 from analysis.repair.margin import find_surroundings, floor_width, lateral_margin
 from analysis.repair.milling import Beam, mill
 from analysis.repair.quartz_pit import phase_error_deg
