@@ -29,6 +29,7 @@ from services.api.routers import (
     instrument_health,
     jobs,
     layouts,
+    lifetimes,
     monitoring,
     printabilities,
     records,
@@ -58,7 +59,7 @@ FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
     waveforms, waveform_views, uploads, jobs, bundles, files, sessions, records, tables, results, administration,
-    instrument_health, layouts, monitoring, webhooks, cases, printabilities, repairs,
+    instrument_health, layouts, lifetimes, monitoring, webhooks, cases, printabilities, repairs,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

@@ -16,6 +16,7 @@ HANDLERS = {
     "anomaly": "services.pipelines.anomaly_job:run",
     "averaging": "services.pipelines.averaging_job:run",
     "handoff": "services.pipelines.repair_jobs:run_handoff",
+    "life-data": "services.pipelines.life_job:run",
     "localize": "services.pipelines.localization_job:run",
     "nets": "services.pipelines.layout_jobs:run_nets",
     "overlay": "services.pipelines.layout_jobs:run_overlay",

@@ -160,6 +160,7 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/tables/{table_id}/repair-learnings"): {"material": "silicon"},
         ("post", "/tables/{table_id}/repair-outcomes"): {"defect_table_id": str(ids["table_id"])},
         ("post", "/tables/{table_id}/metrology-maps"): {"scale": "mask", "tone": "clear"},
+        ("post", "/tables/{table_id}/life-fits"): {"hours": 1000},
         ("post", "/cases"): {"program": "alpha", "title": "t"},
         ("patch", "/cases/{case_id}"): {"title": unique},
         ("post", "/cases/{case_id}/steps"): {"kind": "review", "began_at": datetime.now(UTC).isoformat()},
