@@ -51,9 +51,9 @@ def _verdicts(defects: list[dict[str, Any]]) -> Table:
             each["name"],
             each["kind"],
             verdict,
-            f"{each['fraction']:.1%}" if worst is None else _fraction(worst),
+            "0.0%" if worst is None else _fraction(worst),
             "" if each["sigma"] is None else f"{each['sigma']:.1%}",
-            f"{each['severity']:.2f}",
+            "" if each["severity"] is None else f"{each['severity']:.2f}",
             "" if worst is None else f"{worst['dose']:g}",
             "" if worst is None else f"{worst['defocus_nm']:g}",
             each.get("outcome", ""),
@@ -82,7 +82,9 @@ def _condition(each: Mapping[str, Any]) -> str:
 
 
 def _fraction(condition: Mapping[str, Any]) -> str:
-    """Return the change of a width; where an edge is gone it is known from below only."""
+    """Return the change of a width, if there is one; where an edge is gone it is known from below only."""
+    if condition["fraction"] is None:
+        return "no width"
     at_least = ">= " if condition["edges_lost"] else ""
     return f"{at_least}{condition['fraction']:.1%}"
 

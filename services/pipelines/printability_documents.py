@@ -19,14 +19,15 @@ def verdict_of(defects: Sequence[Mapping[str, Any]]) -> str:
 def describe_printability(found: Printability, scene: Scene) -> dict[str, Any]:
     """Return ``found`` as a document; places are on the wafer."""
     common = found.common_window
+    measured = _has_widths(found.worst)
     return {
         "verdict": found.verdict,
         "reason": found.reason,
-        "fraction": found.fraction,
+        "fraction": found.fraction if measured else None,
         "at_least": found.worst.lost > 0,
-        "sigma": None if found.worst.lost else found.sigma,
+        "sigma": None if found.worst.lost or not measured else found.sigma,
         "uncertainty": dict(found.components),
-        "severity": found.severity,
+        "severity": found.severity if measured or found.severity else None,
         "limits": {
             "prints": scene.limits.prints,
             "marginal": scene.limits.marginal,
@@ -74,13 +75,18 @@ def _condition(each: ConditionChange, scene: Scene) -> dict[str, Any]:
         "dose": each.dose,
         "defocus_nm": each.defocus_nm,
         "counted": each.counted,
-        "fraction": each.fraction,
+        "fraction": each.fraction if _has_widths(each) else None,
         "edges_lost": each.lost,
         "topology": [_topology(change, scene) for change in each.topology],
         "gauge": None if each.worst is None else _change(each.worst, scene),
         "lowest_intensity": each.low_intensity,
         "highest_intensity": each.high_intensity,
     }
+
+
+def _has_widths(each: ConditionChange) -> bool:
+    """Say whether there is any feature near whose width could be measured."""
+    return each.worst is not None or each.lost > 0
 
 
 def _topology(change: TopologyChange, scene: Scene) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def _findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:
     ranked = sorted(document["defects"], key=lambda each: -(each.get("severity") or 0.0))
     for rank, each in enumerate(ranked, 1):
         interval = None
-        if each.get("sigma") is not None:
+        if each.get("sigma") is not None and each.get("fraction") is not None:
             half = 1.959964 * each["sigma"]
             interval = (max(0.0, each["fraction"] - half), each["fraction"] + half)
         yield NewFinding(

@@ -155,6 +155,24 @@ def test_a_layout_is_the_same_as_its_clip(tmp_path: Path) -> None:
         judge_file(layout, layout.name, wrong, "cpu")
 
 
+def test_no_width_is_no_change_of_zero(tmp_path: Path) -> None:
+    """On plain ground there is nothing to measure: null, not 0, and the margin in words."""
+    clip = write_clip(tmp_path / "lines.glp")
+    far = [[0, 0, 100, 100], [9000, 9000, 100, 100]]
+    head = clip.read_text().split("CELL T PRIME\n", 1)[0]
+    boxes = "".join(f"RECT N M1 {' '.join(map(str, each))}\n" for each in far)
+    clip.write_text(f"{head}CELL T PRIME\n{boxes}ENDMSG\n")
+    asked = tmp_path / "q.json"
+    asked.write_text(json.dumps(question(spot("a", 40, x_um=4.5, y_um=4.5))))
+    (found,) = print_path(clip, asked)["defects"]
+    assert (found["verdict"], found["fraction"], found["sigma"], found["severity"]) == ("does-not-print", *[None] * 3)
+    assert "no printed edge is near" in found["reason"]
+    assert found["conditions"][0]["fraction"] is None
+    shown = CliRunner().invoke(app, ["mask", "print", str(clip), str(asked)])
+    assert shown.exit_code == 0, shown.output
+    assert "no width" in shown.output
+
+
 def test_a_clip_of_several_levels_needs_one_named(tmp_path: Path) -> None:
     """They are different masks."""
     clip = write_clip(tmp_path / "lines.glp")
