@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from instruments.adapter import Source
-from instruments.errors import CorruptField, UnsupportedVersion
+from instruments.errors import CorruptField, InstrumentError, ReadingLimit, UnsupportedVersion
 
 Box = tuple[float, float, float, float]
 
@@ -40,6 +40,7 @@ def read_with_engine(source: Source) -> EngineLayout:
     Raises:
         UnsupportedVersion: klayout is not installed.
         CorruptField: klayout refuses the file.
+        ReadingLimit: it needs more memory than it may have.
     """
     layout = load_layout(source)
     try:
@@ -54,13 +55,15 @@ def import_engine(file: str) -> Any:
     """Return klayout's module ``db``; ``file`` is what is to be read with it.
 
     Raises:
-        UnsupportedVersion: klayout is not installed.
+        UnsupportedVersion: klayout is not installed, or is and cannot be loaded.
     """
     try:
         from klayout import db  # noqa: PLC0415 - GPL and 90 MB: only where a layout is read
-    except ImportError:
+    except ModuleNotFoundError:
         message = "layouts are read with klayout, which is not installed: pip install 'faultlight[layout]'"
         raise UnsupportedVersion(message, file=file) from None
+    except ImportError as error:
+        raise UnsupportedVersion(f"klayout is installed and cannot be loaded: {error}", file=file) from None
     return db
 
 
@@ -70,6 +73,7 @@ def load_layout(source: Source) -> Any:
     Raises:
         UnsupportedVersion: klayout is not installed.
         CorruptField: klayout refuses the file.
+        ReadingLimit: it needs more memory than it may have.
     """
     db = import_engine(source.name)
     options = db.LoadLayoutOptions()
@@ -82,7 +86,9 @@ def load_layout(source: Source) -> Any:
     return layout
 
 
-def _refusal(source: Source, error: Exception) -> CorruptField:
+def _refusal(source: Source, error: Exception) -> InstrumentError:
+    if "bad_alloc" in str(error):
+        return ReadingLimit("the layout needs more memory than it may have", file=source.name)
     if "UnicodeDecodeError" in f"{type(error).__name__} {error}":
         return CorruptField("the name of a cell is not UTF-8 text", file=source.name)
     reason = str(error).splitlines()[0][:300].replace(str(source.path), source.name)

@@ -5,6 +5,7 @@ ends, under limits of memory and of processor time for each answer. A file is fi
 which walks all records itself: what that refuses never gets here.
 """
 
+import contextlib
 import os
 import resource
 from collections.abc import Mapping
@@ -92,6 +93,8 @@ def serve() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)  # whatever a library prints must not get among the answers
     holder = _Holder()
+    with contextlib.suppress(InstrumentError):
+        import_engine("")  # before the limits: they are of the layout, not of the libraries
     while True:
         try:
             request, _ = read_message(0)
@@ -106,6 +109,9 @@ def serve() -> None:
         except MemoryError:
             _refuse(answers, ReadingLimit("the layout needs more memory than it may have", file=holder.file))
         except Exception as error:
+            if "bad_alloc" in str(error):
+                _refuse(answers, ReadingLimit("the layout needs more memory than it may have", file=holder.file))
+                continue
             message = f"the layout process failed: {type(error).__name__}: {error}"
             _refuse(answers, ReaderCrashed(message, file=holder.file))
 

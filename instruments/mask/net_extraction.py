@@ -28,6 +28,8 @@ class NetExtraction:
     def __init__(self, db: Any, layout: Any, cell: Any, process: Process, file: str) -> None:
         self.db, self.layout, self.cell, self.process, self.file = db, layout, cell, process, file
         self.tracer = db.LayoutToNetlist(db.RecursiveShapeIterator(layout, cell, []))
+        # In this thread: where a thread cannot be made for want of memory, klayout waits for it for ever.
+        self.tracer.threads = 0
         self.warnings: list[dict[str, Any]] = []
         self.regions: dict[str, Any] = {}
         self.texts: list[tuple[str, Any]] = []

@@ -225,14 +225,35 @@ def match_document(tables: tuple[Table, Table], options: MatchOptions, inspectio
     if options.align:
         second, shift = _aligned(first, second, matching)
         matching = match_defects(first, second, area_um2, found_again=options.found_again)
-    names = [_identities(table)[kept] for table, kept in zip(tables, rows, strict=True)]
-    same = [each for each in matching.matches if each.assigned]
-    return {
+    names = tuple(_identities(table)[kept] for table, kept in zip(tables, rows, strict=True))
+    return _match_answer(matching, (names[0], names[1])) | {
         "inspections": list(inspections),
-        "verdict": "common" if same else "nothing-common",
-        "counts": {"first": len(first.xy), "second": len(second.xy), "common": len(same)},
-        "expected_common": float(sum(each.probability for each in matching.matches)),
         "shift_um": shift,
+        "conventions": {
+            "probability": "that the two are one defect, all rivals weighed, by the errors of both places",
+            "assigned": "in the most probable one-to-one assignment",
+        },
+        "provenance": {
+            "algorithm": "marginal association by belief propagation",
+            "algorithm_version": SIGNATURE_VERSION,
+            "parameters": asdict(options) | {"area_um2": area_um2, "area_from": area_from, "density": matching.density},
+            "device": "cpu",
+            "precision": "float64",
+        },
+    }
+
+
+def _match_answer(matching: Matching, names: tuple[NDArray[np.int64], NDArray[np.int64]]) -> dict[str, Any]:
+    """Return the pairs by the defects' own numbers, and who is alone."""
+    same = [each for each in matching.matches if each.assigned]
+    alone = [
+        dict(zip(map(str, own.tolist()), part.tolist(), strict=False))
+        for own, part in zip(names, (matching.first_alone, matching.second_alone), strict=True)
+    ]
+    return {
+        "verdict": "common" if same else "nothing-common",
+        "counts": {"first": len(names[0]), "second": len(names[1]), "common": len(same)},
+        "expected_common": float(sum(each.probability for each in matching.matches)),
         "matches": [
             {
                 "first": int(names[0][each.first]),
@@ -245,19 +266,8 @@ def match_document(tables: tuple[Table, Table], options: MatchOptions, inspectio
             for each in matching.matches
             if each.assigned or each.probability >= 0.01
         ],
-        "first_alone": dict(zip(map(str, names[0].tolist()), matching.first_alone.tolist(), strict=False)),
-        "second_alone": dict(zip(map(str, names[1].tolist()), matching.second_alone.tolist(), strict=False)),
-        "conventions": {
-            "probability": "that the two are one defect, all rivals weighed, by the errors of both places",
-            "assigned": "in the most probable one-to-one assignment",
-        },
-        "provenance": {
-            "algorithm": "marginal association by belief propagation",
-            "algorithm_version": SIGNATURE_VERSION,
-            "parameters": asdict(options) | {"area_um2": area_um2, "area_from": area_from, "density": matching.density},
-            "device": "cpu",
-            "precision": "float64",
-        },
+        "first_alone": alone[0],
+        "second_alone": alone[1],
     }
 
 

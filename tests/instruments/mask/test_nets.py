@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from instruments.errors import CorruptField, InstrumentError, ReaderCrashed, ReadingLimit, Truncated
+from instruments.errors import (
+    CorruptField,
+    InstrumentError,
+    ReaderCrashed,
+    ReadingLimit,
+    Truncated,
+    UnsupportedVersion,
+)
 from instruments.mask.layout_engine import import_engine, load_layout
 from instruments.mask.layout_process import LayoutProcess
 from instruments.mask.net_extraction import NetExtraction
@@ -369,3 +376,25 @@ def test_who_asks_does_not_load_the_engine() -> None:
     modules = "instruments.mask.layout_process, services.pipelines.layout_nets"
     code = f"import sys, {modules}; sys.exit('klayout' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_the_engine_it_says_what_to_install(
+    tmp_path: Path, cells: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "klayout.py").write_text("raise ModuleNotFoundError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(UnsupportedVersion) as caught, LayoutProcess(cells):
+        pass
+    assert str(caught.value) == (
+        "cells.gds: layouts are read with klayout, which is not installed: pip install 'faultlight[layout]'"
+    )
+
+
+@pytest.mark.shared_data
+def test_more_memory_than_allowed_is_refused(shared_data: Path) -> None:
+    """Of a small layout nothing is noticed: the libraries' own memory is enough for it."""
+    with (
+        pytest.raises(ReadingLimit, match="the layout needs more memory than it may have"),
+        LayoutProcess(shared_data / "mask" / "tt06_tt_um_factory_test.gds", limits=SandboxLimits(memory_bytes=1 << 20)),
+    ):
+        pass
