@@ -37,6 +37,8 @@ def print_outcome(document: dict[str, Any], console: Console | None = None) -> N
         console.print(table)
     for name, score in judged["scores"].items():
         console.print(f"  {name}: log score {score['log_score']:.4f}, Brier {score['brier']:.4f}")
+    for flag in document["flags"]:
+        console.print(f"  note: {flag}")
     if document["frame"]["used"] is None:
         console.print(f"  note: joined by id only: {document['frame']['reason']}")
     for run in document["runs"]:

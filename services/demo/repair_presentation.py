@@ -11,7 +11,8 @@ def print_handoff(document: dict[str, Any], console: Console | None = None) -> N
     console = console or Console()
     plan, pulse, margin, times = (document[key] for key in ("handoff", "pulse", "margin_um", "times"))
     depth, left = plan["depth_um"], plan["remaining_um"]
-    console.print(f"\nVerdict: [bold]{document['verdict']}[/] ({document['law']})")
+    label = " (SIMULATED constants)" if document["provenance"]["simulated"] else ""
+    console.print(f"\nVerdict: [bold]{document['verdict']}[/] ({document['law']}){label}")
     table = _table("Plan", "", "value")
     table.add_row("laser passes", str(plan["passes"]))
     table.add_row("depth", f"{depth['median']:.3g} um (95 %: {_span(depth['interval95'])})")

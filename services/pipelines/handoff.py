@@ -17,7 +17,7 @@ from analysis.repair.margin import Margin, Surroundings, find_surroundings, floo
 from analysis.repair.milling import Beam, Milling, mill
 from services.pipelines.constant_table import describe_constants, make_table
 from services.pipelines.handoff_request import HandoffRequest, LaserPart, read_request
-from services.pipelines.repair_constants import GivenConstant, read_constants
+from services.pipelines.repair_constants import SIMULATED, GivenConstant, read_constants
 from services.pipelines.versions import HANDOFF_VERSION
 
 _DRAWS = 2000
@@ -275,5 +275,5 @@ def _provenance(request: HandoffRequest, document: dict[str, Any]) -> dict[str, 
         "unverified_constants": [item["key"] for item in document["constants"] if item["label"] == "unverified"],
         "device": "cpu",
         "precision": "float64",
-        "simulated": False,
+        "simulated": any(item["source"].endswith(SIMULATED) for item in document["constants"]),
     }

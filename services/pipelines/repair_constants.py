@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 SCHEMA = "faultlight.repair-constants/1"
 MOST_CONSTANTS = 500
+SIMULATED = " (SIMULATED)"
+"""At the end of the source of a constant that was learned from simulated runs."""
 
 
 class GivenConstant(BaseModel):

@@ -16,7 +16,7 @@ from analysis.repair.learning import Belief, LearningFailed, Posterior, learn_ab
 from analysis.repair.margin import find_surroundings
 from analysis.repair.milling import name_beam
 from services.pipelines.constant_table import make_table
-from services.pipelines.repair_constants import SCHEMA, GivenConstant, read_constants
+from services.pipelines.repair_constants import SCHEMA, SIMULATED, GivenConstant, read_constants
 from services.pipelines.repair_runs import LaserStep, MillingStep, NotUsed, find_runs
 from services.pipelines.table_source import SourceTable, TableRefused, read_tables
 from services.pipelines.versions import LEARNING_VERSION
@@ -51,7 +51,8 @@ def learn_tables(
     """
     table = make_table(given)
     laser, beam, not_used = find_runs(sources, material)
-    learned = _Learned(table, [], [], [])
+    simulated = any(map(_simulated, sources))
+    learned = _Learned(table, [], [], [], SIMULATED if simulated else "")
     _learn_depths(learned, laser, not_used)
     _learn_walls(learned, laser)
     _learn_rates(learned, beam, not_used)
@@ -85,7 +86,7 @@ def learn_tables(
             "adapters": sorted({source.adapter for source in sources}),
             "device": "cpu",
             "precision": "float64",
-            "simulated": any(_simulated(source) for source in sources),
+            "simulated": simulated,
         },
     }
 
@@ -108,6 +109,7 @@ class _Learned:
     parts: list[dict[str, Any]]
     failed: list[dict[str, Any]]
     constants: list[dict[str, Any]]
+    remark: str
 
     def keep(self, key: str, value: float, spread: float, kind: str, runs: int) -> None:
         self.constants.append(
@@ -117,7 +119,7 @@ class _Learned:
                 "spread": spread,
                 "kind": kind,
                 "label": "laboratory",
-                "source": f"learned from {runs} runs",
+                "source": f"learned from {runs} runs{self.remark}",
             }
         )
 

@@ -22,6 +22,7 @@ from services.pipelines.versions import OUTCOME_VERSION
 
 FEWEST_FOR_FRAME = 4
 _STILL_THERE = 0.95
+_MISCALIBRATED = 0.01
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def judge_repairs(question: Question) -> dict[str, Any]:
         "joined": sum(joined.defect is not None for joined in joins),
         "frame": frame,
         "without_outcome": len(runs) - len(known),
+        "flags": _flags(rates["judged"]),
         "unknown_words": sorted({word for run in runs for word in run.words}),
         **rates,
         "provenance": _provenance(question),
@@ -251,6 +253,13 @@ def _rates(known: list[tuple[RepairRun, dict[str, Any]]]) -> dict[str, Any]:
         "by_recipe": _rate_documents(everyone, judged.ships),
         "by_type": _rate_documents(by_type, judged.ships),
     }
+
+
+def _flags(judged: dict[str, Any]) -> list[str]:
+    chance = judged["p_calibrated"]
+    if chance is not None and chance < _MISCALIBRATED:
+        return [f"the probabilities do not keep what they say on later runs (Spiegelhalter's p = {chance:.2g})"]
+    return []
 
 
 def _recipe(run: RepairRun) -> str:

@@ -72,6 +72,8 @@ def test_learned_constants_let_the_laser_cut_deeper(learned: tuple[Path, dict[st
     assert after["handoff"]["depth_um"]["median"] > 2 * before["handoff"]["depth_um"]["median"]
     assert after["times"]["saved_ratio"] > before["times"]["saved_ratio"]
     assert any("deeper than any run" in flag for flag in after["flags"])
+    assert after["provenance"]["simulated"]
+    assert not before["provenance"]["simulated"]
     labels = {row["key"]: row["label"] for row in after["constants"]}
     assert labels["laser.silicon.ultrashort.threshold_j_cm2"] == "laboratory"
 

@@ -109,6 +109,17 @@ def test_figures_count_before_all(laboratory: dict[str, Any]) -> None:
     assert {run["recipe"] for run in runs} == {"A", "B", "C", "D"} or {run["recipe"] for run in runs} == {""}
 
 
+def test_probabilities_that_time_has_overtaken_are_flagged(laboratory: dict[str, Any]) -> None:
+    source: SourceTable = laboratory["log"]
+    columns = dict(source.table.columns)
+    words = ["ok" if row < 90 else "failed" for row in range(source.table.row_count)]
+    columns["result"] = np.array(words, columns["result"].dtype)
+    worn = replace(source, table=replace(source.table, columns=columns))
+    (flag,) = judge_repairs(Question([worn], [], []))["flags"]
+    assert "do not keep what they say on later runs" in flag
+    assert judge_repairs(Question([source], [], []))["flags"] == []
+
+
 def test_criteria_are_the_callers() -> None:
     assert judge_figures({"delta_cd_after_pct": 12.5}, Criteria(delta_cd_pct=15.0)) == []
     assert judge_figures({"transmission_loss_pct": 6.0, "residual_nm": 30.0}, Criteria()) != []
