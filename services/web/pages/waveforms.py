@@ -3,11 +3,10 @@
 import uuid
 from typing import Any
 
-import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from db.repositories.catalogue import SESSIONS, WAVEFORMS, fetch_row, read_row
+from db.repositories.catalogue import SESSIONS, WAVEFORMS, fetch_rows
 from services.api.context import RequestUnit
 from services.api.listing import WaveformQuery
 from services.api.routers.waveform_views import MOST_TRACES
@@ -17,6 +16,10 @@ from services.web.page import AnyPage, Page, PageRoute
 
 router = APIRouter(prefix="/waveforms", include_in_schema=False, route_class=PageRoute)
 
+_COLUMNS = (
+    "id", "name", "net", "unit", "t0_s", "dt_s", "sample_count", "minimum", "maximum", "averages", "segment_index",
+    "raw_file_id", "probing_session_id",
+)  # fmt: skip
 LIST = ListSource(WAVEFORMS, WaveformQuery, "waveforms")
 
 
@@ -38,7 +41,8 @@ def _show_viewer(page: Page, wanted: list[str]) -> Response:
     if len(wanted) > MOST_TRACES:
         raise Problem("invalid-request", f"{len(wanted)} waveforms were chosen; {MOST_TRACES} are shown at most")
     with page.read() as unit:
-        rows = [_read(unit, text) for text in dict.fromkeys(wanted)]
+        identities = [_identity(text) for text in dict.fromkeys(wanted)]
+        rows = [dict(row) for row in fetch_rows(unit.connection, unit.caller, WAVEFORMS, identities, _COLUMNS)]
         mark_simulated(unit, rows)
         axis = "time" if all(row["dt_s"] for row in rows) else "sample"
         starts = [(row["t0_s"] or 0.0) if axis == "time" else 0.0 for row in rows]
@@ -57,21 +61,20 @@ def _show_viewer(page: Page, wanted: list[str]) -> Response:
         )
 
 
-def _read(unit: RequestUnit, text: str) -> dict[str, Any]:
+def _identity(text: str) -> uuid.UUID:
     try:
-        identity = uuid.UUID(text)
+        return uuid.UUID(text)
     except ValueError as error:
         raise Problem("invalid-request", f"{text[:40]!r} is not the id of a waveform") from error
-    found: dict[str, Any] = orjson.loads(read_row(unit.connection, unit.caller, WAVEFORMS, identity))
-    return found
 
 
 def mark_simulated(unit: RequestUnit, rows: list[dict[str, Any]]) -> None:
     """Give each waveform ``simulated``: whether its session says that it was not measured."""
-    sessions = {row["probing_session_id"] for row in rows if row["probing_session_id"]}
-    told = {
-        each: fetch_row(unit.connection, unit.caller, SESSIONS, uuid.UUID(each), ("simulated",))["simulated"]
-        for each in sessions
-    }
+    sessions = sorted({str(row["probing_session_id"]) for row in rows if row["probing_session_id"]})
+    told: dict[str, bool] = {}
+    if sessions:
+        identities = [uuid.UUID(each) for each in sessions]
+        found = fetch_rows(unit.connection, unit.caller, SESSIONS, identities, ("simulated",))
+        told = {each: row["simulated"] for each, row in zip(sessions, found, strict=True)}
     for row in rows:
-        row["simulated"] = told.get(row["probing_session_id"], False)
+        row["simulated"] = told.get(str(row["probing_session_id"]), False)
