@@ -39,7 +39,7 @@ class PatternSource(Protocol):
         ...
 
     def box_nm(self) -> Box | None:
-        """Return left, bottom, right, top of all that is drawn, in the layout's own nanometres."""
+        """Return left, bottom, right, top of all that is drawn, in the layout's own nanometres; ``None``: unknown."""
         ...
 
     def polygons(self, box_nm: Box) -> tuple[Polygon, ...]:
@@ -58,8 +58,6 @@ class ClipPatterns:
 
     def box_nm(self) -> Box | None:
         """Return the box of all polygons."""
-        if not self.drawn:
-            return None
         points = np.concatenate(self.drawn)
         low, high = points.min(axis=0), points.max(axis=0)
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
@@ -88,7 +86,7 @@ class LayoutPatterns:
         self._summary = summary
 
     def box_nm(self) -> Box | None:
-        """Return the cell's box, of all layers."""
+        """Return the cell's box, of all layers, where it is a top cell."""
         for name, box in zip(self._summary.top_cells, self._summary.boxes_um, strict=True):
             if self._cell in (None, name) and box is not None:
                 return box[0] * 1000, box[1] * 1000, box[2] * 1000, box[3] * 1000
@@ -123,7 +121,7 @@ def open_patterns(path: Path, name: str, layer: str | None, cell: str | None) ->
             there = ", ".join(sorted(clip.levels))
             message = "which level of the clip the mask is, is not said right (layout.layer)"
             raise CorruptField(message, file=name, expected=there or "a level", found=layer or "nothing")
-        yield ClipPatterns(clip.levels[levels[0]])
+        yield ClipPatterns(clip.levels[levels[0]])  # a level is there because a shape is on it
         return
     if layer is None:
         raise CorruptField("the question does not say which layer of the layout the mask is (layout.layer)", file=name)

@@ -198,16 +198,18 @@ def _scene(setting: _Setting, source: PatternSource, defect: DefectPart, drawn: 
     low, high = np.floor((points.min(axis=0) - room) / step) * step, np.ceil((points.max(axis=0) + room) / step) * step
     box = (float(low[0] / scale), float(low[1] / scale), float(high[0] / scale), float(high[1] / scale))
     polygons = tuple(each * scale for each in source.polygons(box))
+    if not polygons and drawn is None:
+        raise ValueError("nothing is drawn around the defect in that cell: is the defect of this layout?")
     tile = Tile(float(high[0] - low[0]), float(high[1] - low[1]))
     window = MaskWindow(polygons, setting.kind, float(low[0]), float(low[1]), tile)
-    beyond = drawn is None or box[0] < drawn[0] or box[1] < drawn[1] or box[2] > drawn[2] or box[3] > drawn[3]
+    beyond = drawn is not None and (box[0] < drawn[0] or box[1] < drawn[1] or box[2] > drawn[2] or box[3] > drawn[3])
     return replace(scene, window=window), beyond
 
 
 def _check_place(points: Polygon, drawn: Box | None) -> None:
     """Refuse a defect that lies outside of all that is drawn: it is on another layout, or in another unit."""
     if drawn is None:
-        raise ValueError("nothing is drawn in the layout")
+        return
     low, high = points.min(axis=0), points.max(axis=0)
     if low[0] > drawn[2] or low[1] > drawn[3] or high[0] < drawn[0] or high[1] < drawn[1]:
         where = ", ".join(f"{each / 1000:.3f}" for each in (low + high) / 2)

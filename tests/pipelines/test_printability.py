@@ -133,7 +133,8 @@ def write_layout(path: Path) -> Path:
     """The same lines as GDSII on layer 1/0, and a plate on layer 2/0 that is no part of the mask."""
     lines = [layout_writer.box(1, left, 0, left + WIDTH, SIDE) for left in range(0, SIDE, PITCH)]
     plate = layout_writer.box(2, 0, 0, SIDE, SIDE)
-    path.write_bytes(layout_writer.library(layout_writer.structure("TOP", *lines, plate)))
+    inner = layout_writer.structure("INNER", *lines, plate)
+    path.write_bytes(layout_writer.library(inner, layout_writer.structure("TOP", layout_writer.sref("INNER", 0, 0))))
     return path
 
 
@@ -148,6 +149,10 @@ def test_a_layout_is_the_same_as_its_clip(tmp_path: Path) -> None:
     plate = PrintabilityRequest.model_validate(question(spot("a", 40), layout={"layer": "2/0"}))
     refused = judge_file(layout, layout.name, plate, "cpu")["defects"][0]
     assert "changes nothing" in refused["refused"]
+    within = question(spot("a", 40), spot("far", 40, y_um=900.0), layout={"layer": "1/0", "cell": "INNER"})
+    inner, far = judge_file(layout, layout.name, PrintabilityRequest.model_validate(within), "cpu")["defects"]
+    assert inner["fraction"] == pytest.approx(clip["defects"][0]["fraction"], rel=1e-9)
+    assert "nothing is drawn around the defect" in far["refused"]
     with pytest.raises(InstrumentError, match="which layer"):
         judge_file(layout, layout.name, PrintabilityRequest.model_validate(question(spot("a", 40))), "cpu")
     wrong = PrintabilityRequest.model_validate(question(spot("a", 40), layout={"layer": "9/9"}))
