@@ -1,6 +1,7 @@
 """How values are written on a page: units everywhere, probabilities that do not pretend, times in UTC."""
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -120,10 +121,21 @@ def write_json(value: Any) -> Markup:
     return escape(UNKNOWN if value is None else str(value))
 
 
+def write_plainly(text: str) -> str:
+    """Return text in which what cannot be printed, such as bytes of a torn file, is written as its number."""
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+
+
+def _unbroken(write: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Return the filter with its words kept on one line."""
+    return lambda value: write(value).replace(" ", "\u00a0")
+
+
 FILTERS = {
     "moment": write_moment,
-    "age": write_age,
-    "duration": write_duration,
+    "age": _unbroken(write_age),
+    "duration": _unbroken(write_duration),
+    "plain": write_plainly,
     "bytes": write_bytes,
     "probability": write_probability,
     "number": write_number,

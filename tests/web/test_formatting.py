@@ -51,6 +51,10 @@ def test_times_are_in_utc_and_say_how_long_ago() -> None:
     assert formatting.write_moment(None) == formatting.UNKNOWN
 
 
+def test_what_cannot_be_printed_is_written_as_a_number() -> None:
+    assert formatting.write_plainly("found \x00\x1b, not µ") == "found \\x00\\x1b, not µ"
+
+
 def test_documents_are_escaped_wherever_they_are_deep() -> None:
     text = str(formatting.write_json({"<a>": [{"b": "<script>"}], "c": [], "d": None}))
     assert "<script>" not in text
