@@ -1,8 +1,8 @@
 """Published reliability answers against ours, case by case, from any file of that form.
 
-A value holds when it is within the case's tolerance of the printed number and, where a recomputed value is given, within
-1e-5 of that relatively. A case that nothing here can compute is told as not held, with the reason. lifelines and surpyval
-stand beside it where they are installed (extra ``bench``) and know the question.
+A value holds when it is within the case's tolerance of the printed number and, where a recomputed value is given,
+within 1e-5 of that relatively. A case that nothing here can compute is told as not held, with the reason. lifelines and
+surpyval stand beside it where they are installed (extra ``bench``) and know the question.
 """
 
 import argparse

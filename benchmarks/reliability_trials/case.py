@@ -20,7 +20,7 @@ _TIMES = {"lo", "hi", "n", "entry", "exit", "left", "trunc", "tl", "tr", "trunc_
 _CAUSES = ("mode", "cause", "failure_mode")
 
 
-class Unsolved(ValueError):
+class Unsolved(ValueError):  # noqa: N818
     """Nothing here knows how to compute what a case asks for; the message says what is missing."""
 
 
@@ -161,7 +161,7 @@ class Case:
         return found.group(0).split("/")[-1].split("+")[-1] if found else ""
 
     def given(self, *names: str) -> float | None:
-        """Return the number of the case beside its data called by one of ``names``, or as in ``Ea 0.7`` or ``N=164``."""
+        """Return the number beside the data called by one of ``names``, or as in ``Ea 0.7`` or ``N=164``."""
         lowered = {str(key).lower(): value for key, value in self.extra.items()}
         for name in names:
             value = lowered.get(name.lower())

@@ -69,6 +69,9 @@ def _parse(tokens: Sequence[str]) -> Formula | None:
     )
     if not all(isinstance(node, allowed) for node in ast.walk(tree)):
         return None
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    if not all(isinstance(call, ast.Name) and call.id in _FUNCTIONS for call in calls):
+        return None
     names = sorted({node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - set(_FUNCTIONS))
     return Formula("".join(pieces), tree, tuple(names)) if names else None
 

@@ -200,7 +200,7 @@ def answer_stress(case: Case) -> Answer:
     law = Law(
         "published",
         case.model,
-        tuple(form.parameters) + ("fixed",),
+        (*form.parameters, "fixed"),
         tuple(Term(name, place, "x") for place, name in enumerate(form.parameters) if form.varies(place)),
         offset=(len(form.parameters), "x", 1.0),
         intercept="__level",
@@ -337,7 +337,7 @@ def _quantile_at(case: Case, fit: LifeFit, part: float, celsius: float) -> tuple
     model = fit.model
     if not isinstance(model, StressModel):
         raise Unsolved("no law")
-    place = case.stresses["x"] if "x" in case.stresses else None
+    place = case.stresses.get("x")
     if place is None:
         raise Unsolved("no column x")
     scale, zero = _making_of_x(case, place)
@@ -352,7 +352,7 @@ def _quantile_at(case: Case, fit: LifeFit, part: float, celsius: float) -> tuple
 
 
 def _making_of_x(case: Case, x: NDArray[np.float64]) -> tuple[float, float]:
-    """Scale and zero of ``x = scale/(C + zero)``: from a column of Celsius, or those that make Celsius whole numbers."""
+    """Scale and zero of ``x = scale/(C + zero)``: from a column of Celsius, or what makes Celsius whole numbers."""
     for name, column in case.stresses.items():
         if name != "x" and re.search(r"(?i)cels|temp", name) and np.unique(column).size > 1:
             low, high = int(np.argmin(column)), int(np.argmax(column))

@@ -1,4 +1,4 @@
-"""Numbers of a fit by the names that publications give them: parameters, errors, intervals, quantiles, probabilities."""
+"""Numbers of a fit by the names that publications give them: parameters, intervals, quantiles, probabilities."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -66,7 +66,7 @@ def fit_value(fit: LifeFit, name: str, given: Mapping[str, Jet] | None = None) -
                 return compute(fit, found, given)
             except Unsolved:
                 continue
-    key, jet = find_parameter(fit, name, given)
+    _, jet = find_parameter(fit, name, given)
     return float(jet.value[0])
 
 

@@ -122,7 +122,7 @@ def _percent(case: Case) -> float:
 
 def _devices(case: Case) -> int:
     named = case.given("N", "n", "units", "devices", "sample")
-    lots = re.search(r"(\d+)\s*[x×]\s*(\d+)", case.words)
+    lots = re.search(r"(\d+)\s*[x\u00d7]\s*(\d+)", case.words)
     if named is not None:
         return int(named)
     if lots:
