@@ -59,8 +59,8 @@ def load_clip(path: Path, tile_px: int) -> Clip:
 
 
 def load_kernel_pair(folder: Path) -> FocusPair:
-    """Return the kernels of ``folder``: one sub-folder in focus, the other with its name and ``_def``."""
-    pairs = [(path.with_name(path.name.removesuffix("_def")), path) for path in sorted(folder.glob("*_def"))]
+    """Return the kernels below ``folder``: one folder in focus, the other beside it with its name and ``_def``."""
+    pairs = [(path.with_name(path.name.removesuffix("_def")), path) for path in sorted(folder.rglob("*_def"))]
     whole = [(focus, defocus) for focus, defocus in pairs if focus.is_dir()]
     if len(whole) != 1:
         raise FileNotFoundError(f"{folder} holds {len(whole)} pairs of folders NAME and NAME_def; expected one")
