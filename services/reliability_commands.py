@@ -218,6 +218,35 @@ def growth(
     answer_offline(compute, print_answer, as_json=as_json)
 
 
+@app.command()
+def screen(
+    files: Annotated[list[Path], typer.Argument(help="Testers' logs (STDF, ATDF) or wafer maps, of one product.")],
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--screen", help="part-average, neighbour-residual, bad-neighbourhood, stack, …; default: all."),
+    ] = None,
+    test: Annotated[list[str] | None, typer.Option("--test", help="Number or name of a test; default: all.")] = None,
+    group: Annotated[str, typer.Option(help="Dynamic limits by wafer or lot.")] = "wafer",
+    sigmas: Annotated[float, typer.Option(help="Robust sigmas from the median to a limit.")] = 6.0,
+    quartiles: Annotated[str, typer.Option(help="linear, hazen, weibull or median_unbiased.")] = "linear",
+    shape: Annotated[str, typer.Option(help="symmetric, asymmetric or by-skewness.")] = "symmetric",
+    least_parts: Annotated[int, typer.Option(help="Fewer parts make no limit.")] = 30,
+    threshold: Annotated[float, typer.Option(help="Failing neighbours that make a bad neighbourhood.")] = 4.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Find parts that passed and yet are outliers, by their readings and their neighbours."""
+    from services.demo.screening_presentation import print_screening
+    from services.pipelines.screening import screen_paths
+    from services.pipelines.screening_requests import ScreenRequest
+
+    def compute() -> dict[str, Any]:
+        asked: dict[str, Any] = {"group": group, "sigmas": sigmas, "quartiles": quartiles, "shape": shape}
+        asked |= {"least_parts": least_parts, "fail_threshold": threshold, "tests": test or []}
+        return screen_paths(files, ScreenRequest.model_validate(asked | ({"screens": only} if only else {})))
+
+    answer_offline(compute, print_screening, as_json=as_json)
+
+
 def _numbers(text: str, least: int, most: int) -> list[float]:
     try:
         found = [float(part) for part in text.split(",") if part.strip()]

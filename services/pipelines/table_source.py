@@ -63,8 +63,8 @@ class SourceTable:
         return None
 
 
-def read_tables(paths: Sequence[Path], kind: str) -> list[SourceTable]:
-    """Return the tables of ``kind`` in the files ``paths``, read through the sandbox.
+def read_tables(paths: Sequence[Path], *kinds: str) -> list[SourceTable]:
+    """Return the tables of ``kinds`` in the files ``paths``, in the files' order, read through the sandbox.
 
     Raises:
         instruments.errors.InstrumentError: a file is refused.
@@ -75,14 +75,15 @@ def read_tables(paths: Sequence[Path], kind: str) -> list[SourceTable]:
         if not path.exists():
             raise FileNotFoundError(f"there is no file {path}")
     with open_sandbox() as sandbox:
-        return [table for path in paths for table in _read(path, kind, sandbox)]
+        return [table for path in paths for table in _read(path, kinds, sandbox)]
 
 
-def _read(path: Path, kind: str, sandbox: Sandbox) -> list[SourceTable]:
+def _read(path: Path, kinds: Sequence[str], sandbox: Sandbox) -> list[SourceTable]:
     with tempfile.TemporaryDirectory(prefix="faultlight-tables-") as folder:
         reading = sandbox.read(path, path.name, Path(folder))
         data = reading.samples_path.read_bytes()
     found, others = [], []
+    whole = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
     for record in reading.records:
         if record.kind != "table":
             others.append(record.kind)
@@ -90,11 +91,12 @@ def _read(path: Path, kind: str, sandbox: Sandbox) -> list[SourceTable]:
         part = record.parts[0]
         table = decode_document("table", data[part.byte_offset : part.byte_offset + part.byte_length])
         assert isinstance(table, Table)
-        if table.kind != kind:
+        if table.kind not in kinds:
             others.append(table.kind)
             continue
-        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else str(part.sha256)
+        digest = whole or str(part.sha256)
         found.append(SourceTable(table, path.name, digest, f"{reading.adapter}/{reading.adapter_version}"))
     if not found:
-        raise TableRefused(f"{path.name} is a {reading.format} file with {', '.join(sorted(set(others)))}, no {kind}")
+        held, wanted = ", ".join(sorted(set(others))), " or ".join(kinds)
+        raise TableRefused(f"{path.name} is a {reading.format} file with {held}, no {wanted}")
     return found

@@ -38,3 +38,6 @@ SIGNATURE_VERSION = "1"
 
 LIFE_DATA_VERSION = "1"
 """Of :mod:`services.pipelines.life_data`, in the same sense."""
+
+SCREENING_VERSION = "1"
+"""Of :mod:`services.pipelines.screening`, in the same sense."""
