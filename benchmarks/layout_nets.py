@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from analysis.coordinates.affine import Points
+from analysis.mask.defect_overlay import Defects, overlay_defects
 from analysis.mask.inspected_regions import Disc
 from analysis.mask.nets import NetIndex, NetShapes
 from analysis.mask.signature_statistics import ReticleField
@@ -94,6 +95,12 @@ def place_rows(nets: TracedNets, index: NetIndex, path: Path) -> list[Row]:
             ("oblique ellipses", Points(xy, np.broadcast_to([[0.01, 0.006], [0.006, 0.01]], (PLACES, 2, 2))), ""),
         )
     ]
+    sizes = np.random.default_rng(5).choice([0.15, 0.3, 0.6, 1.0], PLACES)
+    defects = Defects(Points.isotropic(xy, 0.06), sizes, ("unknown",) * PLACES)
+    layers = tuple(range(nets.conductor_count))
+    seconds = best_of(1, lambda: overlay_defects(index, defects, layers))
+    what = f"a defect of 0.15 to 1 um on {len(layers)} layers: nets touched, bridged, cut"
+    rows.append(Row(what, seconds * 1e3 / PLACES, "ms"))
     source = open_source(path, path.name, scratch=path.parent)
     db, layout = import_engine(path.name), load_layout(source)
     other = NetExtraction(db, layout, layout.top_cell(), load_process(), path.name)

@@ -192,11 +192,12 @@ def _impact_on(
     if disc.radius is None:
         listed = tuple(TouchedNet(each.net, each.probability, None, None) for each in on)
         return LayerImpact(layer, listed, None, None, None, edge_um, next_um)
-    away = distances(disc.places, trapezoids)
-    touched = np.stack([away[:, owners == net].min(axis=1) <= disc.radius for net in nets], axis=1)
-    severed = np.zeros(touched.shape, np.bool_)
-    for place in np.flatnonzero(touched.any(axis=0)):
-        severed[:, place] = touched[:, place] & severs(disc.places, disc.radius, trapezoids[owners == nets[place]])
+    # Farther than the disc gets from any of its places nothing is touched, and no run of a shape is cut short.
+    farthest = float(np.hypot(*(disc.places - disc.middle).T).max()) + disc.radius
+    close = from_middle <= farthest
+    trapezoids, owners = trapezoids[close], owners[close]
+    nets = np.unique(np.concatenate([owners, np.asarray(list(centre), owners.dtype)]))
+    touched, severed = _touched_and_severed(disc, disc.radius, trapezoids, (owners, nets))
     listed = tuple(
         TouchedNet(int(net), centre.get(int(net), 0.0), float(part), float(through))
         for net, part, through in zip(nets, touched.mean(axis=0), severed.mean(axis=0), strict=True)
@@ -208,6 +209,23 @@ def _impact_on(
     return LayerImpact(
         layer, ranked, float(joined.mean()), float(severed.any(axis=1).mean()), bridged, edge_um, next_um
     )
+
+
+def _touched_and_severed(
+    disc: _Disc, radius: float, trapezoids: Array, shapes: tuple[NDArray[np.int32], NDArray[np.int32]]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which nets the disc touches and covers from edge to edge at each of its places, ``(places, nets)``."""
+    owners, nets = shapes
+    touched = np.zeros((len(disc.places), len(nets)), np.bool_)
+    severed = np.zeros_like(touched)
+    away = distances(disc.places, trapezoids)
+    for place, net in enumerate(nets):
+        own = owners == net
+        if own.any():
+            touched[:, place] = (away[:, own] <= radius).any(axis=1)
+            if touched[:, place].any():
+                severed[:, place] = touched[:, place] & severs(disc.places, radius, trapezoids[own])
+    return touched, severed
 
 
 def _likeliest_pair(touched: NDArray[np.bool_], nets: NDArray[np.int32]) -> tuple[int, int]:
