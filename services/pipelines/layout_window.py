@@ -10,7 +10,7 @@ from instruments.mask.layout_process import LayerPolygons, LayoutEngine, Window
 from instruments.mask.process import LayerNumber
 from services.pipelines.layout_nets import open_layout
 
-MOST_POINTS = 2_000_000
+MOST_POINTS = 500_000
 
 
 def read_layers(text: str | None) -> list[LayerNumber] | None:
