@@ -19,8 +19,10 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 MODELS = ("pooled", "raw-rate", "overall-rate")
 FEWEST_JUDGED = 20
-_MEANS, _CONCENTRATIONS = 61, 41
-_MOST_FITS = 200
+_LOGITS, _LOGS = (-7.0, 7.0), (math.log(0.3), math.log(1000.0))
+"""Limits of the shared distribution's mean, as a logit, and of its concentration, as a logarithm."""
+_REACH = 5.5
+_MOST_FITS = 100
 _BINS = 5
 
 
@@ -113,19 +115,35 @@ def _check(successes: Integers, runs: Integers) -> None:
 
 
 def _grid(successes: Integers, runs: Integers) -> tuple[Array, Array, Array]:
-    """Return weights of the shared beta distributions and their means and concentrations, all ``(k,)``."""
-    logits = np.linspace(-7, 7, _MEANS)
-    logs = np.linspace(math.log(0.3), math.log(1000.0), _CONCENTRATIONS)
-    mean, concentration = (part.ravel() for part in np.meshgrid(expit(logits), np.exp(logs), indexing="ij"))
-    above, below = mean * concentration, (1 - mean) * concentration
-    # Uniform in the mean and in the root of one over the concentration, seen from their logit and logarithm.
-    log_weight = np.log(mean) + np.log1p(-mean) - np.log(concentration) / 2
+    """Return weights of the shared beta distributions and their means and concentrations, all ``(k,)``.
+
+    A coarse grid over all there can be finds where the posterior is, a finer one is laid there.
+    """
     seen = runs > 0
-    log_weight = log_weight + np.sum(
-        betaln(successes[seen, None] + above, runs[seen, None] - successes[seen, None] + below) - betaln(above, below),
-        axis=0,
-    )
-    return np.exp(log_weight - logsumexp(log_weight)), mean, concentration
+    good, bad = successes[seen, None], (runs - successes)[seen, None]
+    logits, logs = np.linspace(*_LOGITS, 29), np.linspace(*_LOGS, 15)
+    weights = _weigh(good, bad, logits, logs)
+    logits = _closer(logits, weights.sum(axis=1), _LOGITS, 33)
+    logs = _closer(logs, weights.sum(axis=0), _LOGS, 21)
+    mean, concentration = np.meshgrid(expit(logits), np.exp(logs), indexing="ij")
+    return _weigh(good, bad, logits, logs).ravel(), mean.ravel(), concentration.ravel()
+
+
+def _closer(axis: Array, weights: Array, limits: tuple[float, float], nodes: int) -> Array:
+    """Return an axis around where the weights are, within the limits."""
+    middle = float(weights @ axis)
+    width = max(math.sqrt(float(weights @ (axis - middle) ** 2)), float(axis[1] - axis[0]) / 2)
+    return np.linspace(max(limits[0], middle - _REACH * width), min(limits[1], middle + _REACH * width), nodes)
+
+
+def _weigh(good: Integers, bad: Integers, logits: Array, logs: Array) -> Array:
+    """Return the posterior's weights of shared distributions, ``(logits, logs)``, of sum 1."""
+    mean, concentration = expit(logits)[:, None], np.exp(logs)[None, :]
+    above, below = (mean * concentration).ravel(), ((1 - mean) * concentration).ravel()
+    # Uniform in the mean and in the root of one over the concentration, seen from their logit and logarithm.
+    prior = (np.log(mean) + np.log1p(-mean) - np.log(concentration) / 2).ravel()
+    total = prior + np.sum(betaln(good + above, bad + below) - betaln(above, below), axis=0)
+    return np.asarray(np.exp(total - logsumexp(total)).reshape(logits.size, logs.size))
 
 
 def _quantile(weights: Array, above: Array, below: Array, part: float) -> float:
