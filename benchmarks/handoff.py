@@ -28,7 +28,7 @@ from benchmarks.report import Row, main
 
 LABORATORIES = 60
 RUNS = 16
-TRIALS = 6
+TRIALS = 16
 BOUND = 0.05
 SHOT = Shot(1030.0, 3.5e-13, 2.0)
 SCAN = Scan(10.0, 6.0, 6.0)
