@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from analysis.mask.coherent_kernels import ImagingError
+from analysis.mask.coherent_kernels import ImagingError, aerial_image
+from analysis.mask.edge_sites import SiteRule, count_violations, list_sites
 from analysis.mask.print_scores import FocusPair, ProcessCorners, score_print
 from analysis.mask.raster import rasterize, widen_by_a_pixel
 from benchmarks.lithography_trials import own_optics, published, speed
@@ -40,6 +41,7 @@ def clip_rows(clip: Clip, kernels: FocusPair, masks: Path, tile_px: int) -> list
         rows += [
             Row(f"{claim}: L2", scores.l2_nm2, "nm^2"),
             Row(f"{claim}: PVB", scores.pv_band_nm2, "nm^2"),
+            edge_row(claim, clip, kernels, target),
             Row(f"{claim}: pixels within 1e-6 of the threshold, any corner", scores.undecided_pixels, "px"),
         ]
     for path in find_masks(masks, clip.name):
@@ -49,7 +51,17 @@ def clip_rows(clip: Clip, kernels: FocusPair, masks: Path, tile_px: int) -> list
             claim = f"{clip.name}: {path.name}, target {convention}"
             rows.append(Row(f"{claim}: L2", scores.l2_nm2, "nm^2"))
             rows.append(Row(f"{claim}: PVB", scores.pv_band_nm2, "nm^2"))
+            rows.append(edge_row(claim, clip, kernels, mask))
     return rows
+
+
+def edge_row(claim: str, clip: Clip, kernels: FocusPair, mask: torch.Tensor) -> Row:
+    """Return how many sites along the edges of the clip the nominal print violates."""
+    rule = SiteRule()
+    printed = aerial_image(mask, kernels.focus) >= ProcessCorners().threshold
+    half_open = rasterize(clip.polygons, clip.grid) >= 0.5
+    violated, sites = count_violations(printed, half_open, list_sites(clip.polygons, rule), clip.grid, rule)
+    return Row(f"{claim}: EPE violations of {sites} sites", violated, "")
 
 
 def warn_of_strangers(masks: Path, clips: list[Clip]) -> None:
