@@ -32,6 +32,7 @@ SOLVERS: dict[str, tuple[Callable[[Case], life.Answer], ...]] = {
     "fit_af": (rates.answer_rates,),
     "test_plan": (rates.answer_plan,),
     "bayes": (rates.answer_bayes,),
+    "burn_in": (rates.answer_burn_in, life.answer_plain),
     "physics": (rates.answer_physics,),
     "pat": (rates.answer_outlier_limits,),
     "degradation": (rates.answer_paths, life.answer_plain),

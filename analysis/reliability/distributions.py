@@ -134,13 +134,15 @@ class LocationScale:
         return log_hazard - theta[1] - log_hours, cumulative
 
     def natural(self, theta: Sequence[Jet]) -> dict[str, Jet]:
-        """Return ``mu`` and ``sigma``, for Weibull ``eta_h`` and ``beta`` too, of ``theta``."""
+        """Return ``mu``, ``sigma`` and, by family, ``eta_h`` or ``median_h`` and ``beta`` of ``theta``."""
         mu, sigma = self.location_scale(theta)
         named = {"mu": mu, "sigma": sigma}
         if self.family == "weibull":
             named |= {"eta_h": jets.exp(mu), "beta": 1.0 / sigma}
-        elif self.family == "lognormal":
+        else:
             named |= {"median_h": jets.exp(mu)}
+        if self.family == "loglogistic":
+            named |= {"beta": 1.0 / sigma}
         return named
 
 

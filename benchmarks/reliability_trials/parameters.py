@@ -10,6 +10,7 @@ from scipy.special import ndtri
 
 from analysis.reliability import jets
 from analysis.reliability.fitting import LifeFit, standard_error
+from analysis.reliability.intervals import parameter_interval
 from analysis.reliability.jets import Jet
 from benchmarks.reliability_trials.case import Unsolved
 
@@ -23,9 +24,9 @@ ALIASES = {
     "mean_h": ("theta", "mean", "mttf", "mtbf", "eta", "scale", "m"),
     "rate_fit": ("fit",),
     "lambda": ("lambda", "lambda_", "q", "shape", "lam"),
-    "shape": ("shape", "alpha", "k", "beta", "a"),
-    "scale_h": ("scale", "theta", "eta", "b", "beta", "alpha"),
-    "median_h": ("median", "t50", "T50", "exp_mu"),
+    "shape": ("shape", "k", "beta", "a"),
+    "scale_h": ("scale", "theta", "eta", "b", "alpha"),
+    "median_h": ("median", "t50", "T50", "exp_mu", "alpha", "eta", "scale"),
 }
 _POSITIVE = ("eta_h", "beta", "sigma", "mean_h", "scale_h", "shape", "median_h")
 
@@ -127,6 +128,18 @@ def _one_end(fit: LifeFit, found: re.Match[str], given: Given) -> float:
     return both[0] if end.startswith("l") else both[1]
 
 
+def _ratio_interval(fit: LifeFit, found: re.Match[str], given: Given) -> list[float]:
+    key, _ = find_parameter(fit, found.group(1), given)
+    both = parameter_interval(fit, key, float(found.group(2)) / 100)
+    return [both.low, both.high]
+
+
+def _ratio_end(fit: LifeFit, found: re.Match[str], given: Given) -> float:
+    key, _ = find_parameter(fit, found.group(1), given)
+    both = parameter_interval(fit, key, float(found.group(3) or 90) / 100)
+    return both.low if found.group(2).lower().startswith("l") else both.high
+
+
 def quantile(fit: LifeFit, part: float) -> float:
     """Return the hours at which ``part`` of the devices have failed."""
 
@@ -193,6 +206,8 @@ _PATTERNS: tuple[tuple[str, Compute], ...] = (
     (r"(?i)(\w+)_(?:se|stderr)", _error),
     (r"(?i)var_(\w+)", _variance),
     (r"(?i)cov(?:_\w+)?", _covariance),
+    (r"(?i)(\w+?)_LR(?:_?CI)?_?(\d+)", _ratio_interval),
+    (r"(?i)(\w+?)_LR_(lo|low|lower|hi|high|upper)_?(\d+)?", _ratio_end),
     (r"(?i)(\w+?)_?CI_?(\d+)", _interval),
     (r"(?i)(\w+?)_(lo|low|lower|hi|high|upper|L|U)_?(\d+)?", _one_end),
     (r"(?i)(?:b|q|t_?p|q_?)(\d+\.?\d*)(?:_?life)?", _quantile),

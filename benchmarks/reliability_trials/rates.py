@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtr
 
+from analysis.reliability.burn_in import BurnInPlan, Defects, hours_for_remaining
 from analysis.reliability.failure_rate import (
     EarlyLifeTest,
     Exposure,
@@ -17,7 +18,7 @@ from analysis.reliability.failure_rate import (
     poisson_bounds,
 )
 from analysis.reliability.growth import Growth, fit_grouped_growth, fit_growth
-from analysis.reliability.mechanisms import Measured, accelerate, find_mechanism
+from analysis.reliability.mechanisms import Measured, accelerate, find_mechanism, scale_by_area
 from analysis.reliability.test_planning import bayes_test_hours, gamma_prior, length_factor, sample_size
 from benchmarks.reliability_trials.case import Case, Unsolved
 from benchmarks.reliability_trials.life import Answer
@@ -59,8 +60,8 @@ def growth_values(growth: Growth, *, modified: bool) -> dict[str, float]:
     reach = (growth.mean_time_low_h / growth.mean_time_h, growth.mean_time_high_h / growth.mean_time_h)
     values = {
         "beta": beta, "b": beta, "beta_mle": growth.beta, "beta_unbiased": growth.beta_unbiased, "beta_bar":
-        growth.beta_unbiased, "lambda": scale, "lam": scale, "a": scale, "beta_growth": 1 - beta, "growth_rate": 1 - beta,
-        "growth": 1 - beta, "intensity": intensity, "rocof": intensity, "mtbf": 1 / intensity, "dmtbf_i": 1 / intensity,
+        growth.beta_unbiased, "lambda": scale, "lam": scale, "a": scale, "beta_growth": 1 - beta,
+        "growth_rate": 1 - beta, "growth": 1 - beta, "intensity": intensity, "rocof": intensity, "mtbf": 1 / intensity, "dmtbf_i": 1 / intensity,
         "mtbf_i": 1 / intensity, "mtbf_inst": 1 / intensity, "dmtbf_c": growth.end_h / growth.failures, "mtbf_c":
         growth.end_h / growth.failures, "ml": reach[0] / intensity, "mu": reach[1] / intensity, "beta_lo":
         growth.beta_low, "beta_hi": growth.beta_high,
@@ -102,7 +103,9 @@ def _rate(case: Case, name: str) -> float:
     level = float(found.group(2)) / 100 if found.group(2) else (case.given("CL", "confidence") or _percent(case))
     level = level / 100 if level > 1 else level
     failures = int(case.given("r", "f", "failures", "fails") or 0)
-    devices, hours = _devices(case), case.need("t", "H", "hours", "test_h")
+    said = re.search(r"(\d+)\s*h\b", case.words)
+    devices = _devices(case)
+    hours = case.given("t", "H", "hours", "test_h") or (float(said.group(1)) if said else case.need("t"))
     kind = found.group(1).lower()
     if kind in ("elfr", "ppm", "dppm", "elfr_ppm"):
         early = case.given("t_elf", "telf", "early_h", "t_ELF") or hours
@@ -220,6 +223,27 @@ def answer_bayes(case: Case) -> Answer:
     return answer
 
 
+def answer_burn_in(case: Case) -> Answer:
+    """What a burn-in of given hours leaves, or the hours that leave what is given."""
+    defects = Defects(case.need("p", "part"), case.need("eta", "alpha"), case.need("beta", "m"))
+    plan = BurnInPlan(defects, case.given("t_field", "field_h", "t") or 87600.0, case.given("AF", "A") or 1.0)
+
+    def answer(name: str) -> float:
+        if name.lower() in ("tb", "burnin_h", "hours", "t_burn_in"):
+            return hours_for_remaining(plan, 1e6 * case.need("remaining", "target"), of_all=True).hours
+        judged = plan.judge(case.need("tb", "burnin_h", "hours"))
+        found = {
+            "remaining": judged.remaining_of_all_ppm / 1e6, "remaining_ppm": judged.remaining_of_all_ppm,
+            "escapes": judged.escapes_ppm / 1e6, "escapes_ppm": judged.escapes_ppm, "d": judged.escapes_ppm / 1e6,
+            "fallout": judged.fallout, "fallout_ppm": 1e6 * judged.fallout,
+        }  # fmt: skip
+        if name.lower() not in found:
+            raise Unsolved(f"a burn-in has no {name}")
+        return found[name.lower()]
+
+    return answer
+
+
 _STRESSES: Mapping[str, tuple[str, str, str]] = {
     "electromigration": ("current_density_a_per_cm2", "Ju", "Js"),
     "peck": ("humidity_percent", "RHu", "RHs"),
@@ -247,6 +271,12 @@ def answer_physics(case: Case) -> Answer:
     """A mechanism's factor, and the life and fraction failing that follow."""
     words = case.words.lower()
     kind = next((kind for pattern, kind in _WORDS if re.search(pattern, words)), None)
+    if "area" in words and case.given("area_ratio", "A_ratio", "ratio") is not None:
+        return lambda _name: scale_by_area(
+            case.need("t", "t0", "life", "eta", "t63"),
+            case.need("area_ratio", "A_ratio", "ratio"),
+            case.need("beta", "m"),
+        )
     if kind is None:
         raise Unsolved("no mechanism is named")
     mechanism = find_mechanism(kind)

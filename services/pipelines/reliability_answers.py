@@ -47,9 +47,7 @@ def answer_rate(exposures: Sequence[Exposure], confidence: float, sides: str, mi
             if each.exposure is not None
         ],
         "conventions": {"method": rate.total.fit.method, "sides": sides, "confidence": confidence},
-        "remarks": [
-            f"{sum(each.failures for each in exposures)} failures; a mean life is stated at the bound, not the estimate."
-        ],
+        "remarks": [f"{sum(each.failures for each in exposures)} failures in all; a mean life is stated at the bound."],
         "provenance": _own_provenance("rate", {"exposures": [asdict(each) for each in exposures]}),
     }
 
