@@ -21,6 +21,8 @@ from tests.web.furnishing import furnish
 
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 PATIENCE_MS = 60_000
+IN_THE_DARK = {0, 2, 4, 6, 9, 14, 16, 17, 19}
+"""Places in the list of pages: one of each make, since a theme changes colours and nothing else."""
 
 
 class Fab:
@@ -94,6 +96,8 @@ def test_nothing_fails_on_any_page_and_axe_is_content(fab: Fab, scheme: str) -> 
     page, complaints = fab.open(scheme)
     wrong: dict[str, list[str]] = {}
     for number, path in enumerate(paths(fab)):
+        if scheme == "dark" and number not in IN_THE_DARK:
+            continue
         page.goto(path)
         page.wait_for_load_state("networkidle")
         found = complaints.take() + audit(page)
