@@ -1,5 +1,6 @@
 """The commands ``faultlight reliability …``: life data, rates, plans, offline; the work is in what each imports."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,7 +49,6 @@ def rate(
     as_json: JsonFlag = False,
 ) -> None:
     """Bound the failure rate in FIT by chi-squared, mechanism by mechanism."""
-    from services.demo.reliability_presentation import print_answer
 
     def compute() -> dict[str, Any]:
         from analysis.reliability.failure_rate import Exposure
@@ -60,7 +60,7 @@ def rate(
         ]
         return answer_rate(exposures, confidence, sides, mission_h)
 
-    answer_offline(compute, print_answer, as_json=as_json)
+    _answer(compute, as_json=as_json)
 
 
 @app.command()
@@ -74,7 +74,6 @@ def elfr(
     as_json: JsonFlag = False,
 ) -> None:
     """Bound the early-life failure rate in ppm."""
-    from services.demo.reliability_presentation import print_answer
 
     def compute() -> dict[str, Any]:
         from analysis.reliability.failure_rate import EarlyLifeTest
@@ -86,7 +85,7 @@ def elfr(
         ]
         return answer_early_life(tests, early_h, confidence, beta)
 
-    answer_offline(compute, print_answer, as_json=as_json)
+    _answer(compute, as_json=as_json)
 
 
 @app.command()
@@ -109,7 +108,6 @@ def accelerate(
     as_json: JsonFlag = False,
 ) -> None:
     """Say how much faster stress ages than use: from a mechanism's formula, or fitted to lifetimes."""
-    from services.demo.reliability_presentation import print_answer
 
     def compute() -> dict[str, Any]:
         from analysis.reliability.acceleration import Constants
@@ -123,7 +121,7 @@ def accelerate(
         conditions = (_pairs(use), _pairs(stress))
         return answer_acceleration(mechanism, conditions, _measured(coefficient), constants, level)
 
-    answer_offline(compute, print_answer, as_json=as_json)
+    _answer(compute, as_json=as_json)
 
 
 @app.command()
@@ -141,7 +139,6 @@ def plan(
     as_json: JsonFlag = False,
 ) -> None:
     """Say how many devices must be tested for how long, and what no test can show."""
-    from services.demo.reliability_presentation import print_answer
 
     def compute() -> dict[str, Any]:
         from services.pipelines.reliability_answers import answer_plan
@@ -152,7 +149,7 @@ def plan(
         }  # fmt: skip
         return answer_plan(question, confidence, acceleration, beta, mission_h)
 
-    answer_offline(compute, print_answer, as_json=as_json)
+    _answer(compute, as_json=as_json)
 
 
 @app.command(name="burn-in")
@@ -174,7 +171,6 @@ def burn_in(
     as_json: JsonFlag = False,
 ) -> None:
     """Weigh escapes of a burn-in against its cost and the life it takes of good units."""
-    from services.demo.reliability_presentation import print_answer
 
     def compute() -> dict[str, Any]:
         from analysis.reliability.burn_in import BurnInPlan, Costs, Defects, WearOut
@@ -194,7 +190,7 @@ def burn_in(
             "provenance": document["provenance"] | {key: given[key] for key in ("inputs", "files") if given}
         }
 
-    answer_offline(compute, print_answer, as_json=as_json)
+    _answer(compute, as_json=as_json)
 
 
 @app.command()
@@ -206,7 +202,6 @@ def growth(
     as_json: JsonFlag = False,
 ) -> None:
     """Say whether a repairable system gets better (Crow-AMSAA)."""
-    from services.demo.reliability_presentation import print_answer
 
     def compute() -> dict[str, Any]:
         from services.pipelines.reliability_answers import answer_growth
@@ -215,7 +210,7 @@ def growth(
         groups = (hours, [int(each) for each in _numbers(counts, 1, 1_000_000)]) if counts else None
         return answer_growth(hours, end_h, groups, level)
 
-    answer_offline(compute, print_answer, as_json=as_json)
+    _answer(compute, as_json=as_json)
 
 
 @app.command()
@@ -245,6 +240,19 @@ def screen(
         return screen_paths(files, ScreenRequest.model_validate(asked | ({"screens": only} if only else {})))
 
     answer_offline(compute, print_screening, as_json=as_json)
+
+
+def _answer(compute: Callable[[], dict[str, Any]], *, as_json: bool) -> None:
+    """Answer with what JSON can hold: an infinite bound is none."""
+    from services.demo.reliability_presentation import print_answer
+
+    def finite() -> dict[str, Any]:
+        from services.pipelines.reliability_answers import finite_document
+
+        document: dict[str, Any] = finite_document(compute())
+        return document
+
+    answer_offline(finite, print_answer, as_json=as_json)
 
 
 def _numbers(text: str, least: int, most: int) -> list[float]:

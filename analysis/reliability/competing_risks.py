@@ -37,7 +37,7 @@ class CompetingRisks:
         return sum(risk.parameters for risk in self.risks)
 
     def hazards(self, theta: Sequence[Jet], moments: Moments) -> tuple[Jet, Jet]:
-        """Return the log hazard of the cause at ``moments`` (of all, where unknown) and all ``theta``'s cumulative one."""
+        """Return the log hazard of the cause at ``moments``, all where unknown, and the total one, of ``theta``."""
         parts = [risk.hazards(own, moments) for risk, own in zip(self.risks, self.split(theta), strict=True)]
         rate, total = parts[0]
         for other, more in parts[1:]:

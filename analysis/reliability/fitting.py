@@ -48,6 +48,7 @@ MODELS = (
     "mixture-lognormal",
 )
 _LOG_ODDS_LIMIT = 25.0
+_LEAST_POPULATION = 3.0
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def climb(data: LifeData, model: LifeModel, starts: Sequence[Floats]) -> LifeFit
     for start in starts:
         try:
             maximum = maximize(lambda theta: log_likelihood(model, theta, data), start, model.name)
-            _check_interior(model, maximum)
+            _check_interior(model, maximum, data)
         except LifeDataError as error:
             reasons.append(error)
             continue
@@ -163,16 +164,23 @@ def check_spread(data: LifeData, name: str) -> None:
         raise OneDistinctTime(name, data.failures)
 
 
-def _check_interior(model: LifeModel, maximum: Maximum) -> None:
-    """A part of 0 or 1 is an edge, not an estimate."""
-    if isinstance(model, Mixture) and abs(maximum.theta[-1]) > _LOG_ODDS_LIMIT:
+def _check_interior(model: LifeModel, maximum: Maximum, data: LifeData) -> None:
+    """A part of 0 or 1 is an edge, not an estimate; a population of two failures is a spike of the likelihood."""
+    if not isinstance(model, Mixture):
+        return
+    if abs(maximum.theta[-1]) > _LOG_ODDS_LIMIT:
         raise NotIdentified(model.name, "one of the two sub-populations vanishes: a plain distribution fits as well")
+    part = 1 / (1 + np.exp(-maximum.theta[-1]))
+    if model.second is not None and min(part, 1 - part) * data.devices < _LEAST_POPULATION:
+        raise NotIdentified(model.name, "one of the two sub-populations would have fewer than three devices")
 
 
 def _by_profile(data: LifeData) -> LifeFit:
     """Fit Weibull by its profile, whose sums give score and information without another look at the data."""
     model = LocationScale("weibull", anchor_of(data))
-    groups = fit_weibull_groups(data.lower, data.exact, None, data.count)
+    # A device taken away at 0 hours says nothing.
+    begun = data.lower > 0
+    groups = fit_weibull_groups(data.lower[begun], data.exact[begun], None, data.count[begun])
     if groups.status[0] == ONE_DISTINCT_TIME:
         raise UnboundedLikelihood("weibull", "no device fails before the last time, so that the shape grows for ever")
     if groups.status[0] != FITTED:

@@ -61,7 +61,8 @@ def growth_values(growth: Growth, *, modified: bool) -> dict[str, float]:
     values = {
         "beta": beta, "b": beta, "beta_mle": growth.beta, "beta_unbiased": growth.beta_unbiased, "beta_bar":
         growth.beta_unbiased, "lambda": scale, "lam": scale, "a": scale, "beta_growth": 1 - beta,
-        "growth_rate": 1 - beta, "growth": 1 - beta, "intensity": intensity, "rocof": intensity, "mtbf": 1 / intensity, "dmtbf_i": 1 / intensity,
+        "growth_rate": 1 - beta, "growth": 1 - beta, "intensity": intensity, "rocof": intensity,
+        "mtbf": 1 / intensity, "dmtbf_i": 1 / intensity,
         "mtbf_i": 1 / intensity, "mtbf_inst": 1 / intensity, "dmtbf_c": growth.end_h / growth.failures, "mtbf_c":
         growth.end_h / growth.failures, "ml": reach[0] / intensity, "mu": reach[1] / intensity, "beta_lo":
         growth.beta_low, "beta_hi": growth.beta_high,

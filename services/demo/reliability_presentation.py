@@ -48,7 +48,8 @@ def print_answer(document: dict[str, Any]) -> None:
     if "headline" in document:
         print_headline(document["headline"])
     for row in document.get("coefficients") or document.get("parameters") or ():
-        typer.echo(f"  {row['name']} {row['value']:.6g} ± {row['standard_error']:.3g} {row.get('source', '')}".rstrip())
+        value, error = _number(row["value"]), _number(row["standard_error"])
+        typer.echo(f"  {row['name']} {value} ± {error} {row.get('source', '')}".rstrip())
     for name, each in (document.get("burn_in") or {}).items():
         typer.echo(
             f"  {name}: {each['hours']:.4g} h, fallout {1e6 * each['fallout']:.4g} ppm, escapes "
@@ -61,6 +62,10 @@ def print_answer(document: dict[str, Any]) -> None:
         typer.echo(f"  {row['mechanism']}: {row['failures']} failures, {row['equivalent_hours']:.4g} h, "
                    f"at most {row['fit']['high']:.4g} FIT")  # fmt: skip
     _print_rest(document)
+
+
+def _number(value: float | None) -> str:
+    return "beyond numbers" if value is None else f"{value:.6g}"
 
 
 def print_headline(headline: Mapping[str, Any]) -> None:

@@ -308,6 +308,15 @@ def _factor(factor: Any) -> dict[str, Any]:
             "level": factor.level, "log_sigma": factor.log_sigma}  # fmt: skip
 
 
+def finite_document(value: Any) -> Any:
+    """Return ``value`` with numbers that JSON cannot hold (infinite bounds, none) as ``None``."""
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite_document(item) for key, item in value.items()}
+    return [finite_document(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _own_provenance(question: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "inputs": [], "algorithm": f"reliability-{question}/1", "parameters": dict(parameters),

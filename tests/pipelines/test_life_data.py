@@ -136,7 +136,10 @@ def test_printed_formulas_are_read_with_products_left_out() -> None:
     assert formula is not None
     assert formula.names == ("K", "V", "n")
     assert float(formula.log_life({"K": 2.0, "V": 3.0, "n": 2.0})) == pytest.approx(-2.890371757896165)
-    assert find_formula("eta=open(S)") is None
+    # What is no function of its own list is a product, and calls nothing.
+    called = find_formula("eta=open(S)")
+    assert called is not None
+    assert float(called.log_life({"open": 2.0, "S": 3.0})) == pytest.approx(1.791759469228055)
 
 
 def test_the_command_line_stays_light() -> None:
