@@ -294,10 +294,19 @@ def _aligned(first: Points, second: Points, matching: Matching) -> tuple[Points,
 
 def match_paths(first: Path, second: Path, options: MatchOptions) -> dict[str, Any]:
     """Return the answer of ``faultlight mask match --json``; raises what reading and matching raise."""
+    return match_files((first, first.name), (second, second.name), options)
+
+
+def match_files(first: tuple[Path, str], second: tuple[Path, str], options: MatchOptions) -> dict[str, Any]:
+    """Return the matches of two files, each with the name it is to be called by.
+
+    Raises:
+        CorruptField: a file holds several samples; else what reading and matching raise.
+    """
     tables = []
-    for path in (first, second):
-        found = read_defects(path)
+    for path, name in (first, second):
+        found = read_defects(path, name)
         if len(found) != 1:
-            raise CorruptField("inspections are matched sample by sample", file=path.name, expected=1, found=len(found))
+            raise CorruptField("inspections are matched sample by sample", file=name, expected=1, found=len(found))
         tables.append(found[0])
-    return match_document((tables[0], tables[1]), options, (first.name, second.name))
+    return match_document((tables[0], tables[1]), options, (first[1], second[1]))

@@ -18,6 +18,7 @@ HANDLERS = {
     "handoff": "services.pipelines.repair_jobs:run_handoff",
     "life-data": "services.pipelines.life_job:run",
     "localize": "services.pipelines.localization_job:run",
+    "match": "services.pipelines.layout_jobs:run_match",
     "nets": "services.pipelines.layout_jobs:run_nets",
     "overlay": "services.pipelines.layout_jobs:run_overlay",
     "places": "services.pipelines.layout_jobs:run_places",

@@ -218,6 +218,29 @@ def _defect_findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:
         )
 
 
+def run_match(context: JobContext) -> Completion:
+    """Handle a job of the kind ``match``; raises ``JobRefused`` where the two cannot be compared."""
+
+    def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
+        from services.pipelines.defect_signatures import MatchOptions, match_files  # noqa: PLC0415  (see above)
+
+        assert asked.other is not None
+        values = {name: value for name, value in asked.question.items() if name != "inspection_file_id"}
+        first, second = values.pop("sigma_nm")
+        options = MatchOptions(sigma_nm=(first, second), **values)
+        progress(0.1, "reading the defects")
+        return match_files((asked.path, asked.subject.name), (asked.other[0], asked.other[1].name), options)
+
+    return _run(context, answer, _match_findings)
+
+
+def _match_findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:
+    """Yield the pairs of the most probable assignment, the likeliest first."""
+    pairs = [each for each in document["matches"] if each["assigned"]]
+    for rank, each in enumerate(pairs[:MOST_FINDINGS], 1):
+        yield NewFinding("match", rank, str(each["first"]), None, each["probability"], evidence=each)
+
+
 def run_signatures(context: JobContext) -> Completion:
     """Handle a job of the kind ``signatures``; raises ``JobRefused`` where the file holds too little."""
 

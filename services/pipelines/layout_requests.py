@@ -1,7 +1,7 @@
 """What is asked about stored layouts and inspections: the bodies of REST and the payloads of the jobs."""
 
 import uuid
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -73,6 +73,19 @@ class OverlayRequest(_Traced):
 
     inspection_file_id: uuid.UUID = Field(description="a KLARF file of the same program")
     settings: dict[str, Any] = Field(default_factory=dict, description="keys of faultlight.defect-overlay/1")
+
+
+class MatchRequest(_Strict):
+    """Ask which defects of two inspections of one sample are the same."""
+
+    inspection_file_id: uuid.UUID = Field(description="the second inspection, a KLARF file of the same program")
+    sigma_nm: list[Annotated[float, Field(gt=0, le=1e7)]] = Field(
+        min_length=2, max_length=2, description="standard deviation of a place in the first and in the second"
+    )
+    coordinates: Literal["sample", "die", "layout"] = "sample"
+    area_mm2: float | None = Field(default=None, gt=0, le=1e7, description="unset: the box around all defects")
+    found_again: float = Field(default=0.8, gt=0, lt=1)
+    align: bool = False
 
 
 class SignaturesRequest(_Strict):

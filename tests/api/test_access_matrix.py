@@ -151,6 +151,7 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/probing-sessions/{session_id}/comparisons"): {"golden_session_ids": [str(ids["session_id"])]},
         ("post", "/files/{file_id}/printabilities"): PRINTABILITY,
         ("post", "/files/{file_id}/nets"): {},
+        ("post", "/files/{file_id}/matches"): {"inspection_file_id": str(ids["file_id"]), "sigma_nm": [1, 1]},
         ("post", "/files/{file_id}/tiles"): {},
         ("post", "/files/{file_id}/signatures"): {},
         ("post", "/files/{file_id}/places"): {"places": [{"x_um": 1, "y_um": 2}]},

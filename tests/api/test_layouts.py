@@ -48,6 +48,9 @@ def test_an_overlay_needs_two_files_of_one_program(api: Api) -> None:
     assert (asked.status_code, asked.json()["kind"]) == (202, "overlay")
     assert api.call("POST", path, json={"inspection_file_id": str(uuid.uuid4())}).status_code == 404
     assert api.call("POST", path, json={}).status_code == 422
+    match = {"inspection_file_id": file_id, "sigma_nm": [100, 200]}
+    assert api.call("POST", f"/files/{file_id}/matches", json=match).json()["kind"] == "match"
+    assert api.call("POST", f"/files/{file_id}/matches", json=match | {"sigma_nm": [0, 1]}).status_code == 422
 
 
 def test_a_tile_is_read_with_its_tag_and_where_none_is_nothing(api: Api) -> None:

@@ -17,6 +17,7 @@ from services.pipelines.context import JobRefused
 from services.pipelines.kinds import HANDLERS
 from services.pipelines.layout_nets import trace_asked
 from services.pipelines.layout_requests import (
+    MatchRequest,
     NetsRequest,
     OverlayRequest,
     PlacesRequest,
@@ -102,6 +103,15 @@ def test_signatures_are_asked_of_an_inspection(bench: Bench, program_id: uuid.UU
     inspection = store_original(bench.engine, bench.blobs, program_id, "d.klarf", flat(rows).encode())
     row = run(bench, program_id, "signatures", inspection, SignaturesRequest(radius_um=15_000, simulations=99))
     assert (row.verdict, row.body["kinds"]) == ("structured", [bench.rows(finding)[0].subject])
+    far = [f"{k + 1} {100 * k} {70 * k} 0 0 0.5 3 1" for k in range(9)]
+    first, second = (
+        store_original(bench.engine, bench.blobs, program_id, name, (flat(far) + end).encode())
+        for name, end in (("a.klarf", ""), ("b.klarf", "\n"))
+    )
+    asked = MatchRequest(inspection_file_id=second, sigma_nm=[100, 100])
+    row = run(bench, program_id, "match", first, asked)
+    assert (row.verdict, row.body["counts"]["common"], row.body["inspections"]) == ("common", 9, ["a.klarf", "b.klarf"])
+    assert {each.subject for each in bench.rows(finding) if each.kind == "match"} == {str(k + 1) for k in range(9)}
 
 
 def test_what_cannot_be_answered_is_refused_and_nothing_is_stored(

@@ -17,6 +17,7 @@ from services.api.contract import describe_problems
 from services.api.record_documents import JobItem
 from services.pipelines.job_keys import make_key
 from services.pipelines.layout_requests import (
+    MatchRequest,
     NetsRequest,
     OverlayRequest,
     PlacesRequest,
@@ -31,14 +32,16 @@ router = APIRouter(tags=["layouts"])
 
 QUEUE = "cpu"
 _PRIORITY_OF_PEOPLE = 3
-_VERSIONS = {"signatures": SIGNATURE_VERSION}
+_VERSIONS = {"signatures": SIGNATURE_VERSION, "match": SIGNATURE_VERSION}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"model": JobItem, "description": "this has been asked before: the same job"},
     202: {"model": JobItem, "description": "a new job"},
     **describe_problems("not-found"),
 }
 _PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
-Question = NetsRequest | PlacesRequest | WindowRequest | TilesRequest | OverlayRequest | SignaturesRequest
+Question = (
+    NetsRequest | PlacesRequest | WindowRequest | TilesRequest | OverlayRequest | SignaturesRequest | MatchRequest
+)
 LayerName = Annotated[str, Path(pattern=r"^[0-9]{1,5}_[0-9]{1,5}$", description="layer_datatype")]
 Step = Annotated[int, Path(ge=0, le=1 << 20)]
 
@@ -71,6 +74,12 @@ def draw_tiles(file_id: uuid.UUID, question: TilesRequest, context: Analyses) ->
 def overlay_defects(file_id: uuid.UUID, question: OverlayRequest, context: Analyses) -> Response:
     """Ask what the defects of a stored inspection do to a stored layout."""
     return _ask(context, "overlay", file_id, question, question.inspection_file_id)
+
+
+@router.post("/files/{file_id}/matches", status_code=202, responses=_ANSWERS)
+def match_defects(file_id: uuid.UUID, question: MatchRequest, context: Analyses) -> Response:
+    """Ask which defects of two stored inspections are the same."""
+    return _ask(context, "match", file_id, question, question.inspection_file_id)
 
 
 @router.post("/files/{file_id}/signatures", status_code=202, responses=_ANSWERS)
