@@ -82,7 +82,8 @@ def refined_fails(
     """Return the log likelihood of the fail log at every lateness: float64 of shape ``(faults, draws, latenesses)``.
 
     ``stimulated`` and ``observed`` are as in :func:`late_fails`, and ``rough`` what that gives for the middle of each
-    :data:`ROUGH` latenesses; it stands for its neighbours but of the faults at the places ``fine`` (int64), which are simulated.
+    :data:`ROUGH` latenesses; it stands for its neighbours but of the faults at the places ``fine`` (int64), which are
+    simulated.
     """
     result = np.repeat(rough, ROUGH, axis=2)
     chosen = [faults[place] for place in fine]
