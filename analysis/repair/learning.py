@@ -25,8 +25,11 @@ Array = NDArray[np.float64]
 OUTLYING_PART = 0.05
 OUTLYING_SCALE = 5.0
 FALSE_OUTLIERS = 0.05
+MOST_RUNS = 1000
 _EDGE = 1e-4
 _NEGLIGIBLE = 1e-10
+_MOST_HELD = 4_000_000
+"""Numbers in one array: of so many nodes by runs at a time."""
 _MOST_GRIDS = 8
 _MOST_NODES = 101
 _COARSEST = 1.5
@@ -133,12 +136,14 @@ class _Laid:
     Attributes:
         axes: one 1-D array for each unknown.
         weights: of the posterior, all axes flattened, sum 1.
-        expected, scatter: of each run at each node, ``(runs, nodes)`` and ``(nodes,)``; ``-inf`` without ablation.
-        log_likelihood: ``(runs, nodes)``.
+        kept: indices of the nodes that hold more than next to nothing, ``(kept,)``.
+        expected, scatter: of each run at each kept node, ``(runs, kept)`` and ``(kept,)``.
+        log_likelihood: ``(runs, kept)``.
     """
 
     axes: tuple[Array, ...]
     weights: Array
+    kept: NDArray[np.intp]
     expected: Array
     scatter: Array
     log_likelihood: Array
@@ -159,8 +164,10 @@ def learn_ablation(law: Law, runs: Sequence[AblationRun], scatter_log_sigma: flo
     ``run_scatter`` with ``scatter_log_sigma``. Incubation keeps the table's values.
 
     Raises:
-        LearningFailed: there are no runs, none has ablated, or the grid does not hold the posterior.
+        LearningFailed: there are no or too many runs, none has ablated, or the grid does not hold the posterior.
     """
+    if len(runs) > MOST_RUNS:
+        raise LearningFailed(f"{len(runs)} runs are more than the {MOST_RUNS} that are learned from at once")
     if not any(run.depth_nm is not None for run in runs):
         raise LearningFailed(f"{len(runs)} runs, none of them with a measured depth, say nothing about {law.name}")
     depths = [run.limit_nm if run.depth_nm is None else run.depth_nm for run in runs]
@@ -192,14 +199,14 @@ def learn_mean(values: Array, prior: tuple[float, float], scatter: tuple[float, 
         scatter: median of the scatter and standard deviation of its logarithm.
 
     Raises:
-        LearningFailed: there are no values, or the grid does not hold the posterior.
+        LearningFailed: there are no or too many values, or the grid does not hold the posterior.
         ValueError: a value is not finite, or a spread is not above 0.
     """
     measured = np.asarray(values, np.float64)
     if measured.ndim != 1 or not np.isfinite(measured).all():
         raise ValueError("measured values are finite numbers in one row")
-    if not measured.size:
-        raise LearningFailed("there are no measured values to learn from")
+    if not 0 < measured.size <= MOST_RUNS:
+        raise LearningFailed(f"{measured.size} measured values are none, or more than {MOST_RUNS}, to learn from")
     if min(prior[1], *scatter) <= 0:
         raise ValueError(f"the spreads of a prior are above 0, not {prior[1]}, {scatter}")
     unknowns = (_Gaussian("mean", *prior), _Gaussian("scatter", math.log(scatter[0]), scatter[1]))
@@ -253,16 +260,23 @@ def _lay(
 ) -> _Laid:
     mesh = np.meshgrid(*axes, indexing="ij")
     log_prior = sum(-0.5 * ((part - item.mean) / item.sigma) ** 2 for part, item in zip(mesh, unknowns, strict=True))
-    shape = mesh[0].shape
-    expected = np.asarray(expect(axes))
-    expected = np.broadcast_to(expected[..., None], (data.values.size, *shape)).reshape(data.values.size, -1)
     scatter = np.exp(mesh[-1]).ravel()
-    likelihood = _log_likelihood(data, expected, scatter)
-    total = np.ravel(log_prior) + likelihood.sum(axis=0)
+    # Without the axis of the scatter, on which no run's expectation depends.
+    flat = np.asarray(expect(axes)).reshape(data.values.size, -1)
+    total, repeat = np.ravel(log_prior), axes[-1].size
+    step = max(1, _MOST_HELD // scatter.size)
+    for first in range(0, data.values.size, step):
+        part = _Data(data.values[first : first + step], data.below[first : first + step])
+        total = total + _log_likelihood(part, np.repeat(flat[first : first + step], repeat, axis=1), scatter).sum(
+            axis=0
+        )
     if not np.isfinite(total).any():
         raise LearningFailed("no value of the constants makes these runs possible: a depth was measured where none is")
     weights = np.exp(total - logsumexp(total))
-    return _Laid(axes, weights, expected, scatter, likelihood)
+    kept = np.flatnonzero(weights > _NEGLIGIBLE * weights.max())
+    kept = kept[np.argsort(-weights[kept], kind="stable")][: max(1000, _MOST_HELD // data.values.size)]
+    expected = flat[:, kept // repeat]
+    return _Laid(axes, weights, kept, expected, scatter[kept], _log_likelihood(data, expected, scatter[kept]))
 
 
 def _log_likelihood(data: _Data, expected: Array, scatter: Array) -> Array:
@@ -335,16 +349,15 @@ def _correlation(laid: _Laid) -> float:
 
 def _judge_all(data: _Data, laid: _Laid) -> tuple[Verdict, ...]:
     """Compare each run with what the others predict; nodes that hold next to nothing are left out."""
-    kept = laid.weights > _NEGLIGIBLE * laid.weights.max()
-    few = _Laid(laid.axes, laid.weights[kept], laid.expected[:, kept], laid.scatter[kept], laid.log_likelihood[:, kept])
-    wide = math.log(OUTLYING_PART) + _component(data, few.expected, OUTLYING_SCALE * few.scatter)
-    shares = np.exp(np.where(np.isneginf(wide), -np.inf, wide - np.maximum(few.log_likelihood, -1e300))) @ few.weights
-    return tuple(_judge(data, few, index, float(shares[index])) for index in range(data.values.size))
+    held = laid.weights[laid.kept] / laid.weights[laid.kept].sum()
+    wide = math.log(OUTLYING_PART) + _component(data, laid.expected, OUTLYING_SCALE * laid.scatter)
+    shares = np.exp(np.where(np.isneginf(wide), -np.inf, wide - np.maximum(laid.log_likelihood, -1e300))) @ held
+    return tuple(_judge(data, laid, index, float(shares[index])) for index in range(data.values.size))
 
 
 def _judge(data: _Data, laid: _Laid, index: int, p_outlying: float) -> Verdict:
     """Compare one run with the others: its own likelihood is taken out of the weights."""
-    others = np.log(laid.weights) - laid.log_likelihood[index]
+    others = np.log(laid.weights[laid.kept]) - laid.log_likelihood[index]
     weights = np.exp(others - logsumexp(others))
     below = float(weights @ ndtr((data.values[index] - laid.expected[index]) / laid.scatter))
     bound = FALSE_OUTLIERS / data.values.size

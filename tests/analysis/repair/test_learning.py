@@ -148,7 +148,7 @@ def test_too_little_is_refused() -> None:
         learn_ablation(LAW, [AblationRun(shot(0.1), 3.0, None)] * 2)
     with pytest.raises(LearningFailed, match="0 runs"):
         learn_ablation(LAW, [])
-    with pytest.raises(LearningFailed, match="no measured values"):
+    with pytest.raises(LearningFailed, match="0 measured values are none"):
         learn_mean(np.array([]), (0.0, 1.0), (0.1, 0.7))
     with pytest.raises(ValueError, match="finite numbers"):
         learn_mean(np.array([1.0, math.nan]), (0.0, 1.0), (0.1, 0.7))
@@ -159,6 +159,15 @@ def test_too_little_is_refused() -> None:
             AblationRun(shot(1.0), 3.0, bad)
     with pytest.raises(LearningFailed, match=r"makes these runs possible|edge"):
         learn_ablation(LAW, [AblationRun(shot(1e-4), 3.0, 500.0)])
+
+
+def test_many_runs_fit_in_memory_and_too_many_are_refused() -> None:
+    generator = np.random.default_rng(1)
+    found = learn_mean(generator.normal(2.5, 0.5, 300), (2.5, 0.5), (0.5, 0.7))
+    assert found.posterior["mean"].sigma == pytest.approx(0.5 / math.sqrt(300), rel=0.15)
+    assert len(found.runs) == 300
+    with pytest.raises(LearningFailed, match="1001 runs are more than the 1000"):
+        learn_ablation(LAW, [AblationRun(shot(1.0), 3.0, 100.0)] * 1001)
 
 
 def test_equal_values_and_huge_ones_have_a_posterior() -> None:
