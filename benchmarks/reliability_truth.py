@@ -22,6 +22,7 @@ from analysis.reliability.errors import LifeDataError
 from benchmarks.reliability_trials import life, rates
 from benchmarks.reliability_trials.case import CONVENTIONS, Case, Metric, Unsolved, deviation, read_cases, within
 from benchmarks.reliability_trials.peers import peer_answers
+from benchmarks.report import Row
 
 RELATIVE = 1e-5
 
@@ -167,18 +168,21 @@ def main() -> None:
     ]
     seconds = time.perf_counter() - started
     if arguments.json:
-        rows = [asdict(outcome) | {"holds": outcome.holds} for outcome in outcomes]
-        summary = {
-            "claim": "published metrics within tolerance and 1e-5",
-            "value": sum(outcome.holds for outcome in outcomes) / max(len(outcomes), 1),
-            "unit": "part",
-            "target": ">= 1",
-            "holds": all(outcome.holds for outcome in outcomes),
-        }
-        sys.stdout.write(json.dumps({"rows": [summary], "metrics": rows}, indent=1) + "\n")
+        sys.stdout.write(json.dumps(_documents(outcomes), indent=1) + "\n")
     else:
         _print(outcomes, seconds)
     sys.exit(0 if all(outcome.holds for outcome in outcomes) else 1)
+
+
+def _documents(outcomes: list[Outcome]) -> list[dict[str, Any]]:
+    """Return the row of all metrics together, and one of detail for each."""
+    held = sum(outcome.holds for outcome in outcomes)
+    claim = f"published reliability answers: {held} of {len(outcomes)} metrics hold"
+    documents = [Row(claim, held / max(len(outcomes), 1), "part", ">= 1").to_document()]
+    for outcome in outcomes:
+        row = Row(f"{outcome.case}: {outcome.metric}", float(outcome.holds), "held", ">= 1").to_document()
+        documents.append(row | {"detail": True} | asdict(outcome))
+    return documents
 
 
 def _print(outcomes: list[Outcome], seconds: float) -> None:
