@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -181,7 +182,8 @@ def _documents(outcomes: list[Outcome]) -> list[dict[str, Any]]:
     documents = [Row(claim, held / max(len(outcomes), 1), "part", ">= 1").to_document()]
     for outcome in outcomes:
         row = Row(f"{outcome.case}: {outcome.metric}", float(outcome.holds), "held", ">= 1").to_document()
-        documents.append(row | {"detail": True} | asdict(outcome))
+        peers = {peer: value if np.isfinite(value) else None for peer, value in outcome.peers.items()}
+        documents.append(row | {"detail": True} | asdict(outcome) | {"peers": peers})
     return documents
 
 

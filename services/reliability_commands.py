@@ -29,11 +29,11 @@ def fit(
     """Fit life models to lifetimes and say how many units fail by when, with how sure that is."""
     from services.demo.reliability_presentation import print_life
     from services.pipelines.life_data import fit_paths
-    from services.pipelines.life_requests import LifeRequest
+    from services.pipelines.life_requests import ask
 
     def compute() -> dict[str, Any]:
         asked: dict[str, Any] = {"level": level, "method": method, "by_cause": by_cause, "bayes": bayes, "hours": hours}
-        return fit_paths(files, LifeRequest.model_validate(asked | ({"models": model} if model else {})))
+        return fit_paths(files, ask(asked | ({"models": model} if model else {})))
 
     answer_offline(compute, print_life, as_json=as_json)
 

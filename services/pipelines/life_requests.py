@@ -1,9 +1,9 @@
 """What is asked about lifetimes: the bodies of REST, the payloads of jobs, the options of the command line."""
 
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 ModelName = Literal[
     "exponential", "weibull", "lognormal", "loglogistic", "weibull-3", "gamma", "generalized-gamma",
@@ -32,6 +32,19 @@ class LifeRequest(BaseModel):
     by_cause: bool = Field(default=False, description="competing risks by the column of modes")
     bayes: bool = Field(default=False, description="the posterior as well")
     seed: int = Field(default=0, ge=0, le=2**31)
+
+
+def ask(question: dict[str, Any]) -> LifeRequest:
+    """Return the request that ``question`` is.
+
+    Raises:
+        ValueError: it is none; one sentence says why.
+    """
+    try:
+        return LifeRequest.model_validate(question)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
+        raise ValueError(told) from error
 
 
 class StoredLifeRequest(LifeRequest):
