@@ -227,6 +227,11 @@ def screen(
     shape: Annotated[str, typer.Option(help="symmetric, asymmetric or by-skewness.")] = "symmetric",
     least_parts: Annotated[int, typer.Option(help="Fewer parts make no limit.")] = 30,
     threshold: Annotated[float, typer.Option(help="Failing neighbours that make a bad neighbourhood.")] = 4.0,
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV of lot,wafer,part,defective: escapes and overkill of known parts.")
+    ] = None,
+    planted: Annotated[int, typer.Option(help="Outliers to plant in each test and group: simulated escapes.")] = 0,
+    planted_sigmas: Annotated[float, typer.Option(help="Robust sigmas that planted parts are moved by.")] = 8.0,
     as_json: JsonFlag = False,
 ) -> None:
     """Find parts that passed and yet are outliers, by their readings and their neighbours."""
@@ -237,7 +242,8 @@ def screen(
     def compute() -> dict[str, Any]:
         asked: dict[str, Any] = {"group": group, "sigmas": sigmas, "quartiles": quartiles, "shape": shape}
         asked |= {"least_parts": least_parts, "fail_threshold": threshold, "tests": test or []}
-        return screen_paths(files, ScreenRequest.model_validate(asked | ({"screens": only} if only else {})))
+        asked |= {"planted": planted, "planted_sigmas": planted_sigmas} | ({"screens": only} if only else {})
+        return screen_paths(files, ScreenRequest.model_validate(asked), labels)
 
     answer_offline(compute, print_screening, as_json=as_json)
 

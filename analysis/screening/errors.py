@@ -30,3 +30,14 @@ class SamePlaceTwice(ScreeningError):  # noqa: N818
     def __init__(self, column: int, row: int, parts: int) -> None:
         super().__init__(f"{parts} parts of one wafer are at column {column}, row {row}: neighbours cannot be told")
         self.column, self.row = column, row
+
+
+class Collinear(ScreeningError):  # noqa: N818
+    """Most parts lie on a plane of the tests: one test follows from others, and distances are not defined."""
+
+    def __init__(self, tests: int, rank: int) -> None:
+        super().__init__(
+            f"{tests} tests hold {rank} independent readings: some test follows from the others or is constant; "
+            "leave it out"
+        )
+        self.tests, self.rank = tests, rank

@@ -1,9 +1,11 @@
 """Screening of tested parts: testers' logs and wafer maps in, parts that fall out and why; ``reliability screen``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from services.pipelines.screening_patterns import find_signatures, screen_together
+from services.pipelines.screening_quality import judge_by_labels, judge_by_planting, read_labels
 from services.pipelines.screening_requests import ScreenRequest
 from services.pipelines.screening_rules import (
     Fallout,
@@ -14,36 +16,42 @@ from services.pipelines.screening_rules import (
     screen_stacks,
 )
 from services.pipelines.session_job import code_version
-from services.pipelines.tested_parts import TestedParts, read_parts
+from services.pipelines.tested_parts import TestedParts, TestName, read_parts
 from services.pipelines.versions import SCREENING_VERSION
 
 _MANY = 0.01
 
 
-def screen_paths(paths: Sequence[Path], request: ScreenRequest) -> dict[str, Any]:
-    """Screen the parts in the files ``paths``; raises what reading them and :func:`screen_parts` raise."""
-    return screen_parts(read_parts(paths), request)
+def screen_paths(paths: Sequence[Path], request: ScreenRequest, labels: Path | None = None) -> dict[str, Any]:
+    """Screen the parts in the files ``paths``; raises what reading them and :func:`screen_parts` raise.
+
+    ``labels`` is a CSV file of parts whose truth is known (:func:`services.pipelines.screening_quality.read_labels`).
+    """
+    parts = read_parts(paths)
+    return screen_parts(parts, request, read_labels(labels) if labels is not None else None)
 
 
-def screen_parts(parts: TestedParts, request: ScreenRequest) -> dict[str, Any]:
+def screen_parts(
+    parts: TestedParts, request: ScreenRequest, labels: Mapping[tuple[str, str, str], float] | None = None
+) -> dict[str, Any]:
     """Return the answer of ``faultlight reliability screen --json`` for ``parts``.
 
+    ``labels`` says by lot, wafer and part which are defective (1) or good (0).
+
     Raises:
-        ScreeningError: a test that is asked for does not exist.
+        ScreeningError: a test that is asked for does not exist, or no labelled part passed.
+        TableRefused: a labelled part was not tested.
     """
     fallout = Fallout()
     tests = chosen_tests(parts, request)
-    if "part-average" in request.screens:
-        screen_averages(parts, request, tests, fallout)
-    if "neighbour-residual" in request.screens:
-        screen_residuals(parts, request, tests, fallout)
-    if "bad-neighbourhood" in request.screens:
-        screen_neighbourhoods(parts, request, fallout)
-    if "stack" in request.screens:
-        screen_stacks(parts, request, fallout)
+    _run_screens(parts, request, tests, fallout)
     good, failed = int((parts.failed == 0).sum()), int((parts.failed == 1).sum())
-    done = [row for row in fallout.groups if "refused" not in row]
-    verdict = "refused" if not done else "outliers" if fallout.reasons else "none"
+    # Signatures tell of a wafer and take no part out: alone they are no screen.
+    done = [row for row in fallout.groups if "refused" not in row and row["screen"] != "signatures"]
+    structured = [row for row in fallout.groups if row.get("structured")]
+    verdict = "outliers" if fallout.reasons else "none" if done else "refused"
+    if verdict == "refused" and any("structured" in row for row in fallout.groups):
+        verdict = "structured" if structured else "none"
     return {
         "verdict": verdict,
         "headline": {
@@ -52,14 +60,45 @@ def screen_parts(parts: TestedParts, request: ScreenRequest) -> dict[str, Any]:
             "passed": good,
             "failed": failed,
             "without_verdict": parts.count - good - failed,
+            "structured_wafers": len(structured),
         },
         "screens": _by_screen(fallout),
         "outliers": [_outlier(parts, part, fallout.reasons[part]) for part in sorted(fallout.reasons)],
         "groups": fallout.groups,
+        "quality": _quality(parts, request, fallout, labels),
+        "planted": judge_by_planting(parts, request, tests) if request.planted else None,
         "remarks": [*parts.remarks, *_remarks(fallout, len(tests))],
         "conventions": _conventions(request),
         "provenance": _provenance(parts, request),
     }
+
+
+def _run_screens(parts: TestedParts, request: ScreenRequest, tests: list[TestName], fallout: Fallout) -> None:
+    by_test = {
+        "part-average": screen_averages,
+        "neighbour-residual": screen_residuals,
+        "multivariate": screen_together,
+    }
+    by_fails = {
+        "bad-neighbourhood": screen_neighbourhoods,
+        "stack": screen_stacks,
+        "signatures": find_signatures,
+    }
+    for name, screen in by_test.items():
+        if name in request.screens and tests:
+            screen(parts, request, tests, fallout)
+    for name, look in by_fails.items():
+        if name in request.screens:
+            look(parts, request, fallout)
+
+
+def _quality(
+    parts: TestedParts,
+    request: ScreenRequest,
+    fallout: Fallout,
+    labels: Mapping[tuple[str, str, str], float] | None,
+) -> dict[str, Any] | None:
+    return None if labels is None else judge_by_labels(parts, fallout, labels, request.level)
 
 
 def _by_screen(fallout: Fallout) -> list[dict[str, Any]]:
@@ -70,9 +109,14 @@ def _by_screen(fallout: Fallout) -> list[dict[str, Any]]:
         refused = [row for row in groups if "refused" in row]
         done = len(groups) - len(refused)
         rows.append(
-            {"screen": screen, "out": out if done else None, "groups": done, "refused": len(refused),
-             "first_refusal": refused[0]["refused"] if refused else None}
-        )  # fmt: skip
+            {
+                "screen": screen,
+                "out": out if done and screen != "signatures" else None,
+                "groups": done,
+                "refused": len(refused),
+                "first_refusal": refused[0]["refused"] if refused else None,
+            }
+        )
     return rows
 
 
@@ -122,6 +166,9 @@ def _conventions(request: ScreenRequest) -> dict[str, Any]:
         "residual": f"reading less the median of good dies within {request.residual_reach} dies",
         "bad_neighbourhood": f"{request.fail_threshold:g} weighted failing dies within {request.fail_reach} dies, "
         "scaled to a full set at the edge",
+        "multivariate": f"minimum covariance determinant; false alarm {request.false_alarm:g} a group of normal parts, "
+        f"and not less rare than {request.sigmas:g} sigmas in one test",
+        "signatures": "fails dealt out anew over the tested dies; lengths in dies; no part falls out for one",
         "stack": "Poisson-binomial tail of each place, Benjamini-Hochberg over places",
     }
 

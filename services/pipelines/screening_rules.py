@@ -65,13 +65,13 @@ def good_readings(parts: TestedParts, test: TestName) -> Floats:
 
 def screen_averages(parts: TestedParts, request: ScreenRequest, tests: list[TestName], fallout: Fallout) -> None:
     """Screen by dynamic limits of each group, and by static limits where there are lots enough."""
-    rule, groups, lots = limit_rule(request), _groups(parts, request), parts.lots()
+    rule, groups, lots = limit_rule(request), groups_of(parts, request), parts.lots()
     for test in tests:
         values = good_readings(parts, test)
         for key, members in groups.items():
-            row = _group_row("part-average", key, test) | {"limits": "dynamic"}
+            row = group_row("part-average", key, test) | {"limits": "dynamic"}
             _screen_limits(fallout, row, members, values[members], rule)
-        row = _group_row("part-average", ("", ""), test) | {"limits": "static"}
+        row = group_row("part-average", ("", ""), test) | {"limits": "static"}
         try:
             found = static_limits([values[members] for members in lots.values()], rule, request.least_lots)
         except ScreeningError as error:
@@ -81,11 +81,13 @@ def screen_averages(parts: TestedParts, request: ScreenRequest, tests: list[Test
         _note_outside(fallout, row, np.arange(parts.count), values, found.limits)
 
 
-def _groups(parts: TestedParts, request: ScreenRequest) -> dict[Key, Integers]:
+def groups_of(parts: TestedParts, request: ScreenRequest) -> dict[Key, Integers]:
+    """Return the rows of the parts of each group that dynamic limits are from."""
     return parts.wafers() if request.group == "wafer" else parts.lots()
 
 
-def _group_row(screen: str, key: Key, test: TestName | None) -> dict[str, Any]:
+def group_row(screen: str, key: Key, test: TestName | None) -> dict[str, Any]:
+    """Return the beginning of a group's row: what was screened."""
     row: dict[str, Any] = {"screen": screen, "lot": key[0], "wafer": key[1]}
     return row if test is None else row | {"test": test.label, "unit": test.unit}
 
@@ -144,12 +146,13 @@ def placed(parts: TestedParts, members: Integers) -> tuple[DieGrid, Integers]:
     return DieGrid(parts.column[known].astype(np.int64), parts.row[known].astype(np.int64)), known
 
 
-def _wafer_grids(parts: TestedParts, screen: str, fallout: Fallout) -> Iterator[tuple[Key, DieGrid, Integers]]:
+def wafer_grids(parts: TestedParts, screen: str, fallout: Fallout) -> Iterator[tuple[Key, DieGrid, Integers]]:
+    """Yield each wafer's grid and the rows of its parts; note in ``fallout`` those without places."""
     for key, members in parts.wafers().items():
         try:
             grid, known = placed(parts, members)
         except ScreeningError as error:
-            fallout.groups.append(_group_row(screen, key, None) | {"refused": str(error)})
+            fallout.groups.append(group_row(screen, key, None) | {"refused": str(error)})
             continue
         yield key, grid, known
 
@@ -158,17 +161,17 @@ def screen_residuals(parts: TestedParts, request: ScreenRequest, tests: list[Tes
     """Screen by part averages of what a die's good neighbours do not explain."""
     rule = limit_rule(request)
     readings = {test: good_readings(parts, test) for test in tests}
-    for key, grid, known in _wafer_grids(parts, "neighbour-residual", fallout):
+    for key, grid, known in wafer_grids(parts, "neighbour-residual", fallout):
         for test in tests:
             found = neighbour_residuals(grid, readings[test][known], request.residual_reach, request.least_neighbours)
-            row = _group_row("neighbour-residual", key, test)
+            row = group_row("neighbour-residual", key, test)
             lonely = int((np.isfinite(readings[test][known]) & np.isnan(found.values)).sum())
             _screen_limits(fallout, row | {"too_few_neighbours": lonely}, known, found.values, rule)
 
 
 def screen_neighbourhoods(parts: TestedParts, request: ScreenRequest, fallout: Fallout) -> None:
     """Screen good dies by the failing dies around them."""
-    for key, grid, known in _wafer_grids(parts, "bad-neighbourhood", fallout):
+    for key, grid, known in wafer_grids(parts, "bad-neighbourhood", fallout):
         found = bad_neighbourhoods(
             grid, parts.failed[known], request.fail_threshold, request.fail_reach, request.diagonal_weight
         )
@@ -176,16 +179,16 @@ def screen_neighbourhoods(parts: TestedParts, request: ScreenRequest, fallout: F
             reason = {"screen": "bad-neighbourhood", "score": float(found.score[place])}
             fallout.add(known[place], reason | {"threshold": found.threshold, "tested": int(found.tested[place])})
         counts = {"parts": int((parts.failed[known] == 0).sum()), "failed": int((parts.failed[known] == 1).sum())}
-        fallout.groups.append(_group_row("bad-neighbourhood", key, None) | counts | {"out": int(found.flagged.sum())})
+        fallout.groups.append(group_row("bad-neighbourhood", key, None) | counts | {"out": int(found.flagged.sum())})
 
 
 def screen_stacks(parts: TestedParts, request: ScreenRequest, fallout: Fallout) -> None:
     """Screen good dies at places that fail through the wafers of their lot."""
     by_lot: dict[str, list[tuple[DieGrid, Integers]]] = {}
-    for key, grid, known in _wafer_grids(parts, "stack", fallout):
+    for key, grid, known in wafer_grids(parts, "stack", fallout):
         by_lot.setdefault(key[0], []).append((grid, known))
     for lot, wafers in by_lot.items():
-        row = _group_row("stack", (lot, ""), None) | {"wafers": len(wafers)}
+        row = group_row("stack", (lot, ""), None) | {"wafers": len(wafers)}
         try:
             found = stacked_fails(
                 [(grid, parts.failed[known]) for grid, known in wafers], request.rate, request.least_wafers

@@ -81,3 +81,20 @@ def joins(column, row, failed):
     bad = {(x, y) for x, y, fail in zip(column, row, failed, strict=True) if fail == 1}
     steps = ((1, 0), (0, 1), (1, 1), (1, -1))
     return sum((x + a, y + b) in bad for x, y in bad for a, b in steps)
+
+
+def largest_group(column, row, failed):
+    """Walk from fail to fail."""
+    left = {(x, y) for x, y, fail in zip(column, row, failed, strict=True) if fail == 1}
+    largest = 0
+    while left:
+        walk, size = [left.pop()], 0
+        while walk:
+            x, y = walk.pop()
+            size += 1
+            for near in [(x + a, y + b) for a in (-1, 0, 1) for b in (-1, 0, 1)]:
+                if near in left:
+                    left.remove(near)
+                    walk.append(near)
+        largest = max(largest, size)
+    return largest
