@@ -24,7 +24,7 @@ from analysis.reliability.weibull_bounds import bound_groups
 METHODS = ("likelihood-ratio", "wald")
 Quantity = Callable[[Sequence[Jet]], Jet]
 
-_MOST_STEPS = 100
+_MOST_STEPS = 50
 _FARTHEST_Z = 30.0
 _NEAR, _SETTLED = 1e-6, 1e-3
 """In standard errors: the likelihood is off by half the square of it."""
@@ -261,7 +261,7 @@ def _constrained(fit: LifeFit, quantity: Quantity, target: float, start: Floats)
     multiplier = 0.0
     scale = np.sqrt(np.diag(fit.maximum.covariance))
     here, held = log_likelihood(fit.model, theta, fit.data), _evaluate(quantity, theta)
-    for _ in range(50):
+    for _ in range(25):
         gap = target - float(held.value[0])
         slope = held.slope[:, 0] * scale
         matrix = -(here.curvature[:, :, 0] - multiplier * held.curvature[:, :, 0]) * np.outer(scale, scale)
