@@ -17,7 +17,7 @@ Objective = Callable[[Floats], Jet]
 
 SCORE_TOLERANCE = 1e-6
 CONDITION_LIMIT = 1e13
-_MOST_STEPS = 200
+_MOST_STEPS = 80
 _FARTHEST = 200.0
 
 
@@ -71,7 +71,7 @@ def maximize(objective: Objective, start: Floats, name: str) -> Maximum:
             if damping == 0.0 and norm <= SCORE_TOLERANCE:
                 return _accepted(theta, here, name, step)
             damping = max(damping * 10, 1e-3)
-            if damping > 1e12:
+            if damping > 1e8:
                 break
             continue
         damping = damping / 10 if damping > 1e-6 else 0.0
@@ -117,7 +117,7 @@ def _search(objective: Objective, theta: Floats, here: Jet, direction: Floats) -
     longest = np.abs(direction).max()
     length = min(1.0, 5.0 / longest) if longest > 0 else 1.0
     slack = 1e-12 * abs(float(here.value[0]))
-    for _ in range(12):
+    for _ in range(8):
         candidate = theta + length * direction
         there = objective(candidate)
         if np.isfinite(there.value[0]) and there.value[0] >= here.value[0] - slack:
