@@ -106,7 +106,7 @@ def wafer_signatures(
     the map. ``generator`` deals ``simulations`` times; ``rate`` is the false-discovery rate.
 
     Raises:
-        ScreeningError: fewer than six fails, all dies fail, or too few simulations for the rate.
+        ScreeningError: fewer than six fails or more than 20,000, all dies fail, or too few simulations for the rate.
     """
     given = np.asarray(failed, np.float64)
     tested = np.flatnonzero(np.isfinite(given))
@@ -120,9 +120,9 @@ def wafer_signatures(
     region = DiesAsRegion(places[tested] - centre)
     try:
         finder = SignatureFinder(region, rate=rate, simulations=simulations, numbers=generator)
+        report = finder.find(places[failing] - centre)
     except ValueError as error:
         raise ScreeningError(str(error)) from error
-    report = finder.find(places[failing] - centre)
     tests = [MapTest(each.kind, each.surprise, each.typical, each.p_value, 1.0) for each in report.tests]
     groups = adjoining_groups(grid, given)
     seen = {"adjoining": float(count_joins(grid, given)), "group": float(groups[0].size)}

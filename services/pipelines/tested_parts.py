@@ -96,8 +96,11 @@ def collect_parts(sources: Sequence[SourceTable]) -> TestedParts:
     """Return the parts of ``sources``, whose tables of one run follow each other, the run first.
 
     Raises:
-        TableRefused: there is no part, or a test's unit differs from file to file.
+        TableRefused: there is no part, a test's unit differs from file to file, or there are logs and maps: both count
+            dies from corners of their own.
     """
+    if {"test_part", "wafer_map"} <= {source.table.kind for source in sources}:
+        raise TableRefused("testers' logs and wafer maps count dies from different corners: screen them one by one")
     parts = TestedParts()
     run: dict[str, SourceTable] = {}
     for source in (*sources, None):
@@ -126,7 +129,7 @@ def _add_run(parts: TestedParts, run: dict[str, SourceTable]) -> None:
         parts.remarks.append(
             f"{table.file}: left out {dropped} insertions that a later one replaced or that never ended"
         )
-    lot = run["test_run"].texts("lot_id")[0] if "test_run" in run else ""
+    lot = _named_lot(parts, table.file, run["test_run"].texts("lot_id")[0] if "test_run" in run else "")
     names = run["test_wafer"].texts("wafer_id") if "test_wafer" in run else []
     index = columns["wafer_index"]
     offset = parts.count
@@ -143,6 +146,16 @@ def _add_run(parts: TestedParts, run: dict[str, SourceTable]) -> None:
         renumbered = np.full(table.table.row_count, -1, np.int64)
         renumbered[kept] = np.arange(offset, parts.count)
         _add_readings(parts, run["test_result"], run["test_item"], renumbered)
+
+
+def _named_lot(parts: TestedParts, file: str, lot: str) -> str:
+    """Return ``lot``, or the file's name for one without: parts of unknown lots are not pooled."""
+    if lot:
+        return lot
+    remark = f"{file} names no lot: its own name stands for one"
+    if remark not in parts.remarks:
+        parts.remarks.append(remark)
+    return file
 
 
 def _place(parts: TestedParts, column: Floats, row: Floats, failed: Floats) -> None:
@@ -196,9 +209,11 @@ def _add_map(parts: TestedParts, source: SourceTable) -> None:
     unknown = int(np.isnan(verdict).sum())
     if unknown:
         parts.remarks.append(f"{source.file}: the map does not say of {unknown} dies whether they passed")
-    column, row = (source.numbers(name)[dies] for name in ("column", "row"))
+    # Turned back to one orientation where the map tells its own: places of a stack must be the same dies.
+    turned = "upright_" if {"upright_column", "upright_row"} <= set(source.table.columns) else ""
+    column, row = (source.numbers(turned + name)[dies] for name in ("column", "row"))
     lots, wafers = source.texts("lot_id"), source.texts("substrate_id")
-    parts.lot += [lots[place] for place in dies]
+    parts.lot += [_named_lot(parts, source.file, lots[place]) for place in dies]
     parts.wafer += [wafers[place] for place in dies]
     parts.part_id += [f"{int(x)},{int(y)}" for x, y in zip(column, row, strict=True)]
     _place(parts, column, row, verdict)

@@ -15,7 +15,7 @@ from services.pipelines.screening_requests import ScreenRequest
 from services.pipelines.table_source import SourceTable, TableRefused
 from services.pipelines.tested_parts import collect_parts
 from tests.adapter_contract.cases import place_file
-from tests.instruments.electrical.wafer_map_writer import e142
+from tests.instruments.electrical.wafer_map_writer import e142, e142_body
 from tests.pipelines.simulated_wafers import simulate_wafer, write_atdf
 
 
@@ -177,6 +177,23 @@ def test_two_units_of_one_test_are_refused(tmp_path):
     sources = tables(tmp_path, text) + tables(tmp_path, text.replace("|uA|", "|mA|"), "other.atdf")
     with pytest.raises(TableRefused, match="100 leakage: mA, uA"):
         collect_parts(sources)
+
+
+def test_logs_and_maps_are_not_mixed_and_unknown_lots_not_pooled(tmp_path):
+    log = tables(tmp_path, write_atdf([simulate_wafer(4)], lot=""))
+    with pytest.raises(TableRefused, match="different corners"):
+        collect_parts([*log, *tables(tmp_path, e142(), "map.xml", E142MapAdapter)])
+    other = tables(tmp_path, write_atdf([simulate_wafer(5)], lot=""), "b.atdf")
+    parts = collect_parts([*log, *other])
+    assert sorted(set(parts.lot)) == ["b.atdf", "lot.atdf"]
+    assert parts.remarks[0] == "lot.atdf names no lot: its own name stands for one"
+
+
+def test_maps_are_turned_to_one_orientation(tmp_path):
+    upright = collect_parts(tables(tmp_path, e142(), "a.xml", E142MapAdapter))
+    turned = collect_parts(tables(tmp_path, e142(e142_body(orientation="180")), "b.xml", E142MapAdapter))
+    found, other = ({(c, r, f) for c, r, f in zip(p.column, p.row, p.failed, strict=True)} for p in (upright, turned))
+    assert {(4 - c, 3 - r, f) for c, r, f in found} == other
 
 
 def test_only_the_last_insertion_of_a_part_counts(tmp_path):
