@@ -237,13 +237,13 @@ def screen(
     """Find parts that passed and yet are outliers, by their readings and their neighbours."""
     from services.demo.screening_presentation import print_screening
     from services.pipelines.screening import screen_paths
-    from services.pipelines.screening_requests import ScreenRequest
+    from services.pipelines.screening_requests import ask_screen
 
     def compute() -> dict[str, Any]:
         asked: dict[str, Any] = {"group": group, "sigmas": sigmas, "quartiles": quartiles, "shape": shape}
         asked |= {"least_parts": least_parts, "fail_threshold": threshold, "tests": test or []}
         asked |= {"planted": planted, "planted_sigmas": planted_sigmas} | ({"screens": only} if only else {})
-        return screen_paths(files, ScreenRequest.model_validate(asked), labels)
+        return screen_paths(files, ask_screen(asked), labels)
 
     answer_offline(compute, print_screening, as_json=as_json)
 

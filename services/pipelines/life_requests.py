@@ -43,8 +43,12 @@ def ask(question: dict[str, Any]) -> LifeRequest:
     try:
         return LifeRequest.model_validate(question)
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
-        raise ValueError(told) from error
+        raise ValueError(tell_errors(error)) from error
+
+
+def tell_errors(error: ValidationError) -> str:
+    """Return in one sentence what a request has wrong."""
+    return "; ".join(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
 
 
 class StoredLifeRequest(LifeRequest):

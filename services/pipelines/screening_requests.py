@@ -1,8 +1,10 @@
 """What is asked of a screen of tested parts: the options of the command line, the parameters in an answer."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.pipelines.life_requests import tell_errors
 
 ScreenName = Literal["part-average", "neighbour-residual", "bad-neighbourhood", "stack", "multivariate", "signatures"]
 SCREENS: tuple[ScreenName, ...] = (
@@ -36,3 +38,15 @@ class ScreenRequest(BaseModel):
     planted_sigmas: float = Field(default=8.0, gt=0, le=1000, description="of the planted parts' shift")
     level: float = Field(default=0.9, gt=0, lt=1, description="of the intervals of overkill and escapes")
     seed: int = Field(default=0, ge=0, le=2**31)
+
+
+def ask_screen(question: dict[str, Any]) -> ScreenRequest:
+    """Return the request that ``question`` is.
+
+    Raises:
+        ValueError: it is none; one sentence says why.
+    """
+    try:
+        return ScreenRequest.model_validate(question)
+    except ValidationError as error:
+        raise ValueError(tell_errors(error)) from error

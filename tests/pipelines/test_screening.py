@@ -217,6 +217,9 @@ def test_the_command_answers_in_json_and_refuses_what_is_not_there(tmp_path):
     assert json.loads(answer.stdout)["headline"]["out"] == 3
     refused = CliRunner().invoke(app, [*asked, "--test", "none", "--json"])
     assert refused.exit_code == 2
+    wrong = CliRunner().invoke(app, [*asked, "--quartiles", "none", "--json"])
+    said = "quartiles: Input should be 'linear', 'hazen', 'weibull' or 'median_unbiased'"
+    assert json.loads(wrong.stdout)["error"]["message"] == said
     assert "no part has a reading of a test 'none'" in json.loads(refused.stdout)["error"]["message"]
 
 
