@@ -158,7 +158,7 @@ def read(
 ) -> None:
     """Read files offline and show what they hold, or why they are refused (exit 2)."""
     from instruments.errors import InstrumentError
-    from services.pipelines.reading import open_sandbox, read_document
+    from services.pipelines.ingestion.reading import open_sandbox, read_document
 
     refused = False
     with open_sandbox() as sandbox:
@@ -190,12 +190,12 @@ def localize(
 ) -> None:
     """Find the failing gate of a probing session, offline."""
     from services.demo.presentation import print_localization
-    from services.pipelines.localization import localize_path
+    from services.pipelines.probing.localization import localize_path
 
     def compute() -> dict[str, Any]:
         if heat_map is None:
             return localize_path(session, at_power or ()).to_document()
-        from services.pipelines.heat_map_picture import check_picture_name, draw_heat_map
+        from services.pipelines.probing.heat_map_picture import check_picture_name, draw_heat_map
 
         check_picture_name(heat_map)
         document = localize_path(session, at_power or ()).to_document()
@@ -212,8 +212,8 @@ def averaging(
     as_json: JsonFlag = False,
 ) -> None:
     """Say which probes of a session need more averages, and how many, offline."""
-    from services.demo.averaging_presentation import print_averaging
-    from services.pipelines.averaging import judge_path
+    from services.pipelines.probing.averaging import judge_path
+    from services.presentation.averaging import print_averaging
 
     answer_offline(lambda: judge_path(session, wrong), print_averaging, as_json=as_json)
 
@@ -225,8 +225,8 @@ def anomaly(
     as_json: JsonFlag = False,
 ) -> None:
     """Compare a suspect's waveforms, maps and scan chain with golden dies', offline and without a simulation."""
-    from services.demo.comparison_presentation import print_comparison
-    from services.pipelines.golden_comparison import compare_paths
+    from services.pipelines.probing.golden_comparison import compare_paths
+    from services.presentation.comparison import print_comparison
 
     answer_offline(lambda: compare_paths(suspect, golden), print_comparison, as_json=as_json)
 

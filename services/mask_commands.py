@@ -8,7 +8,7 @@ import typer
 from services.offline_answers import JsonFlag, answer_offline
 
 if TYPE_CHECKING:
-    from services.pipelines.printability_request import PrintabilityRequest
+    from services.pipelines.mask.printability_request import PrintabilityRequest
 
 app = typer.Typer(help="Masks and layouts: nets, windows, defects.", no_args_is_help=True, add_completion=False)
 
@@ -28,8 +28,8 @@ def nets(
     as_json: JsonFlag = False,
 ) -> None:
     """Trace the nets of a layout."""
-    from services.demo.layout_presentation import print_nets
-    from services.pipelines.layout_nets import trace_path
+    from services.pipelines.mask.layout_nets import trace_path
+    from services.presentation.layout import print_nets
 
     answer_offline(lambda: trace_path(layout, process, cell, inner=inner), print_nets, as_json=as_json)
 
@@ -48,8 +48,8 @@ def at(
     as_json: JsonFlag = False,
 ) -> None:
     """Say which nets and cells lie under places of a layout, each with its probability over the error ellipse."""
-    from services.demo.layout_presentation import print_places
-    from services.pipelines.layout_nets import Place, places_path, read_places
+    from services.pipelines.mask.layout_nets import Place, places_path, read_places
+    from services.presentation.layout import print_places
 
     if (points is None) == (x_um is None or y_um is None):
         raise typer.BadParameter("give either a place, X_UM Y_UM, or --points FILE")
@@ -77,8 +77,8 @@ def window(
     as_json: JsonFlag = False,
 ) -> None:
     """Show what lies in a window of a layout, layer by layer."""
-    from services.demo.layout_presentation import print_window
-    from services.pipelines.layout_window import window_path
+    from services.pipelines.mask.layout_window import window_path
+    from services.presentation.layout import print_window
 
     edges = (left_um, bottom_um, right_um, top_um)
     answer_offline(lambda: window_path(layout, edges, layers, clip=not whole, cell=cell), print_window, as_json=as_json)
@@ -105,9 +105,9 @@ def overlay(
     as_json: JsonFlag = False,
 ) -> None:
     """Say which nets defects lie on, touch, bridge and sever, how critical they are, and which are nuisance."""
-    from services.demo.defect_presentation import print_overlay
-    from services.pipelines.defect_overlay import overlay_path
-    from services.pipelines.overlay_settings import choose_settings
+    from services.pipelines.mask.defect_overlay import overlay_path
+    from services.pipelines.mask.overlay_settings import choose_settings
+    from services.presentation.defect import print_overlay
 
     def compute() -> dict[str, object]:
         chosen = choose_settings(settings, coordinates=coordinates, sigma_nm=sigma_nm, layers=layers, tone=tone)
@@ -134,13 +134,13 @@ def print_defects(
     as_json: JsonFlag = False,
 ) -> None:
     """Say which defects of a mask print, and which repairs held, by imaging the mask with and without them."""
-    from services.demo.printability_presentation import print_printability
-    from services.pipelines.printability import print_path
+    from services.pipelines.mask.printability import print_path
+    from services.presentation.printability import print_printability
 
     def compute() -> dict[str, object]:
         if inspection is None:
             return print_path(layout, question, device=device)
-        from services.pipelines.inspected_defects import add_inspection
+        from services.pipelines.mask.inspected_defects import add_inspection
 
         def added(request: "PrintabilityRequest") -> "PrintabilityRequest":
             return add_inspection(request, inspection, settings, kind)
@@ -163,8 +163,8 @@ def signatures(
     as_json: JsonFlag = False,
 ) -> None:
     """Find clusters, rings, scratches and repeaters of an inspection, against chance."""
-    from services.demo.defect_presentation import print_signatures
-    from services.pipelines.defect_signatures import SignatureOptions, signatures_path
+    from services.pipelines.mask.defect_signatures import SignatureOptions, signatures_path
+    from services.presentation.defect import print_signatures
 
     options = SignatureOptions(radius_um, field_um, tolerance_um, rate, simulations)
     answer_offline(lambda: signatures_path(inspection, options), print_signatures, as_json=as_json)
@@ -184,8 +184,8 @@ def match(
     as_json: JsonFlag = False,
 ) -> None:
     """Say which defects of two inspections are the same one, and how probable that is."""
-    from services.demo.defect_presentation import print_matching
-    from services.pipelines.defect_signatures import MatchOptions, match_paths
+    from services.pipelines.mask.defect_signatures import MatchOptions, match_paths
+    from services.presentation.defect import print_matching
 
     options = MatchOptions(sigma_nm, coordinates, area_mm2, found_again, align)
     answer_offline(lambda: match_paths(first, second, options), print_matching, as_json=as_json)
@@ -202,8 +202,8 @@ def convert(
     as_json: JsonFlag = False,
 ) -> None:
     """Convert a place between frames: mask, wafer, die, package, stage, image; its covariance comes with it."""
-    from services.demo.layout_presentation import print_conversion
-    from services.pipelines.coordinate_frames import convert_path
+    from services.pipelines.mask.coordinate_frames import convert_path
+    from services.presentation.layout import print_conversion
 
     answer_offline(lambda: convert_path(frames, (source, target), (x, y), sigma), print_conversion, as_json=as_json)
 
@@ -218,7 +218,7 @@ def tiles(
     as_json: JsonFlag = False,
 ) -> None:
     """Draw a layout's layers as tiles for a viewer."""
-    from services.demo.layout_presentation import print_tiles
-    from services.pipelines.layout_tiles import tiles_path
+    from services.pipelines.mask.layout_tiles import tiles_path
+    from services.presentation.layout import print_tiles
 
     answer_offline(lambda: tiles_path(layout, folder, layers, levels, cell), print_tiles, as_json=as_json)

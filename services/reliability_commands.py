@@ -27,9 +27,9 @@ def fit(
     as_json: JsonFlag = False,
 ) -> None:
     """Fit life models to lifetimes and say how many units fail by when, with how sure that is."""
-    from services.demo.reliability_presentation import print_life
-    from services.pipelines.life_data import fit_paths
-    from services.pipelines.life_requests import ask
+    from services.pipelines.reliability.life_data import fit_paths
+    from services.pipelines.reliability.life_requests import ask
+    from services.presentation.reliability import print_life
 
     def compute() -> dict[str, Any]:
         asked: dict[str, Any] = {"level": level, "method": method, "by_cause": by_cause, "bayes": bayes, "hours": hours}
@@ -52,7 +52,7 @@ def rate(
 
     def compute() -> dict[str, Any]:
         from analysis.reliability.failure_rate import Exposure
-        from services.pipelines.reliability_answers import answer_rate
+        from services.pipelines.reliability.reliability_answers import answer_rate
 
         rows = [_test_row(each) for each in test]
         exposures = [
@@ -77,7 +77,7 @@ def elfr(
 
     def compute() -> dict[str, Any]:
         from analysis.reliability.failure_rate import EarlyLifeTest
-        from services.pipelines.reliability_answers import answer_early_life
+        from services.pipelines.reliability.reliability_answers import answer_early_life
 
         rows = [_test_row(each) for each in test]
         tests = [
@@ -111,7 +111,7 @@ def accelerate(
 
     def compute() -> dict[str, Any]:
         from analysis.reliability.acceleration import Constants
-        from services.pipelines.reliability_answers import answer_acceleration, answer_law
+        from services.pipelines.reliability.reliability_answers import answer_acceleration, answer_law
 
         constants = Constants(boltzmann, zero_celsius)
         if fit_files:
@@ -141,7 +141,7 @@ def plan(
     """Say how many devices must be tested for how long, and what no test can show."""
 
     def compute() -> dict[str, Any]:
-        from services.pipelines.reliability_answers import answer_plan
+        from services.pipelines.reliability.reliability_answers import answer_plan
 
         question = {
             "rate_fit": rate_fit, "fraction": fraction, "ppm": ppm, "test_h": test_h, "devices": devices,
@@ -174,7 +174,7 @@ def burn_in(
 
     def compute() -> dict[str, Any]:
         from analysis.reliability.burn_in import BurnInPlan, Costs, Defects, WearOut
-        from services.pipelines.reliability_answers import answer_burn_in, defects_from
+        from services.pipelines.reliability.reliability_answers import answer_burn_in, defects_from
 
         given: dict[str, Any] = {}
         if files:
@@ -204,7 +204,7 @@ def growth(
     """Say whether a repairable system gets better (Crow-AMSAA)."""
 
     def compute() -> dict[str, Any]:
-        from services.pipelines.reliability_answers import answer_growth
+        from services.pipelines.reliability.reliability_answers import answer_growth
 
         hours = _numbers(times, 1, 1_000_000)
         groups = (hours, [int(each) for each in _numbers(counts, 1, 1_000_000)]) if counts else None
@@ -235,9 +235,9 @@ def screen(
     as_json: JsonFlag = False,
 ) -> None:
     """Find parts that passed and yet are outliers, by their readings and their neighbours."""
-    from services.demo.screening_presentation import print_screening
-    from services.pipelines.screening import screen_paths
-    from services.pipelines.screening_requests import ask_screen
+    from services.pipelines.reliability.screening import screen_paths
+    from services.pipelines.reliability.screening_requests import ask_screen
+    from services.presentation.screening import print_screening
 
     def compute() -> dict[str, Any]:
         asked: dict[str, Any] = {"group": group, "sigmas": sigmas, "quartiles": quartiles, "shape": shape}
@@ -250,10 +250,10 @@ def screen(
 
 def _answer(compute: Callable[[], dict[str, Any]], *, as_json: bool) -> None:
     """Answer with what JSON can hold: an infinite bound is none."""
-    from services.demo.reliability_presentation import print_answer
+    from services.presentation.reliability import print_answer
 
     def finite() -> dict[str, Any]:
-        from services.pipelines.reliability_answers import finite_document
+        from services.pipelines.reliability.reliability_answers import finite_document
 
         document: dict[str, Any] = finite_document(compute())
         return document

@@ -20,8 +20,8 @@ def handoff(
     as_json: JsonFlag = False,
 ) -> None:
     """Say how deep the laser may cut before the ion beam takes over, how far beside, and what that saves."""
-    from services.demo.repair_presentation import print_handoff
-    from services.pipelines.handoff import plan_path
+    from services.pipelines.repair.handoff import plan_path
+    from services.presentation.repair import print_handoff
 
     answer_offline(lambda: plan_path(request, constants), print_handoff, as_json=as_json)
 
@@ -35,8 +35,8 @@ def learn(
     as_json: JsonFlag = False,
 ) -> None:
     """Learn the constants of the laser and the ion beam from the laboratory's own runs."""
-    from services.demo.repair_presentation import print_learning
-    from services.pipelines.repair_learning import learn_paths
+    from services.pipelines.repair.repair_learning import learn_paths
+    from services.presentation.repair import print_learning
 
     answer_offline(lambda: learn_paths(logs, material, constants, write), print_learning, as_json=as_json)
 
@@ -50,8 +50,8 @@ def metrology(
     as_json: JsonFlag = False,
 ) -> None:
     """Map widths and registration of masks, raw and with what a scanner corrects removed, and their trends."""
-    from services.demo.metrology_presentation import print_metrology
-    from services.pipelines.mask_metrology import Convention, map_paths
+    from services.pipelines.mask.mask_metrology import Convention, map_paths
+    from services.presentation.metrology import print_metrology
 
     def compute() -> dict[str, Any]:
         return map_paths(files, Convention(scale, magnification, tone))  # type: ignore[arg-type]  # it checks the words
@@ -72,8 +72,8 @@ def outcome(
     as_json: JsonFlag = False,
 ) -> None:
     """Join repairs to their defects and say how probably tools and recipes succeed."""
-    from services.demo.outcome_presentation import print_outcome
-    from services.pipelines.repair_outcomes import Frame, judge_paths
+    from services.pipelines.repair.repair_outcomes import Frame, judge_paths
+    from services.presentation.outcome import print_outcome
 
     def compute() -> dict[str, Any]:
         return judge_paths(logs, defects, after, Frame(same_frame, sigma_um, sigma_um), criteria)
@@ -93,8 +93,8 @@ def advise(
 ) -> None:
     """Say whether laser, ion beam or electron beam suits a defect, and why; or that nothing supports any."""
     from analysis.repair.advice import Question
-    from services.demo.outcome_presentation import print_advice
-    from services.pipelines.repair_advice import Basis, advise_on
+    from services.pipelines.repair.repair_advice import Basis, advise_on
+    from services.presentation.outcome import print_advice
 
     question = Question(defect_type, size_nm, tone, layer)
     answer_offline(lambda: advise_on(question, Basis(rules, record)), print_advice, as_json=as_json)

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from services.demo.die_presentation import print_places
+from services.presentation.die import print_places
 
 WRONG_ABOVE = 0.5
 

@@ -9,9 +9,9 @@ from db.repositories.ingest import Subject
 from db.unit_of_work import UnitOfWork
 from instruments.packing import PackedReading
 from services.pipelines.context import JobContext
+from services.pipelines.ingestion.record_rows import SESSION, WAVEFORM
 from services.pipelines.job_keys import localize_key, reference_key
-from services.pipelines.record_rows import SESSION, WAVEFORM
-from services.pipelines.reference_nodes import matches, read_patterns, session_nets
+from services.pipelines.monitoring.reference_nodes import matches, read_patterns, session_nets
 from services.pipelines.versions import LOCALIZATION_VERSION, MONITORING_VERSION
 
 QUEUE = "cpu"

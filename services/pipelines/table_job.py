@@ -12,8 +12,8 @@ from db.unit_of_work import UnitOfWork
 from instruments.documents import decode_document
 from instruments.records import Table
 from services.pipelines.context import JobContext, JobRefused
-from services.pipelines.session_job import code_version
-from services.pipelines.stored_session import DamagedRecord
+from services.pipelines.probing.session_job import code_version
+from services.pipelines.probing.stored_session import DamagedRecord
 from services.pipelines.table_source import SourceTable
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from instruments.documents import decode_document
 from instruments.records import Table
 from instruments.sandbox import Sandbox
-from services.pipelines.reading import open_sandbox
+from services.pipelines.ingestion.reading import open_sandbox
 
 
 class TableRefused(ValueError):  # noqa: N818

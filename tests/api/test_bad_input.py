@@ -243,7 +243,7 @@ def test_a_bundle_with_long_and_odd_paths_is_read(api: Api, worker: Worker) -> N
 def test_a_reader_that_never_ends_is_ended(api: Api, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time runs out for the reader; the worker goes on with the next file."""
     from instruments.sandbox import Sandbox, SandboxLimits
-    from services.pipelines import ingest
+    from services.pipelines.ingestion import ingest
 
     slow = Sandbox(SandboxLimits(wall_s=0.05, memory_bytes=READER_BYTES))
     data = NETLIST + b"".join(f"y{i} = NAND(a, b)\n".encode() for i in range(200_000))
@@ -262,7 +262,7 @@ def test_a_reader_that_never_ends_is_ended(api: Api, worker: Worker, monkeypatch
 def test_a_reading_is_cancelled_while_it_goes_on(api: Api, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancelling does not wait for the reader."""
     from instruments import sandbox
-    from services.pipelines import ingest
+    from services.pipelines.ingestion import ingest
 
     data = NETLIST + b"".join(f"w{i} = NAND(a, b)\n".encode() for i in range(500_000))
     received = api.upload(data, "large.bench")

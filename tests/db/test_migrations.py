@@ -20,7 +20,7 @@ from db.blobs import BlobStore
 from db.engine import make_engine
 from db.identifiers import uuid7
 from db.repositories.access import authenticate, digest_secret
-from services.pipelines.ingest import run
+from services.pipelines.ingestion.ingest import run
 from services.settings import Settings
 from tests.conftest import sqlalchemy_url
 from tests.pipelines.bench import Bench

@@ -24,7 +24,7 @@ from instruments.records import (
     Waveform,
 )
 from services.pipelines.context import Completion, JobContext
-from services.pipelines.ingest import Reader, read_subject
+from services.pipelines.ingestion.ingest import Reader, read_subject
 from services.settings import Settings
 
 

@@ -18,12 +18,12 @@ from services.cli import app
 from services.demo.circuit import build_accumulator
 from services.demo.die import DieOptions, SimulatedDie, write_session
 from services.demo.machine import HiddenFault
-from services.pipelines.anomaly_job import run
 from services.pipelines.context import JobRefused
-from services.pipelines.golden_comparison import compare_paths
-from services.pipelines.ingest import open_reader
-from services.pipelines.localization import SessionError
-from services.pipelines.signal_maps import judge_chain
+from services.pipelines.ingestion.ingest import open_reader
+from services.pipelines.probing.anomaly_job import run
+from services.pipelines.probing.golden_comparison import compare_paths
+from services.pipelines.probing.localization import SessionError
+from services.pipelines.probing.signal_maps import judge_chain
 from tests.analysis.anomaly.scenes import draw_map, map_noise
 from tests.pipelines.bench import Bench
 from tests.workers.scenery import add_ingest, add_job, store_original

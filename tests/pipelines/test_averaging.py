@@ -15,10 +15,10 @@ from db.schema.data import probing_session
 from db.schema.work import finding, result
 from services.cli import app
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc
-from services.pipelines.averaging import judge_path
-from services.pipelines.averaging_job import run
 from services.pipelines.context import JobRefused
-from services.pipelines.ingest import open_reader
+from services.pipelines.ingestion.ingest import open_reader
+from services.pipelines.probing.averaging import judge_path
+from services.pipelines.probing.averaging_job import run
 from tests.pipelines.bench import Bench
 from tests.workers.scenery import add_ingest, add_job, store_original
 

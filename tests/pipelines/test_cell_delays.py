@@ -8,8 +8,8 @@ from instruments.adapter import Source
 from instruments.records import Gate, Netlist
 from instruments.simulation.liberty import LibertyAdapter
 from instruments.simulation.standard_delay import StandardDelayAdapter
-from services.pipelines.cell_delays import DelayFileError, find_delays
-from services.pipelines.localization import to_circuit
+from services.pipelines.probing.cell_delays import DelayFileError, find_delays
+from services.pipelines.probing.localization import to_circuit
 from tests.instruments.simulation.delay_files import LIBERTY
 
 NETLIST = Netlist(

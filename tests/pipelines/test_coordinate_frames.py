@@ -13,7 +13,7 @@ from analysis.coordinates.frames import FramesRefused
 from analysis.coordinates.registration import RegistrationRefused
 from instruments.errors import CorruptField
 from services.cli import app
-from services.pipelines.coordinate_frames import read_frames
+from services.pipelines.mask.coordinate_frames import read_frames
 
 STAGE = np.array([[0.998, -0.03], [0.03, 0.998]])
 

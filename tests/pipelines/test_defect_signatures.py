@@ -12,8 +12,13 @@ from typer.testing import CliRunner
 from instruments.errors import CorruptField
 from instruments.mask.klarf import KlarfAdapter
 from services.cli import app
-from services.demo.defect_presentation import print_matching, print_signatures
-from services.pipelines.defect_signatures import MatchOptions, SignatureOptions, match_document, signatures_document
+from services.pipelines.mask.defect_signatures import (
+    MatchOptions,
+    SignatureOptions,
+    match_document,
+    signatures_document,
+)
+from services.presentation.defect import print_matching, print_signatures
 from tests.instruments.mask.klarf_writer import flat
 from tests.instruments.mask.sources import read_all, written
 

@@ -16,7 +16,7 @@ from services.demo.circuit import build_accumulator
 from services.demo.die import DieOptions, SimulatedDie, write_session
 from services.demo.machine import HiddenFault
 from services.demo.presentation import print_localization
-from services.pipelines.heat_map_picture import PictureRefused, draw_heat_map
+from services.pipelines.probing.heat_map_picture import PictureRefused, draw_heat_map
 
 TURN = 0.3
 MATRIX = np.array([[math.cos(TURN), -math.sin(TURN)], [math.sin(TURN), math.cos(TURN)]])

@@ -18,7 +18,7 @@ from db.schema.people import instrument
 from db.schema.work import job
 from instruments.errors import UnknownFormat
 from services.pipelines import kinds
-from services.pipelines.ingest import read_subject
+from services.pipelines.ingestion.ingest import read_subject
 from tests.pipelines.bench import Bench, make_waveform, reader, refusing
 from tests.webhooks.test_deliveries import subscribe
 from tests.workers.scenery import add_ingest, add_job, make_program, store_original

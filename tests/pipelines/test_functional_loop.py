@@ -6,7 +6,7 @@ import pytest
 from instruments.errors import CorruptField
 from instruments.probing.session import check_session
 from instruments.records import Gate, Netlist, PatternSet, ProbingSession
-from services.pipelines.localization import build_problem
+from services.pipelines.probing.localization import build_problem
 
 NETLIST = Netlist(
     "n",

@@ -18,7 +18,7 @@ from instruments.documents import decode_document
 from instruments.errors import ReaderCrashed, UnknownFormat
 from instruments.records import Band, Raster, Samples, Table
 from services.pipelines.context import JobRefused
-from services.pipelines.ingest import read_subject, run
+from services.pipelines.ingestion.ingest import read_subject, run
 from tests.pipelines.bench import Bench, make_session, make_waveform, reader, refusing
 from tests.workers.scenery import add_ingest, job_row, store_bundle, store_original
 

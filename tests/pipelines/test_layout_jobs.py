@@ -12,11 +12,11 @@ from db.repositories import jobs, tiles
 from db.schema.files import blob
 from db.schema.work import finding, result
 from instruments.errors import CorruptField
-from services.pipelines import layout_jobs
 from services.pipelines.context import JobRefused
 from services.pipelines.kinds import HANDLERS
-from services.pipelines.layout_nets import trace_asked
-from services.pipelines.layout_requests import (
+from services.pipelines.mask import layout_jobs
+from services.pipelines.mask.layout_nets import trace_asked
+from services.pipelines.mask.layout_requests import (
     MatchRequest,
     NetsRequest,
     OverlayRequest,

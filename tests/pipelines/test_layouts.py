@@ -14,9 +14,8 @@ from instruments.errors import CorruptField, CountMismatch, Truncated
 from instruments.mask.klarf import KlarfAdapter
 from instruments.mask.process import load_process
 from services.cli import app
-from services.demo.layout_presentation import print_nets
-from services.pipelines.defect_overlay import overlay_document
-from services.pipelines.layout_nets import (
+from services.pipelines.mask.defect_overlay import overlay_document
+from services.pipelines.mask.layout_nets import (
     Place,
     TracedLayout,
     open_layout,
@@ -26,7 +25,8 @@ from services.pipelines.layout_nets import (
     trace_layout,
     trace_path,
 )
-from services.pipelines.overlay_settings import OverlaySettings, choose_settings, read_settings
+from services.pipelines.mask.overlay_settings import OverlaySettings, choose_settings, read_settings
+from services.presentation.layout import print_nets
 from tests.instruments.mask import layout_writer as write
 from tests.instruments.mask.klarf_writer import flat
 from tests.instruments.mask.sources import read_all, source_of

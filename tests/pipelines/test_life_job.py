@@ -12,8 +12,8 @@ from db.schema.work import finding, result
 from instruments.electrical.lifetimes import LifetimesAdapter
 from services.pipelines.context import JobRefused
 from services.pipelines.kinds import handler
-from services.pipelines.life_data import fit_paths
-from services.pipelines.life_requests import LifeRequest, StoredLifeRequest
+from services.pipelines.reliability.life_data import fit_paths
+from services.pipelines.reliability.life_requests import LifeRequest, StoredLifeRequest
 from tests.instruments.mask.sources import read_all, written
 from tests.pipelines.bench import Bench, reader
 from tests.workers.scenery import add_ingest, add_job, make_program, store_original

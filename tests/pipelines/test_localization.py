@@ -14,7 +14,7 @@ from services.cli import app
 from services.demo.circuit import build_accumulator
 from services.demo.die import DieOptions, SimulatedDie, make_session, write_session
 from services.demo.machine import HiddenFault
-from services.pipelines.localization import SessionError, localize_path
+from services.pipelines.probing.localization import SessionError, localize_path
 from services.pipelines.versions import LOCALIZATION_VERSION
 
 FAULT = HiddenFault("c4", "stuck-0")

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import app
-from services.pipelines.mask_metrology import Convention, map_tables
+from services.pipelines.mask.mask_metrology import Convention, map_tables
 from services.pipelines.table_source import SourceTable, TableRefused, read_tables
 
 HEADER = "mask_id,site_id,x_um,y_um,target_nm,meas_nm,dx_nm,dy_nm,tone,orientation,ts"

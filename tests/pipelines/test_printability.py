@@ -13,10 +13,10 @@ from db.schema.work import finding, result
 from instruments.errors import InstrumentError
 from services.cli import app
 from services.pipelines.context import JobRefused
-from services.pipelines.inspected_defects import add_inspection
-from services.pipelines.printability import judge_file, print_path
-from services.pipelines.printability_job import run
-from services.pipelines.printability_request import PrintabilityRequest
+from services.pipelines.mask.inspected_defects import add_inspection
+from services.pipelines.mask.printability import judge_file, print_path
+from services.pipelines.mask.printability_job import run
+from services.pipelines.mask.printability_request import PrintabilityRequest
 from tests.instruments.mask import layout_writer
 from tests.instruments.mask.klarf_writer import flat
 from tests.pipelines.bench import Bench

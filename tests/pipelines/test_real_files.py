@@ -16,7 +16,7 @@ from sqlalchemy import select
 from db.schema.data import data_table, digital_trace, raster, waveform
 from db.schema.files import bundle, raw_file
 from instruments.registry import Registry
-from services.pipelines.ingest import run
+from services.pipelines.ingestion.ingest import run
 from tests.api.conftest import (  # noqa: F401
     Api,
     api,

@@ -14,10 +14,10 @@ from instruments.mask.klarf import KlarfAdapter
 from instruments.mask.metrology import MetrologyAdapter
 from instruments.repair.fib_log import FibLogAdapter
 from instruments.repair.laser_log import LaserLogAdapter
-from services.pipelines import repair_jobs
 from services.pipelines.context import JobRefused
 from services.pipelines.kinds import HANDLERS, handler
-from services.pipelines.repair_requests import LearningRequest, MetrologyRequest, OutcomeRequest, PlanRequest
+from services.pipelines.repair import repair_jobs
+from services.pipelines.repair.repair_requests import LearningRequest, MetrologyRequest, OutcomeRequest, PlanRequest
 from tests.instruments.mask.sources import read_all, written
 from tests.pipelines import simulated_laboratory as laboratory
 from tests.pipelines import simulated_repairs as repairs

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import app
-from services.pipelines.repair_constants import DocumentRefused
-from services.pipelines.repair_outcomes import Frame, Question, judge_repairs, read_criteria
-from services.pipelines.repair_records import Criteria, find_repairs, judge_figures
+from services.pipelines.repair.repair_constants import DocumentRefused
+from services.pipelines.repair.repair_outcomes import Frame, Question, judge_repairs, read_criteria
+from services.pipelines.repair.repair_records import Criteria, find_repairs, judge_figures
 from services.pipelines.table_source import SourceTable, TableRefused, read_tables
 from tests.pipelines import simulated_repairs as simulated
 

@@ -15,7 +15,7 @@ from db.schema.files import ingest_event, raw_file
 from instruments.errors import UnknownFormat
 from instruments.registry import Registry
 from services.pipelines.context import JobContext
-from services.pipelines.ingest import run
+from services.pipelines.ingestion.ingest import run
 from services.scheduler.rereading import request_rereading
 from services.scheduler.sweep import sweep_blobs
 from tests.pipelines.bench import Bench, make_session, make_waveform, reader, refusing

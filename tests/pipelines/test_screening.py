@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 from instruments.electrical.atdf import AtdfAdapter
 from instruments.electrical.e142_map import E142MapAdapter
 from services.cli import app
-from services.pipelines.screening import screen_parts
-from services.pipelines.screening_quality import read_labels
-from services.pipelines.screening_requests import ScreenRequest
+from services.pipelines.reliability.screening import screen_parts
+from services.pipelines.reliability.screening_quality import read_labels
+from services.pipelines.reliability.screening_requests import ScreenRequest
+from services.pipelines.reliability.tested_parts import collect_parts
 from services.pipelines.table_source import SourceTable, TableRefused
-from services.pipelines.tested_parts import collect_parts
 from tests.adapter_contract.cases import place_file
 from tests.instruments.electrical.wafer_map_writer import e142, e142_body
 from tests.pipelines.simulated_wafers import simulate_wafer, write_atdf
@@ -224,7 +224,7 @@ def test_the_command_answers_in_json_and_refuses_what_is_not_there(tmp_path):
 
 
 def test_the_presentation_tells_every_kind_of_finding(tmp_path, capsys):
-    from services.demo.screening_presentation import print_screening
+    from services.presentation.screening import print_screening
 
     wafers = [simulate_wafer(n, f"W{n}") for n in range(5)]
     wafers[0].leakage_ua[10] = np.inf

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.coordinates.registration import RegistrationRefused
-from services.pipelines.session_places import (
+from services.pipelines.probing.session_places import (
     alignment_document,
     ellipse_document,
     probe_place,

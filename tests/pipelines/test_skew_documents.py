@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from instruments.errors import CorruptField
 from services.cli import app
-from services.pipelines.localization import localize_path
+from services.pipelines.probing.localization import localize_path
 
 CYCLE_PS, CYCLES, DT_PS = 2000.0, 24, 20.0
 SLOPE_PS = 12.0

@@ -18,8 +18,8 @@ from services.demo.die import (
 )
 from services.demo.machine import HiddenFault, run
 from services.demo.session_files import LABEL
-from services.pipelines.localization import read_session
-from services.pipelines.reading import open_sandbox, read_document
+from services.pipelines.ingestion.reading import open_sandbox, read_document
+from services.pipelines.probing.localization import read_session
 
 PATTERNS = 500
 DEMO = build_accumulator()

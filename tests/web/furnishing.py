@@ -10,7 +10,7 @@ from sqlalchemy import Engine, insert, select
 
 from db.identifiers import uuid7
 from db.schema import monitoring, people, work
-from services.pipelines.chart_evaluation import Limits, Reading, estimate_limits, evaluate
+from services.pipelines.monitoring.chart_evaluation import Limits, Reading, estimate_limits, evaluate
 from services.uploader.client import UploadClient
 
 NOW = datetime.now(UTC)

@@ -16,7 +16,7 @@ from services.api.context import Analyses, ReadsRecords, RequestContext
 from services.api.contract import describe_problems
 from services.api.record_documents import JobItem
 from services.pipelines.job_keys import make_key
-from services.pipelines.layout_requests import (
+from services.pipelines.mask.layout_requests import (
     MatchRequest,
     NetsRequest,
     OverlayRequest,

@@ -14,7 +14,7 @@ from services.api.context import Analyses
 from services.api.contract import describe_problems
 from services.api.record_documents import JobItem
 from services.pipelines.job_keys import make_key
-from services.pipelines.life_requests import StoredLifeRequest
+from services.pipelines.reliability.life_requests import StoredLifeRequest
 from services.pipelines.versions import LIFE_DATA_VERSION
 from services.problems import Problem
 

@@ -14,7 +14,7 @@ from services.api.context import Analyses
 from services.api.contract import describe_problems
 from services.api.record_documents import JobItem
 from services.pipelines.job_keys import make_key
-from services.pipelines.printability_request import PrintabilityRequest
+from services.pipelines.mask.printability_request import PrintabilityRequest
 from services.pipelines.versions import PRINTABILITY_VERSION
 
 router = APIRouter(prefix="/files", tags=["masks"])

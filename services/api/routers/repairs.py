@@ -17,7 +17,7 @@ from services.api.context import Analyses, RequestContext
 from services.api.contract import describe_problems
 from services.api.record_documents import JobItem
 from services.pipelines.job_keys import make_key
-from services.pipelines.repair_requests import LearningRequest, MetrologyRequest, OutcomeRequest, PlanRequest
+from services.pipelines.repair.repair_requests import LearningRequest, MetrologyRequest, OutcomeRequest, PlanRequest
 from services.pipelines.versions import HANDOFF_VERSION, LEARNING_VERSION, METROLOGY_VERSION, OUTCOME_VERSION
 from services.problems import Problem
 

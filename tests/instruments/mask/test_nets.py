@@ -373,7 +373,7 @@ def test_a_process_that_dies_or_is_late_is_told_and_gone(cells: Path) -> None:
 
 
 def test_who_asks_does_not_load_the_engine() -> None:
-    modules = "instruments.mask.layout_process, services.pipelines.layout_nets"
+    modules = "instruments.mask.layout_process, services.pipelines.mask.layout_nets"
     code = f"import sys, {modules}; sys.exit('klayout' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

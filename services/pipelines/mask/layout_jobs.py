@@ -1,0 +1,267 @@
+"""The jobs about stored layouts and inspections: nets, places, windows, tiles, overlays and signatures."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from db.blobs import record_key
+from db.identifiers import uuid7
+from db.repositories import audit, results, tiles
+from db.repositories.ingest import Subject
+from db.repositories.results import NewFinding, NewResult
+from db.unit_of_work import UnitOfWork
+from services.pipelines.context import Completion, JobContext
+from services.pipelines.probing.session_job import Progress, analyse, code_version
+from services.pipelines.stored_file import fetch_original, find_file
+
+MOST_FINDINGS = 5000
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question about a file, with another one where it needs two."""
+
+    path: Path
+    subject: Subject
+    question: Mapping[str, Any]
+    other: tuple[Path, Subject] | None
+    folder: Path
+
+
+Answer = Callable[[_Asked, Progress], dict[str, Any]]
+
+
+def _run(
+    context: JobContext, answer: Answer, findings: Callable[[Mapping[str, Any]], Iterator[NewFinding]]
+) -> Completion:
+    payload = context.claimed.payload
+    question = payload["question"]
+    subjects = [find_file(context, payload["raw_file_id"])]
+    if "inspection_file_id" in question:
+        subjects.append(find_file(context, question["inspection_file_id"]))
+    scratch = context.settings.scratch()
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="layout-", dir=scratch) as name:
+        folder = Path(name)
+        paths = [fetch_original(context, each, folder, f"original-{place}") for place, each in enumerate(subjects)]
+        other = (paths[1], subjects[1]) if len(subjects) > 1 else None
+        asked = _Asked(paths[0], subjects[0], question, other, folder)
+        document = analyse(context, lambda progress: answer(asked, progress))
+        packed = document.pop("packed", None)
+        blob = None if packed is None else _store(context, subjects[0], Path(packed))
+    if blob is not None:
+        document["blob_key"] = blob.key
+    provenance = dict(document.pop("provenance", {})) | {
+        "inputs": sorted({each.content_sha256 for each in subjects}),
+        "content_sha256": subjects[0].content_sha256,
+        "code_version": code_version(),
+        "simulated": False,
+    }
+    return lambda unit: _write(unit, context, (document, provenance), blob, findings(document))
+
+
+def _store(context: JobContext, subject: Subject, path: Path) -> tiles.StoredBlob:
+    data = path.read_bytes()
+    stored = tiles.StoredBlob(record_key(subject.program_id, uuid7()), len(data), hashlib.sha256(data).hexdigest())
+    context.blobs.put_file(stored.key, path, move=True)
+    return stored
+
+
+def _write(
+    unit: UnitOfWork,
+    context: JobContext,
+    answer: tuple[dict[str, Any], dict[str, Any]],
+    blob: tiles.StoredBlob | None,
+    findings: Iterator[NewFinding],
+) -> None:
+    claimed, (document, provenance) = context.claimed, answer
+    if blob is not None:
+        tiles.insert_blob(unit.connection, blob)
+    new = NewResult(
+        job_key=claimed.job_key,
+        job_id=claimed.id,
+        program_id=claimed.program_id,
+        kind=claimed.kind,
+        verdict=document["verdict"],
+        body=document,
+        provenance=provenance,
+        simulated=False,
+    )
+    result_id = results.insert_result(unit.connection, new, list(findings))
+    entry = audit.AuditEntry(
+        "result.stored", "result", result_id, claimed.program_id, after={"job_id": str(claimed.id)}
+    )
+    audit.record(unit.connection, f"service:{claimed.kind}", claimed.request_id, entry)
+
+
+def _no_findings(_document: Mapping[str, Any]) -> Iterator[NewFinding]:
+    return iter(())
+
+
+def run_nets(context: JobContext) -> Completion:
+    """Handle a job of the kind ``nets``; raises ``JobRefused`` where the layout cannot be traced."""
+
+    def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
+        from services.pipelines.mask import layout_nets  # noqa: PLC0415  (numerics load in workers only)
+
+        progress(0.1, "tracing the nets")
+        with layout_nets.open_layout(asked.path, asked.subject.name) as engine:
+            traced = layout_nets.trace_asked(engine, asked.subject.name, asked.question)
+        document = layout_nets.nets_document(traced, inner=bool(asked.question["inner"]))
+        doubtful = any(each["kind"] in ("joined-names", "divided-name") for each in document["warnings"])
+        return document | {"verdict": "doubtful" if doubtful else "traced"}
+
+    return _run(context, answer, _no_findings)
+
+
+def run_places(context: JobContext) -> Completion:
+    """Handle a job of the kind ``places``; raises ``JobRefused`` where the layout cannot be traced."""
+
+    def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
+        from services.pipelines.mask import layout_nets  # noqa: PLC0415  (numerics load in workers only)
+
+        places = [layout_nets.Place(**each) for each in asked.question["places"]]
+        progress(0.1, "tracing the nets")
+        with layout_nets.open_layout(asked.path, asked.subject.name) as engine:
+            traced = layout_nets.trace_asked(engine, asked.subject.name, asked.question)
+        document = layout_nets.places_document(traced, places)
+        outside = sum(not each["inside"] for each in document["places"])
+        return document | {"verdict": "outside" if outside == len(places) else "placed"}
+
+    return _run(context, answer, _place_findings)
+
+
+def _place_findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:
+    """Yield of every place the likeliest net."""
+    for rank, place in enumerate(document["places"][:MOST_FINDINGS], 1):
+        best = max(place["nets"], key=lambda each: float(each["probability"]), default=None)
+        if best is not None:
+            where = {key: place[key] for key in ("name", "x_um", "y_um", "sigma_nm")} | {"layer": best["layer"]}
+            yield NewFinding("place", rank, best["name"], None, best["probability"], evidence=where)
+
+
+def run_window(context: JobContext) -> Completion:
+    """Handle a job of the kind ``window``; raises ``JobRefused`` where the layout cannot be read."""
+
+    def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
+        from services.pipelines.mask.layout_nets import open_layout, provenance  # noqa: PLC0415  (see above)
+        from services.pipelines.mask.layout_window import window_document  # noqa: PLC0415
+
+        question = asked.question
+        left, bottom, right, top = question["window_um"]
+        progress(0.1, "reading the layout")
+        with open_layout(asked.path, asked.subject.name) as engine:
+            document = window_document(
+                engine, (left, bottom, right, top), question["layers"], clip=question["clip"], cell=question["cell"]
+            )
+        return document | {"verdict": "drawn" if document["layers"] else "empty", "provenance": provenance({})}
+
+    return _run(context, answer, _no_findings)
+
+
+def run_tiles(context: JobContext) -> Completion:
+    """Handle a job of the kind ``tiles``; raises ``JobRefused`` where the layout cannot be read."""
+
+    def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
+        from services.pipelines.mask.layout_nets import open_layout, provenance  # noqa: PLC0415  (see above)
+        from services.pipelines.mask.layout_tiles import pack_tiles  # noqa: PLC0415
+
+        with open_layout(asked.path, asked.subject.name) as engine:
+            document = pack_tiles(engine, asked.folder / "tiles", asked.question, progress)
+        return document | {"verdict": "drawn" if document["layers"] else "empty", "provenance": provenance({})}
+
+    return _run(context, answer, _no_findings)
+
+
+def run_overlay(context: JobContext) -> Completion:
+    """Handle a job of the kind ``overlay``; raises ``JobRefused`` where layout and defects do not go together."""
+
+    def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
+        from services.pipelines.mask import layout_nets  # noqa: PLC0415  (numerics load in workers only)
+        from services.pipelines.mask.defect_overlay import overlay_document  # noqa: PLC0415
+        from services.pipelines.mask.defect_tables import read_defects  # noqa: PLC0415
+        from services.pipelines.mask.overlay_settings import SCHEMA, read_settings  # noqa: PLC0415
+
+        assert asked.other is not None
+        settings = read_settings({"schema": SCHEMA} | dict(asked.question["settings"]), "settings")
+        path, subject = asked.other
+        progress(0.05, "reading the defects")
+        tables = read_defects(path, subject.name)
+        progress(0.2, "tracing the nets")
+        with layout_nets.open_layout(asked.path, asked.subject.name) as engine:
+            traced = layout_nets.trace_asked(engine, asked.subject.name, asked.question)
+        progress(0.7, "laying the defects on the layout")
+        return overlay_document(traced, tables, settings, subject.name)
+
+    return _run(context, answer, _defect_findings)
+
+
+def _defect_findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:
+    """Yield every defect, the most critical first."""
+    for rank, each in enumerate(document["defects"][:MOST_FINDINGS], 1):
+        low = high = None
+        if each["criticality"] is not None:
+            half = 1.959964 * each["criticality_sigma"]
+            low, high = max(0.0, each["criticality"] - half), min(1.0, each["criticality"] + half)
+        shown = ("sample", "x_um", "y_um", "size_um", "tone", "mode", "layer", "nuisance", "inside")
+        yield NewFinding(
+            "defect",
+            rank,
+            str(each["defect_id"]),
+            each["criticality"],
+            each["criticality"],
+            None if low is None or high is None else (low, high),
+            evidence={name: each[name] for name in shown},
+        )
+
+
+def run_match(context: JobContext) -> Completion:
+    """Handle a job of the kind ``match``; raises ``JobRefused`` where the two cannot be compared."""
+
+    def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
+        from services.pipelines.mask.defect_signatures import MatchOptions, match_files  # noqa: PLC0415  (see above)
+
+        assert asked.other is not None
+        values = {name: value for name, value in asked.question.items() if name != "inspection_file_id"}
+        first, second = values.pop("sigma_nm")
+        options = MatchOptions(sigma_nm=(first, second), **values)
+        progress(0.1, "reading the defects")
+        return match_files((asked.path, asked.subject.name), (asked.other[0], asked.other[1].name), options)
+
+    return _run(context, answer, _match_findings)
+
+
+def _match_findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:
+    """Yield the pairs of the most probable assignment, the likeliest first."""
+    pairs = [each for each in document["matches"] if each["assigned"]]
+    for rank, each in enumerate(pairs[:MOST_FINDINGS], 1):
+        yield NewFinding("match", rank, str(each["first"]), None, each["probability"], evidence=each)
+
+
+def run_signatures(context: JobContext) -> Completion:
+    """Handle a job of the kind ``signatures``; raises ``JobRefused`` where the file holds too little."""
+
+    def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
+        from services.pipelines.mask.defect_signatures import SignatureOptions, signatures_document  # noqa: PLC0415
+        from services.pipelines.mask.defect_tables import read_defects  # noqa: PLC0415
+
+        values = dict(asked.question)
+        pitch = values.pop("field_um")
+        options = SignatureOptions(**values, field_um=None if pitch is None else (pitch[0], pitch[1]))
+        progress(0.1, "reading the defects")
+        tables = read_defects(asked.path, asked.subject.name)
+        progress(0.2, "comparing with maps by chance")
+        return signatures_document(tables, options, asked.subject.name)
+
+    return _run(context, answer, _signature_findings)
+
+
+def _signature_findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:
+    """Yield the signatures of every sample in the order in which they were found."""
+    found = [(sample["sample"], each) for sample in document["samples"] for each in sample["signatures"]]
+    for rank, (sample, each) in enumerate(found, 1):
+        evidence = {"sample": sample, "p_value": each["p_value"], "about": each["about"], "defects": each["defects"]}
+        yield NewFinding("signature", rank, each["kind"], float(len(each["defects"])), None, evidence=evidence)

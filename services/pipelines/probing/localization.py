@@ -1,0 +1,389 @@
+"""Localization of a probing session: the same function for ``faultlight localize`` and for the worker."""
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
+from analysis.circuits.sequential import SequentialCircuit, build_sequential
+from analysis.localization import evidence, priors, probe_plan
+from analysis.localization.localizer import ProbedWaveform, Problem, Progress, localize_fault
+from analysis.localization.mixture import Spot
+from analysis.results import LOCATED_ABOVE, Localization
+from analysis.waveforms.cycles import MOST_DELAY, SETTLED
+from analysis.waveforms.quality import assess_quality
+from instruments.documents import decode_document
+from instruments.packing import PackedReading, PackedRecord, unpack_raster, unpack_waveform
+from instruments.records import Netlist, PatternSet, ProbingSession, Raster, Samples, Waveform
+from services.pipelines.ingestion.reading import open_sandbox
+from services.pipelines.probing import die_documents
+from services.pipelines.probing.die_documents import candidate_place, heat_map_document, next_probe, waveform_places
+from services.pipelines.probing.session_places import (
+    StageMap,
+    alignment_document,
+    places_of,
+    probe_place,
+    stage_map,
+)
+from services.pipelines.probing.simulated_session import compare_with_simulation
+from services.pipelines.probing.skew_documents import (
+    acquisition_of,
+    timing_documents,
+    timing_parameters,
+    zero_power_documents,
+)
+from services.pipelines.versions import LOCALIZATION_VERSION
+
+ALGORITHM_VERSION = LOCALIZATION_VERSION
+
+
+class SessionError(ValueError):
+    """A session cannot be analysed; the message says what is missing or does not fit."""
+
+
+@dataclass(frozen=True)
+class LocalizationReport:
+    """The answer with its quality and provenance."""
+
+    result: Localization
+    document: dict[str, Any]
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the answer of ``faultlight localize --json``."""
+        return self.document
+
+
+def _silent(_fraction: float, _message: str) -> None:
+    """Report to nobody."""
+
+
+def localize(
+    session: ProbingSession, progress: Progress = _silent, others: Sequence[ProbingSession] = ()
+) -> LocalizationReport:
+    """Find the failing gate of ``session``; ``progress`` is called with a fraction and a message.
+
+    ``others`` are sessions of the same unit, for the delays of nets that they probed at another laser power.
+
+    A session with a simulation (VCD or FST of the good die) instead of a netlist gets its waveforms compared, and no
+    candidates, since a dump says nothing about faulty machines.
+
+    Raises:
+        SessionError: something is missing or does not fit.
+        analysis.waveforms.cycles.WaveformError: a waveform cannot be compared.
+        analysis.circuits.netlist.CircuitError: the netlist cannot be simulated.
+    """
+    for other in others:
+        if other.document.get("unit") != session.document.get("unit"):
+            raise SessionError(f"the session {other.name} is of another unit than {session.name}")
+    result, waveforms = _measure(session, progress)
+    delays = [(session, result.waveforms), *((other, _measure(other, _silent)[0].waveforms) for other in others)]
+    document = _document(session, result, waveforms) | {"zero_power": zero_power_documents(delays)}
+    return LocalizationReport(result, document)
+
+
+def _measure(session: ProbingSession, progress: Progress) -> tuple[Localization, list[ProbedWaveform]]:
+    stage = stage_map(session.document)
+    waveforms = [_probed(session, probe, stage) for probe in session.document["waveforms"]]
+    cycle_s = float(session.document["stimulus"]["cycle_s"])
+    if session.netlist is None or session.patterns is None:
+        return compare_with_simulation(session, waveforms, cycle_s), waveforms
+    problem = _problem(session, session.netlist, session.patterns, waveforms, cycle_s)
+    return localize_fault(problem, progress), waveforms
+
+
+def build_problem(session: ProbingSession) -> Problem:
+    """Return all that ``session`` says about its die, its waveforms in its own order.
+
+    Raises:
+        SessionError: it has no netlist and patterns, or something does not fit.
+    """
+    if session.netlist is None or session.patterns is None:
+        raise SessionError("the session has no netlist and patterns: there are no suspects to tell apart")
+    stage = stage_map(session.document)
+    waveforms = [_probed(session, probe, stage) for probe in session.document["waveforms"]]
+    cycle_s = float(session.document["stimulus"]["cycle_s"])
+    return _problem(session, session.netlist, session.patterns, waveforms, cycle_s)
+
+
+def _problem(
+    session: ProbingSession,
+    netlist: Netlist,
+    patterns: PatternSet,
+    waveforms: list[ProbedWaveform],
+    cycle_s: float,
+) -> Problem:
+    circuit = to_circuit(netlist, patterns)
+    sequential = to_sequential(netlist, patterns)
+    columns = {net: place for place, net in enumerate(patterns.nets)}
+    driven = circuit.inputs if sequential is None else sequential.ports
+    missing = [circuit.nets[net] for net in driven if circuit.nets[net] not in columns]
+    if missing:
+        raise SessionError(f"the patterns lack the input {missing[0]}")
+    stimulus = patterns.bits[:, [columns[circuit.nets[net]] for net in driven]]
+    return Problem(
+        circuit=circuit,
+        patterns=np.ascontiguousarray(stimulus),
+        fails=_fails(session, circuit, len(stimulus)),
+        waveforms=waveforms,
+        cycle_s=cycle_s,
+        places_um=places_of(session),
+        averages=session.document["stimulus"].get("averages"),
+        beam=next((waveform.spot for waveform in waveforms if waveform.spot is not None), None),
+        sequential=sequential,
+    )
+
+
+def to_circuit(netlist: Netlist, patterns: PatternSet | None = None) -> Circuit:
+    """Return the netlist in full-scan view; a clock, which only flip-flops use and no pattern drives, is left out."""
+    used = {net for gate in netlist.gates for net in gate.inputs} | set(netlist.outputs)
+    driven = set(netlist.inputs if patterns is None else patterns.nets)
+    inputs = [net for net in netlist.inputs if net in used or (patterns is not None and net in driven)]
+    gates = [LogicGate(gate.output, gate.function, gate.inputs) for gate in netlist.gates]
+    return build_circuit(gates, inputs, netlist.outputs)
+
+
+def to_sequential(netlist: Netlist, patterns: PatternSet) -> SequentialCircuit | None:
+    """Return the circuit with its flip-flops where ``patterns`` drive none of them: a looped functional pattern."""
+    states = {gate.output for gate in netlist.gates if gate.function == "DFF"}
+    if not states or states & set(patterns.nets):
+        return None
+    used = {net for gate in netlist.gates for net in gate.inputs} | set(netlist.outputs) | set(patterns.nets)
+    inputs = [net for net in netlist.inputs if net in used]
+    gates = [LogicGate(gate.output, gate.function, gate.inputs) for gate in netlist.gates]
+    return build_sequential(gates, inputs, netlist.outputs)
+
+
+def _fails(session: ProbingSession, circuit: Circuit, cycles: int) -> NDArray[np.bool_] | None:
+    """Return the failing bits, ``None`` when the list is empty: unknown or passing, the file does not say."""
+    if session.fails is None or not session.fails.cycles.size:
+        return None
+    fails = np.zeros((cycles, len(circuit.outputs)), np.bool_)
+    for cycle, name in zip(session.fails.cycles, session.fails.outputs, strict=True):
+        if name not in circuit.output_number or not 0 <= cycle < cycles:
+            raise SessionError(f"the fail log names output {name} in cycle {cycle}, which the session does not have")
+        fails[cycle, circuit.output_number[name]] = True
+    return fails
+
+
+def _probed(session: ProbingSession, probe: dict[str, Any], stage: StageMap | None) -> ProbedWaveform:
+    records = [item for item in session.waveforms[probe["file"]] if item.kind == "waveform"]
+    if len(records) != 1:
+        raise SessionError(f"{probe['file']} holds {len(records)} waveforms; a probe is one")
+    record = records[0]
+    if record.dt_s is None:
+        raise SessionError(f"{probe['file']} does not say its sample interval; it cannot be compared with cycles")
+    spot = None
+    fwhm = session.document.get("spot_fwhm_nm")
+    place = probe_place(probe, stage)
+    if fwhm and place is not None:
+        spot = Spot(place.x_um, place.y_um, float(fwhm), place.ellipse.major_nm, place.covariance_nm2)
+    t0_s = record.t0_s if record.t0_s is not None else 0.0
+    values = _average_segments(record, probe["file"])
+    return ProbedWaveform(str(probe["net"]), values, t0_s, record.dt_s, spot, acquisition_of(session, record))
+
+
+def _average_segments(record: Waveform, file: str) -> NDArray[np.float64]:
+    """Return the mean of a segmented waveform's segments, which are repetitions of the same loop."""
+    values = record.values()
+    if len(record.segments) == 1:
+        return values
+    first = record.segments[0]
+    if any(segment.count != first.count or segment.t0_s != first.t0_s for segment in record.segments):
+        raise SessionError(f"the segments of {file} differ in length or start; they are no repetitions of one loop")
+    return np.asarray(values.reshape(len(record.segments), first.count).mean(axis=0), np.float64)
+
+
+def _document(session: ProbingSession, result: Localization, waveforms: list[ProbedWaveform]) -> dict[str, Any]:
+    stage, places_um = stage_map(session.document), places_of(session)
+    return {
+        "verdict": result.verdict,
+        "candidates": [
+            {
+                "net": item.net,
+                "fault": item.fault,
+                "posterior": item.posterior,
+                "activity": item.activity,
+                "equivalent": list(item.equivalent),
+                **candidate_place(item.net, places_um),
+            }
+            for item in result.candidates
+        ],
+        "no_fault": result.no_fault,
+        "unmodelled": result.unmodelled,
+        "waveforms": [
+            {
+                "net": item.net,
+                "p_faulty": item.p_faulty,
+                "p_faulty_alone": item.p_faulty_alone,
+                "snr": item.snr,
+                "skew_ps": _picoseconds(item.skew_s),
+                "skew_sigma_ps": _picoseconds(item.skew_sigma_s),
+                **timing,
+                **waveform_places(item, waveform.spot),
+            }
+            for item, waveform, timing in zip(
+                result.waveforms, waveforms, timing_documents(session, result.waveforms), strict=True
+            )
+        ],
+        "next_probes": [next_probe(item, stage) for item in result.next_probes],
+        "decided": result.decided,
+        "missing_bits": result.missing_bits,
+        "expected_probes": result.expected_probes,
+        "alignment": alignment_document(stage),
+        "heat_map": heat_map_document(result, places_um),
+        "quality": [_quality(waveform) for waveform in waveforms],
+        "simulated": bool(session.document.get("simulated", False)),
+        "provenance": _provenance(session),
+    }
+
+
+def _picoseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1e12
+
+
+def _quality(waveform: ProbedWaveform) -> dict[str, Any]:
+    quality = assess_quality(waveform.values)
+    return {
+        "net": waveform.net,
+        "low_level": quality.low_level,
+        "high_level": quality.high_level,
+        "sample_noise": quality.noise,
+        "sample_snr": quality.sample_snr if math.isfinite(quality.sample_snr) else None,
+        "clipped_part": quality.clipped_part,
+        "drift": quality.drift,
+        "problems": list(quality.problems),
+    }
+
+
+def _provenance(session: ProbingSession) -> dict[str, Any]:
+    return {
+        "algorithm": "posterior over gate, delay, bridge and double faults",
+        "algorithm_version": ALGORITHM_VERSION,
+        "parameters": parameters(),
+        "conventions": {
+            "posterior": "sites share the prior equally; fail log and waveforms are independent given the fault",
+            "candidate": "net is the output of the faulty gate; posterior is of all its faults together",
+            "p_faulty": "probability that the net does not do what its fault-free simulation says",
+            "skew": "positive is later than simulated; mean and standard deviation of the posterior",
+            "skew_outlier_probability": "that the delay is not where stated, or unlike the session's other delays",
+            **die_documents.CONVENTIONS,
+            "bits": "mutual information about the site",
+            "next_probes": "most bits in a second of laboratory time first",
+            "decided": "one site or no fault holds enough, or no probe is worth its time",
+        },
+        "session": session.name,
+        "device": "cpu",
+        "precision": "float64",
+    }
+
+
+def parameters() -> dict[str, Any]:
+    """Return every constant that the answer depends on."""
+    return {
+        "located_above": LOCATED_ABOVE,
+        "prior_no_fault": priors.PRIOR_NO_FAULT,
+        "class_priors": dict(priors.CLASS_PRIORS),
+        "activities": list(evidence.ACTIVITIES),
+        "activity_prior": list(priors.ACTIVITY_PRIOR),
+        "false_fail": evidence.FALSE_FAIL,
+        "missed_fail": evidence.MISSED_FAIL,
+        "misplaced": evidence.MISPLACED,
+        "stray_prior": list(evidence.STRAY_PRIOR),
+        "prior_no_fault_untested": priors.PRIOR_NO_FAULT_UNTESTED,
+        "settled": list(SETTLED),
+        "most_delay": MOST_DELAY,
+        "stage_settle_s": probe_plan.STAGE_SETTLE_S,
+        "stage_um_per_s": probe_plan.STAGE_UM_PER_S,
+        "averaging": list(probe_plan.AVERAGING),
+        "least_bits": probe_plan.LEAST_BITS,
+        **timing_parameters(),
+        **die_documents.parameters(),
+    }
+
+
+def session_of(records: tuple[PackedRecord, ...], read: Callable[[int, int], bytes]) -> ProbingSession:
+    """Put a packed session together again; ``read(offset, length)`` gives bytes of its packed file.
+
+    Raises:
+        SessionError: the records are not those of one session.
+    """
+    parts: dict[str, list[Any]] = {}
+    waveforms: dict[str, tuple[Waveform, ...]] = {}
+    maps: dict[str, tuple[Raster, ...]] = {}
+    for record in records:
+        if record.kind == "waveform":
+            piece = unpack_waveform(record.name, record.fields, record.parts, read)
+            waveforms[record.member_path] = (*waveforms.get(record.member_path, ()), piece)
+        elif record.kind == "raster":
+            data = read(record.parts[0].byte_offset, record.parts[0].byte_length)
+            raster = unpack_raster(record.name, record.fields, data)
+            maps[record.member_path] = (*maps.get(record.member_path, ()), raster)
+        else:
+            data = read(record.parts[0].byte_offset, record.parts[0].byte_length)
+            parts.setdefault(record.kind, []).append(decode_document(record.kind, data))
+    heads = parts.get("probing_session", [])
+    if len(heads) != 1:
+        raise SessionError(f"expected one probing session, found {len(heads)}")
+
+    def one(kind: str) -> Any:
+        return (parts.get(kind) or [None])[0]
+
+    head: ProbingSession = heads[0]
+    return ProbingSession(
+        name=head.name,
+        role=head.role,
+        document=head.document,
+        netlist=one("netlist"),
+        patterns=one("pattern_set"),
+        fails=one("fail_log"),
+        placement=one("placement"),
+        simulation=tuple(parts.get("digital_trace", ())),
+        waveforms=waveforms,
+        maps=maps,
+        vendor_metadata=head.vendor_metadata,
+        warnings=head.warnings,
+    )
+
+
+def read_session(path: Path) -> ProbingSession:
+    """Read a session's folder or archive through the sandbox.
+
+    Raises:
+        instruments.errors.InstrumentError: it is refused.
+        SessionError: it is no probing session.
+    """
+    with tempfile.TemporaryDirectory(prefix="faultlight-session-") as folder, open_sandbox() as sandbox:
+        reading: PackedReading = sandbox.read(path, path.name, Path(folder))
+        if reading.format != "probing-session":
+            raise SessionError(f"{path.name} is a {reading.format} file; localization needs a probing session")
+        data = np.memmap(reading.samples_path, np.uint8, "r") if reading.samples_path.stat().st_size else b""
+
+        def read(offset: int, length: int) -> bytes:
+            return bytes(data[offset : offset + length])
+
+        return _held_in_memory(session_of(reading.records, read))
+
+
+def _held_in_memory(session: ProbingSession) -> ProbingSession:
+    waveforms = {
+        path: tuple(replace(item, samples=Samples.of(item.samples.array())) for item in items)
+        for path, items in session.waveforms.items()
+    }
+    return replace(session, waveforms=waveforms)
+
+
+def localize_path(path: Path, others: Sequence[Path] = ()) -> LocalizationReport:
+    """Find the failing gate of the session in a folder or archive; raises what reading and analysing raise.
+
+    ``others`` are sessions of the same unit, taken at another laser power.
+    """
+    for item in (path, *others):
+        if not item.exists():
+            raise FileNotFoundError(f"there is no file {item}")
+    return localize(read_session(path), others=[read_session(other) for other in others])
