@@ -48,6 +48,8 @@ MOST_LATE, MOST_SIMULATED, MOST_FINE = 400, 64, 32
 """Delay faults that are simulated in time at most, those of them that are in every draw, and at every lateness."""
 FAR_BEHIND = 60.0
 """Log evidence behind a static fault from which a delay fault is given up while its lateness is rough."""
+TOO_FAR = 30.0
+"""The same when every draw was tried at some latenesses: no other lateness is tried then."""
 LEAST_RESEMBLING = 40
 """Suspects that are kept for their resemblance alone, however poor."""
 MOST_FIRST, MOST_SECOND = 48, 12
@@ -214,7 +216,9 @@ def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: i
         chosen, evidence = chosen[kept], evidence[kept]
     if not chosen.size:
         return _table(stimulated, [], singles.errors[:0], np.empty((0, KEPT)), np.empty(0))
-    fine = _best(prior[chosen] + logsumexp(evidence, axis=(1, 2)), MOST_FINE)
+    worth = prior[chosen] + logsumexp(evidence, axis=(1, 2))
+    fine = _best(worth, MOST_FINE)
+    fine = fine[worth[fine] > best - TOO_FAR]
     faults = [singles.faults[static + place] for place in chosen]
     by_lateness, settings = keep_likeliest(refined_fails(stimulated, faults, observed, evidence, fine))
     places = static + chosen

@@ -14,7 +14,7 @@ from services.api.contract import ACTIONS_MEMBER, list_operations
 from services.api.routers import jobs as job_routes
 from tests.api.conftest import Api
 from tests.api.population import add_account, add_program, add_row, populate
-from tests.api.test_access_matrix import NAMED_BY_QUERY, PUBLIC, SCOPES
+from tests.api.test_access_matrix import NAMED_BY_QUERY, PUBLIC, SCOPES, TILE
 
 FREE_PATHS = {
     "/openapi.json",
@@ -121,8 +121,8 @@ def test_a_foreign_row_is_as_unknown_as_one_that_does_not_exist(worlds: Worlds) 
         if "get" not in methods or not names:
             continue
         identity, nowhere = str(worlds.alpha_ids[names[0]]), str(uuid.uuid4())
-        foreign = api.call("GET", path.replace(f"{{{names[0]}}}", identity), worlds.stranger)
-        unknown = api.call("GET", path.replace(f"{{{names[0]}}}", nowhere), worlds.stranger)
+        foreign = api.call("GET", path.format(**{names[0]: identity}, **TILE), worlds.stranger)
+        unknown = api.call("GET", path.format(**{names[0]: nowhere}, **TILE), worlds.stranger)
         assert foreign.status_code == unknown.status_code == 404, (path, foreign.text)
         assert foreign.text.replace(identity, "?") == unknown.text.replace(nowhere, "?")
         assert "ETag" not in foreign.headers

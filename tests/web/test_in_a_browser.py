@@ -19,6 +19,7 @@ from services.stack import Stack
 from tests.web.browsing import Complaints, audit, find_chromium, screenshot
 from tests.web.furnishing import furnish
 
+pytestmark = pytest.mark.browser
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 PATIENCE_MS = 60_000
 IN_THE_DARK = {0, 2, 4, 6, 9, 14, 16, 17, 19}
