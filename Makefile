@@ -11,8 +11,10 @@ run: setup
 demo: setup
 	$(BIN)/faultlight run --demo
 
+# WITHOUT names folders of tests to leave out.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow and not fuzz and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow and not fuzz and not browser" \
+		$(addprefix --ignore=,$(WITHOUT))
 
 # Skips, visibly, where there is no Chromium: FAULTLIGHT_CHROMIUM names one, FAULTLIGHT_SCREENSHOTS a folder for pictures.
 browser: setup
