@@ -18,6 +18,16 @@ from db.engine import make_engine
 from db.migration import upgrade
 
 
+SERVERS = {"database_server", "broker"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses a server, so that it can be tried on other servers without all else."""
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+
+
 @pytest.fixture(scope="session")
 def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The libpq URL of a PostgreSQL server's maintenance database."""
@@ -59,6 +69,8 @@ def database_url(database_server: str, template_database: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(database_server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}" STRATEGY FILE_COPY')
+        # As on the embedded server, nobody waits for a disk that no test takes away.
+        connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     yield sqlalchemy_url(database_server, name)
     with psycopg.connect(database_server, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
