@@ -17,7 +17,6 @@ from db.blobs import BlobStore
 from db.engine import make_engine
 from db.migration import upgrade
 
-
 SERVERS = {"database_server", "broker"}
 
 
