@@ -22,6 +22,7 @@ from db.repositories.access import Action, ActionDenied, Authenticated, Caller
 from db.unit_of_work import UnitOfWork, begin, read
 from services.api.state import ApiState
 from services.problems import Problem
+from services.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +31,18 @@ _CHANGES_ACCESS = frozenset({Action.ADMINISTER, Action.WRITE_KEYS, Action.INSTAL
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="faultlight"'}
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SESSION_COOKIES = ("__Host-faultlight", "faultlight")
-"""Names of the console's cookie, with https and without."""
+"""Names of the console's cookie, with https and without; only the one of the public URL's scheme is looked at."""
 FORGERY_HEADER = "x-faultlight-forgery"
+
+
+def is_secure(settings: Settings) -> bool:
+    """Return whether browsers reach the service by https, so that the cookie may insist on it."""
+    return (settings.public_url or "").startswith("https://")
+
+
+def session_cookie(settings: Settings) -> str:
+    """Return the name of the console's cookie."""
+    return SESSION_COOKIES[0] if is_secure(settings) else SESSION_COOKIES[1]
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,8 @@ class Presented:
     @classmethod
     def of(cls, request: Request) -> "Presented":
         """Return what ``request`` presents."""
-        session = next((value for name in SESSION_COOKIES if (value := request.cookies.get(name))), None)
+        # With https the other name is not looked at: a neighbouring host could set it for the whole domain.
+        session = request.cookies.get(session_cookie(request.app.state.api.settings)) or None
         headers = request.headers
         changes = request.method not in SAFE_METHODS
         return cls(headers.get("authorization"), session, headers.get(FORGERY_HEADER), changes)

@@ -91,9 +91,13 @@ class IdentityProvider:
         if self._client_secret:
             form["client_secret"] = self._client_secret
         answer = self._ask("POST", found["token_endpoint"], data=form)
-        name = self._verify(str(answer.get("id_token", "")), found, attempt).get(self._claim)
+        claims = self._verify(str(answer.get("id_token", "")), found, attempt)
+        name = claims.get(self._claim)
         if not isinstance(name, str) or not name or len(name) > 200:
             raise Problem("forbidden", f"the identity provider does not say {self._claim!r}")
+        # An address that nobody has verified is what its owner typed, or somebody else's (Core 1.0, 5.1).
+        if self._claim == "email" and claims.get("email_verified") is not True:
+            raise Problem("forbidden", "the identity provider does not say that it has verified the e-mail address")
         return name
 
     def _discover(self) -> dict[str, Any]:

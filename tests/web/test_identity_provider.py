@@ -97,6 +97,18 @@ def test_what_the_provider_does_not_say_of_this_attempt_is_refused(
     assert browser.get("/").status_code == 303
 
 
+@pytest.mark.parametrize(("verified", "status"), [(True, 303), (False, 403), ("true", 403), (None, 403)])
+def test_an_address_counts_when_the_provider_has_verified_it(
+    console: Console, provider: Provider, verified: object, status: int
+) -> None:
+    console.add_person("ada@example.com", "engineer")
+    settings = console.api.state.settings.model_copy(update={"oidc_claim": "email"})
+    object.__setattr__(console.api.state, "settings", settings)
+    browser = console.browser()
+    sent = go(browser, provider, email="ada@example.com", email_verified=verified)
+    assert come_back(browser, sent).status_code == status
+
+
 def test_a_word_signed_by_another_or_by_the_secret_is_refused(console: Console, provider: Provider) -> None:
     console.add_person("ada", "engineer")
     secret = jwk.OctKey.import_key("s" * 32)

@@ -3,11 +3,13 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import select, update
 
 from db.repositories import console_access
 from db.schema import people, sign_in
-from services.web.passwords import verify_password
+from services.web.pages import signing_in
+from services.web.passwords import hash_password, verify_password
 from tests.web.conftest import PASSWORD, Console, check_html
 
 WRONG = "incorrect horse battery"
@@ -27,7 +29,8 @@ def test_every_page_sends_strangers_to_the_sign_in_and_back(console: Console) ->
 
 def test_signing_in_leads_nowhere_else(console: Console) -> None:
     console.add_person("ada", "engineer")
-    for target in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x", ""):
+    foreign = ("https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example", "/\n/evil.example")
+    for target in (*foreign, "javascript:x", ""):
         answer = console.browser().post("/sign-in", name="ada", password=PASSWORD, next=target)
         assert answer.headers["location"] == "/"
 
@@ -52,6 +55,14 @@ def test_with_https_the_cookie_insists_on_it(start_api: object, console: Console
     cookie = console.browser().sign_in("ada").headers["set-cookie"]
     assert cookie.startswith("__Host-faultlight=")
     assert "Secure" in cookie
+    # The name that a neighbouring host can set counts for nothing.
+    token = cookie.removeprefix("__Host-faultlight=").partition(";")[0]
+    browser = console.browser()
+    browser.client.cookies.set("faultlight", token)
+    assert browser.get("/").headers["location"] == "/sign-in"
+    assert browser.client.get("/api/v1/files").status_code == 401
+    browser.client.cookies.set("__Host-faultlight", token)
+    assert browser.get("/").status_code == 200
 
 
 def test_wrong_passwords_and_unknown_names_look_the_same(console: Console) -> None:
@@ -75,6 +86,21 @@ def test_an_account_is_locked_after_too_many_wrong_passwords(console: Console) -
         actions = set(connection.execute(select(people.audit_event.c.action)).scalars())
     assert {"console.sign-in-failed", "console.locked"} <= actions
     assert browser.sign_in("ada").status_code == 303
+
+
+def test_a_lock_that_came_while_the_password_was_compared_counts(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console.add_person("ada", "engineer")
+
+    def compare_slowly(stored: str | None, password: str) -> bool:
+        with console.api.engine.begin() as connection:
+            soon = datetime.now(UTC) + timedelta(minutes=1)
+            connection.execute(update(sign_in.account_credential).values(locked_until=soon))
+        return verify_password(stored, password)
+
+    monkeypatch.setattr(signing_in, "verify_password", compare_slowly)
+    assert console.browser().sign_in("ada").status_code == 401
 
 
 def test_a_form_of_another_site_is_refused(console: Console) -> None:
@@ -177,8 +203,6 @@ def test_a_new_password_ends_every_other_session(console: Console) -> None:
 
 
 def test_passwords_are_hashed_and_compared_even_for_nobody() -> None:
-    from services.web.passwords import hash_password
-
     stored = hash_password(PASSWORD)
     assert re.match(r"\$argon2id\$", stored)
     assert verify_password(stored, PASSWORD)

@@ -7,11 +7,12 @@ from starlette.responses import Response
 
 from db.repositories import console_access
 from db.unit_of_work import begin
+from services.api.context import is_secure
 from services.api.state import ApiState
 from services.problems import Problem
 from services.web.identity_provider import CALLBACK, Attempt, IdentityProvider
 from services.web.page import PageRoute, redirect
-from services.web.pages.signing_in import is_secure, set_session, times_of
+from services.web.pages.signing_in import begin_session, set_session
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -60,13 +61,7 @@ def come_back(request: Request) -> Response:
         credential = console_access.find_credential(unit.connection, name)
         if credential is None or credential.disabled:
             raise Problem("forbidden", f"there is no account {name!r} here; ask an administrator for one")
-        session = console_access.begin_session(
-            unit.connection,
-            credential.account_id,
-            "oidc",
-            times_of(state.settings),
-            request.scope["state"]["request_id"],
-        )
+        session = begin_session(request, unit.connection, credential.account_id, "oidc")
     answer = set_session(redirect("/"), state.settings, session)
     answer.delete_cookie(COOKIE, path="/sign-in/oidc")
     return answer

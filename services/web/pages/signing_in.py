@@ -1,5 +1,6 @@
 """Signing in and out: by password, by a link that is good once; the cookie and its rules."""
 
+import uuid
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from db.repositories import console_access
 from db.repositories.console_access import BeganSession, Lockout, SessionTimes
 from db.unit_of_work import begin
-from services.api.context import SESSION_COOKIES
+from services.api.context import SESSION_COOKIES, is_secure, session_cookie
 from services.api.state import ApiState
 from services.problems import Problem
 from services.settings import Settings
@@ -43,25 +44,22 @@ def refuse_foreign(request: Request) -> None:
 
 def local_path(text: str | None) -> str:
     """Return where to go after signing in: a path of this service and nothing else."""
-    if not text or not text.startswith("/") or text.startswith(("//", "/\\")) or "\n" in text or "\r" in text:
+    if not text or not text.startswith("/") or text.startswith(("//", "/\\")):
+        return "/"
+    # Browsers leave out tabs and line breaks: "/<tab>/host" would be another host's address.
+    if not text.isprintable():
         return "/"
     return text
 
 
-def is_secure(settings: Settings) -> bool:
-    """Return whether browsers reach the service by https, so that the cookie may insist on it."""
-    return (settings.public_url or "").startswith("https://")
-
-
 def set_session(answer: Response, settings: Settings, session: BeganSession) -> Response:
     """Give the browser the cookie of a new session."""
-    secure = is_secure(settings)
     answer.set_cookie(
-        SESSION_COOKIES[0] if secure else SESSION_COOKIES[1],
+        session_cookie(settings),
         session.token,
         max_age=int(settings.console_session_s),
         path="/",
-        secure=secure,
+        secure=is_secure(settings),
         httponly=True,
         samesite="lax",
     )
@@ -112,18 +110,22 @@ def sign_in(request: Request, form: Form) -> Response:
                 console_access.record_failure(unit.connection, credential, lockout, request_id)
         return _show_form(request, target, name, REFUSED)
     with begin(state.engine) as unit:
-        _end_old(request, unit.connection)
-        session = console_access.begin_session(
-            unit.connection, credential.account_id, "password", times_of(state.settings), request_id
-        )
+        # Hashing takes long: tries at the same time may have locked the account, or its password has changed.
+        if console_access.find_credential(unit.connection, name) != credential:
+            return _show_form(request, target, name, REFUSED)
+        session = begin_session(request, unit.connection, credential.account_id, "password")
     return set_session(redirect(target), state.settings, session)
 
 
-def _end_old(request: Request, connection: Connection) -> None:
+def begin_session(request: Request, connection: Connection, account_id: uuid.UUID, method: str) -> BeganSession:
+    """Begin a session for this browser; one that it had ends. ``method``: password, link or oidc."""
+    state = _state(request)
     for cookie in SESSION_COOKIES:
         if (token := request.cookies.get(cookie)) is not None:
             console_access.end_session(connection, token)
-            _state(request).recent_keys.forget_all()
+            state.recent_keys.forget_all()
+    request_id = request.scope["state"]["request_id"]
+    return console_access.begin_session(connection, account_id, method, times_of(state.settings), request_id)
 
 
 @router.get("/sign-in/once/{token}")
@@ -138,15 +140,12 @@ def show_link(token: str, request: Request) -> Response:
 def use_link(token: str, request: Request) -> Response:
     """Begin a session by a link that is good once."""
     refuse_foreign(request)
-    state, request_id = _state(request), request.scope["state"]["request_id"]
+    state = _state(request)
     with begin(state.engine) as unit:
         account_id = console_access.use_link(unit.connection, token)
         if account_id is None:
             raise Problem("not-found", "this link has been used or has expired; ask an administrator for a new one")
-        _end_old(request, unit.connection)
-        session = console_access.begin_session(
-            unit.connection, account_id, "link", times_of(state.settings), request_id
-        )
+        session = begin_session(request, unit.connection, account_id, "link")
     return set_session(redirect("/account"), state.settings, session)
 
 
