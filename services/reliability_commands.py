@@ -41,7 +41,8 @@ def fit(
 @app.command()
 def rate(
     test: Annotated[
-        list[str], typer.Option("--test", help="FAILURES,DEVICES,HOURS[,ACCELERATION[,MECHANISM]]; one per mechanism.")
+        list[str],
+        typer.Option("--test", help="FAILURES,DEVICES,HOURS[,ACCELERATION[,MECHANISM]]; several, joined by mechanism."),
     ],
     confidence: Confidence = 0.6,
     sides: Annotated[str, typer.Option(help="one or two.")] = "one",
@@ -66,7 +67,8 @@ def rate(
 @app.command()
 def elfr(
     test: Annotated[
-        list[str], typer.Option("--test", help="FAILURES,DEVICES,HOURS[,ACCELERATION[,MECHANISM]]; one per mechanism.")
+        list[str],
+        typer.Option("--test", help="FAILURES,DEVICES,HOURS[,ACCELERATION[,MECHANISM]]; several, joined by mechanism."),
     ],
     early_h: Annotated[float, typer.Option(help="Hours of use that are early life.")] = 4380.0,
     confidence: Confidence = 0.6,

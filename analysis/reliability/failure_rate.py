@@ -6,7 +6,7 @@ Escobar, "Statistical Intervals", 2nd ed. 2017, ch. 6-7).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import betaincinv, gammaincinv
@@ -91,13 +91,13 @@ def check_confidence(confidence: float, sides: str) -> None:
 
 @dataclass(frozen=True)
 class Exposure:
-    """What one mechanism's tests amount to.
+    """What a test, or all tests, of one mechanism amount to.
 
     Attributes:
         mechanism: its name.
         failures: seen of it.
         device_hours: under stress, devices times hours.
-        acceleration: factor to use conditions.
+        acceleration: factor to use conditions; over all tests of a mechanism, the mean by device hours.
     """
 
     mechanism: str
@@ -152,21 +152,26 @@ def failure_rate(
     *,
     ended_by_failure: bool = False,
 ) -> FailureRate:
-    """Return the failure rate from ``exposures``, one for each mechanism with its own acceleration factor.
+    """Return the failure rate from ``exposures``, each a test of one mechanism with its own acceleration factor.
 
-    ``confidence``, ``sides`` and ``ended_by_failure`` as in :func:`poisson_bounds`; ``mission_h`` hours of use. Pooling
-    mechanisms under one activation energy is not done (JESD85 [recalled]).
+    Tests of the same mechanism, by name, have one rate: failures and equivalent hours are added before the bound is
+    taken. Pooling mechanisms under one activation energy is not done (JESD85 [recalled]). ``confidence``, ``sides`` and
+    ``ended_by_failure`` as in :func:`poisson_bounds`; ``mission_h`` hours of use.
 
     Raises:
         LifeDataError: there is no exposure, or an argument is impossible.
     """
     if not exposures:
         raise LifeDataError("a failure rate needs device hours")
-    rates = []
     for exposure in exposures:
         hours = exposure.equivalent_hours
         if not (np.isfinite(hours) and exposure.device_hours > 0 and exposure.acceleration > 0):
             raise LifeDataError(f"{exposure.mechanism}: device hours and acceleration must be above 0")
+        if exposure.failures < 0:
+            raise LifeDataError(f"{exposure.mechanism}: {exposure.failures} failures are impossible")
+    rates = []
+    for exposure in _by_mechanism(exposures):
+        hours = exposure.equivalent_hours
         bounds = poisson_bounds(exposure.failures, confidence, sides, ended_by_failure=ended_by_failure)
         rates.append(_rate(exposure, _scaled(bounds, HOURS_PER_BILLION / hours)))
     method = rates[0].fit.method + ("; bounds of the mechanisms added" if len(rates) > 1 else "")
@@ -177,14 +182,28 @@ def failure_rate(
     return FailureRate(tuple(rates), total, mission_h, mission)
 
 
+def _by_mechanism(exposures: Sequence[Exposure]) -> list[Exposure]:
+    """Return one exposure for each mechanism, in the order of their first tests."""
+    joined = []
+    for name in dict.fromkeys(each.mechanism for each in exposures):
+        own = [each for each in exposures if each.mechanism == name]
+        hours = sum(each.device_hours for each in own)
+        factor = own[0].acceleration if len(own) == 1 else sum(each.equivalent_hours for each in own) / hours
+        joined.append(Exposure(name, sum(each.failures for each in own), hours, factor))
+    return joined
+
+
 def _rate(exposure: Exposure | None, fit: Bounds) -> MechanismRate:
     return MechanismRate(exposure, fit, HOURS_PER_BILLION / fit.high)
 
 
 def _scaled(bounds: Bounds, factor: float) -> Bounds:
-    return Bounds(
-        bounds.point * factor, bounds.low * factor, bounds.high * factor, bounds.confidence, bounds.sides, bounds.method
-    )
+    return replace(bounds, point=bounds.point * factor, low=bounds.low * factor, high=bounds.high * factor)
+
+
+def _most(bounds: Bounds, most: float) -> Bounds:
+    """Return ``bounds`` with nothing above ``most``."""
+    return replace(bounds, point=min(bounds.point, most), low=min(bounds.low, most), high=min(bounds.high, most))
 
 
 @dataclass(frozen=True)
@@ -210,10 +229,10 @@ class EarlyLifeRate:
     """The part that fails in early life, in parts per million.
 
     Attributes:
-        ppm: point and bounds, summed over mechanisms.
+        ppm: point and bounds, summed over mechanisms, at most 1e6.
         early_h: hours of use that count as early life.
         beta: Weibull shape used: 1 is the constant rate, below 1 a decreasing one.
-        parts: of each mechanism.
+        parts: of each mechanism, all its tests together.
     """
 
     ppm: Bounds
@@ -229,7 +248,9 @@ def early_life_rate(
 
     With the expected number of failures of the test bounded by chi-squared at ``confidence``, the part failing by the
     equivalent time ``A t`` is scaled by ``(t_ELF/(A t))^beta``: ``beta`` 1 is JESD74A's constant rate, below 1 its
-    decreasing one [recalled]. Use of a shape that was not measured is the caller's statement.
+    decreasing one [recalled]. Tests of the same mechanism, by name, have one part: ``n`` devices expect ``n (A t/
+    t_ELF)^beta`` times it, and these are added before the bound is taken. Use of a shape that was not measured is the
+    caller's statement.
 
     Raises:
         LifeDataError: there is no test, the rate would increase (``beta`` above 1), or an argument is impossible.
@@ -240,15 +261,17 @@ def early_life_rate(
         raise LifeDataError(f"early life has a constant or decreasing rate: beta in (0, 1], not {beta:g}")
     if not early_h > 0:
         raise LifeDataError("early life lasts more than 0 hours")
-    parts = []
     for test in tests:
         if test.devices < 1 or not 0 <= test.failures <= test.devices:
             raise LifeDataError(f"{test.failures} failures of {test.devices} devices are impossible")
         if not (test.test_h > 0 and test.acceleration > 0 and np.isfinite(test.test_h * test.acceleration)):
             raise LifeDataError("hours of a test and its acceleration must be above 0")
-        bounds = poisson_bounds(test.failures, confidence, "one")
-        scale = 1e6 / test.devices * (early_h / (test.acceleration * test.test_h)) ** beta
-        parts.append((test.mechanism, _scaled(bounds, scale)))
-    sums = [sum(getattr(bounds, name) for _, bounds in parts) for name in ("point", "low", "high")]
+    parts = []
+    for name in dict.fromkeys(test.mechanism for test in tests):
+        own = [test for test in tests if test.mechanism == name]
+        bounds = poisson_bounds(sum(test.failures for test in own), confidence, "one")
+        wholes = sum(test.devices * (test.acceleration * test.test_h / early_h) ** beta for test in own)
+        parts.append((name, _most(_scaled(bounds, 1e6 / wholes), 1e6)))
+    sums = [min(sum(getattr(bounds, name) for _, bounds in parts), 1e6) for name in ("point", "low", "high")]
     method = f"chi-squared, 2f+2 degrees of freedom, scaled in time with beta {beta:g}"
     return EarlyLifeRate(Bounds(sums[0], sums[1], sums[2], confidence, "one", method), early_h, beta, tuple(parts))

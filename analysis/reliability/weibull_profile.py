@@ -180,7 +180,6 @@ def fit_grouped_rows(rows: GroupedRows) -> WeibullGroups:
         z_mean, z_square = mean / sigma + ratio, (variance + mean**2) / sigma**2 + 2 * ratio * mean / sigma + ratio**2
         by_mu, cross = failures / sigma**2, failures * z_mean / sigma
         by_scale = failures * (z_square + z_mean) - failures * (mean_failed / sigma + ratio)
-        cross = cross + failures / sigma - failures / sigma
         determinant = by_mu * by_scale - cross**2
         log_likelihood = failures * ((mean_failed / sigma + ratio) - np.log(sigma) - 1)
         log_likelihood -= rows.add(rows.dead * rows.x) + failures * rows.shift

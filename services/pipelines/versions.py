@@ -13,7 +13,7 @@ ANOMALY_VERSION = "1"
 AVERAGING_VERSION = "1"
 """Of :mod:`services.pipelines.probing.averaging`, in the same sense."""
 
-LAYOUT_VERSION = "1"
+LAYOUT_VERSION = "2"
 """Of :mod:`services.pipelines.mask.layout_nets` and :mod:`services.pipelines.mask.layout_window`, in the same sense."""
 
 HANDOFF_VERSION = "1"
@@ -22,7 +22,7 @@ HANDOFF_VERSION = "1"
 LEARNING_VERSION = "1"
 """Of :mod:`services.pipelines.repair.repair_learning`, in the same sense."""
 
-METROLOGY_VERSION = "1"
+METROLOGY_VERSION = "2"
 """Of :mod:`services.pipelines.mask.mask_metrology`, in the same sense."""
 
 OUTCOME_VERSION = "1"
@@ -39,6 +39,9 @@ SIGNATURE_VERSION = "1"
 
 LIFE_DATA_VERSION = "1"
 """Of :mod:`services.pipelines.reliability.life_data`, in the same sense."""
+
+RELIABILITY_ANSWERS_VERSION = "2"
+"""Of :mod:`services.pipelines.reliability.reliability_answers`, in the same sense."""
 
 SCREENING_VERSION = "1"
 """Of :mod:`services.pipelines.reliability.screening`, in the same sense."""

@@ -23,9 +23,10 @@ from analysis.reliability.test_planning import (
     zero_failure_devices,
     zero_failure_hours,
 )
-from services.pipelines.probing.session_job import code_version
 from services.pipelines.reliability.life_data import build_life_data, provenance
+from services.pipelines.stored_answer import code_version
 from services.pipelines.table_source import SourceTable, read_tables
+from services.pipelines.versions import RELIABILITY_ANSWERS_VERSION
 
 
 def answer_rate(exposures: Sequence[Exposure], confidence: float, sides: str, mission_h: float) -> dict[str, Any]:
@@ -296,7 +297,8 @@ def answer_growth(
         "headline": {"quantity": "hours between failures at the end", "value": growth.mean_time_h,
                      "low": document["mean_time_low_h"], "high": document["mean_time_high_h"], "level": level},
         "growth": document | {"intensity_per_h": growth.intensity_per_h, "scale_unbiased": growth.scale_unbiased},
-        "conventions": {"ended_by": growth.ended_by, "beta": "maximum likelihood; beta_unbiased: (r-1)/sum log(T/t)",
+        "conventions": {"ended_by": growth.ended_by,
+                        "beta": "maximum likelihood; beta_unbiased: (m-1)/sum log(T/t), m times t before T",
                         "goodness_of_fit": "Cramer-von Mises, p-value simulated"},
         "remarks": ["The power law does not fit: p below 0.05."] if poor else [],
         "provenance": _own_provenance("growth", {"end_h": end_h, "level": level}),
@@ -319,6 +321,7 @@ def finite_document(value: Any) -> Any:
 
 def _own_provenance(question: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "inputs": [], "algorithm": f"reliability-{question}/1", "parameters": dict(parameters),
+        "inputs": [], "algorithm": f"reliability-{question}/{RELIABILITY_ANSWERS_VERSION}",
+        "parameters": dict(parameters),
         "code_version": code_version(), "device": "cpu", "precision": "float64", "simulated": False,
     }  # fmt: skip

@@ -68,6 +68,22 @@ def test_rates_of_mechanisms_are_added_and_not_pooled() -> None:
         failure_rate([Exposure("x", 0, 0.0)], 0.6)
 
 
+def test_tests_of_one_mechanism_are_one_test() -> None:
+    lots = [Exposure("oxide", 0, 77e3, 80.0), Exposure("oxide", 1, 77e3, 80.0), Exposure("oxide", 0, 45e3, 30.0)]
+    rate = failure_rate(lots, 0.6, "two")
+    hours = 2 * 77e3 * 80 + 45e3 * 30
+    assert [each.exposure.failures for each in rate.mechanisms if each.exposure] == [1]
+    assert rate.total.fit.point == pytest.approx(1e9 / hours)
+    assert stats.poisson.cdf(1, rate.total.fit.high * hours / 1e9) == pytest.approx(0.2)
+    early = [EarlyLifeTest(1, 800, 48.0, 77.7), EarlyLifeTest(0, 1600, 24.0, 77.7)]
+    found = early_life_rate(early, 4380.0, 0.6, 0.4)
+    # As many failures as the part that is claimed would make.
+    for part, failures in ((found.ppm.point, 1.0), (found.ppm.high, poisson_bounds(1, 0.6).high)):
+        made = sum(each.devices * part / 1e6 * (77.7 * each.test_h / 4380) ** 0.4 for each in early)
+        assert made == pytest.approx(failures)
+    assert early_life_rate([EarlyLifeTest(0, 3, 1.0, 1.0)]).ppm.high == 1e6
+
+
 def test_early_life_scales_with_the_shape() -> None:
     tests = [EarlyLifeTest(0, 2400, 48.0, 77.7)]
     constant, falling = early_life_rate(tests), early_life_rate(tests, beta=0.4)
