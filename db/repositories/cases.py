@@ -257,6 +257,11 @@ def _add(
     values: Mapping[str, Any],
     after: Mapping[str, Any],
 ) -> uuid.UUID:
+    """Insert a child of the locked case ``row``; more of them than a case is read with would falsify its turnaround."""
+    held = select(func.count()).select_from(table).where(table.c.case_id == row["id"])
+    if connection.execute(held).scalar_one() >= MOST_CHILDREN:
+        kind = table.name.removeprefix("case_")
+        raise Conflict(f"the case has {MOST_CHILDREN} entries of the kind {kind} already; open another case")
     identity = uuid7()
     shared = {"id": identity, "program_id": row["program_id"], "case_id": row["id"], "recorded_by": caller.actor}
     connection.execute(insert(table).values({**values, **shared}))
@@ -268,7 +273,7 @@ def _add(
 def sign_off(connection: Connection, caller: Caller, case_id: uuid.UUID, note: str) -> None:
     """Close a case whose conclusion is complete and whose steps have ended; raises :class:`Conflict` otherwise."""
     row = _lock(connection, caller, case_id, state="open")
-    missing = [name for name in ("mechanism", "root_cause", "conclusion") if not row[name]]
+    missing = [name for name in ("mechanism", "root_cause", "conclusion") if not (row[name] or "").strip()]
     if missing:
         raise Conflict(f"the conclusion is not complete: {', '.join(missing).replace('_', ' ')} missing")
     going = select(func.count()).where(case_step.c.case_id == case_id, case_step.c.ended_at.is_(None))

@@ -1,12 +1,14 @@
 """Failure-analysis cases: what was done to a unit, by whom and how long, on what evidence, and what it was."""
 
+from typing import Literal, get_args
+
 from sqlalchemy import CheckConstraint, Column, Index, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.schema.base import created_at, identifier, metadata, moment, reference
 
-CASE_STATES = ("open", "closed")
-STEP_KINDS = (
+CaseState = Literal["open", "closed"]
+StepKind = Literal[
     "waiting",
     "intake",
     "non-destructive inspection",
@@ -15,9 +17,9 @@ STEP_KINDS = (
     "sample preparation",
     "physical analysis",
     "review",
-)
+]
 """What a step can be: the stations of an analysis, and waiting for one."""
-MECHANISMS = (
+Mechanism = Literal[
     "open",
     "resistive connection",
     "short",
@@ -29,8 +31,8 @@ MECHANISMS = (
     "mechanical damage",
     "no defect found",
     "not determined",
-)
-ROOT_CAUSES = (
+]
+RootCause = Literal[
     "process",
     "mask",
     "design",
@@ -42,7 +44,12 @@ ROOT_CAUSES = (
     "handling",
     "none",
     "not determined",
-)
+]
+
+# The same words as values, for the checks of the tables and for forms.
+STEP_KINDS: tuple[str, ...] = get_args(StepKind)
+MECHANISMS: tuple[str, ...] = get_args(Mechanism)
+ROOT_CAUSES: tuple[str, ...] = get_args(RootCause)
 
 fa_case = Table(
     "fa_case",

@@ -6,47 +6,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
+from db.schema.cases import CaseState, Mechanism, RootCause, StepKind
 from services.api.documents import Document, Name
 from services.api.listing import ProgramQuery
 from services.api.record_documents import ProgramRow
 
-# The vocabularies of db.schema.cases; a test compares them.
-StepKind = Literal[
-    "waiting",
-    "intake",
-    "non-destructive inspection",
-    "electrical verification",
-    "fault localization",
-    "sample preparation",
-    "physical analysis",
-    "review",
-]
-Mechanism = Literal[
-    "open",
-    "resistive connection",
-    "short",
-    "leakage",
-    "dielectric breakdown",
-    "delay",
-    "parametric shift",
-    "contamination",
-    "mechanical damage",
-    "no defect found",
-    "not determined",
-]
-RootCause = Literal[
-    "process",
-    "mask",
-    "design",
-    "assembly",
-    "test",
-    "electrical overstress",
-    "electrostatic discharge",
-    "wear-out",
-    "handling",
-    "none",
-    "not determined",
-]
 Prose = Annotated[str, Field(max_length=10_000, pattern=r"^[^\x00]*$")]
 Words = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 Short = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -56,7 +20,7 @@ class CaseQuery(ProgramQuery):
     """Filters of cases; `search` looks for whole words in titles and descriptions."""
 
     unit: uuid.UUID | None = None
-    state: Literal["open", "closed"] | None = None
+    state: CaseState | None = None
     assigned_to: uuid.UUID | None = None
     mechanism: Mechanism | None = None
     root_cause: RootCause | None = None
@@ -156,7 +120,7 @@ class CaseItem(ProgramRow):
 
     unit_id: uuid.UUID | None
     title: str
-    state: Literal["open", "closed"]
+    state: CaseState
     opened_by: str
     assigned_to_id: uuid.UUID | None
     mechanism: Mechanism | None

@@ -1,16 +1,18 @@
 """Cases by REST: from opening to sign-off and back, with the turnaround measured from the steps."""
 
+import random
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import ProgrammingError
 
+from db.repositories import cases as case_rows
 from db.repositories.case_turnaround import measure
 from db.schema import cases, people
-from services.api.case_documents import Mechanism, RootCause, StepKind
 from tests.api.conftest import Api
 from tests.api.population import populate
 
@@ -99,10 +101,29 @@ def test_what_is_not_in_the_vocabulary_is_refused(api: Api, body: dict[str, Any]
     assert api.call("PATCH", f"/cases/{open_case(api)['id']}", json=body).status_code == 422
 
 
-def test_the_vocabularies_are_those_of_the_database() -> None:
-    assert get_args(StepKind) == cases.STEP_KINDS
-    assert get_args(Mechanism) == cases.MECHANISMS
-    assert get_args(RootCause) == cases.ROOT_CAUSES
+def test_the_vocabularies_are_those_of_the_migrated_database(api: Api) -> None:
+    words = {
+        "ck_case_step_kind": cases.STEP_KINDS, "ck_fa_case_mechanism": cases.MECHANISMS,
+        "ck_fa_case_root_cause": cases.ROOT_CAUSES,
+    }  # fmt: skip
+    query = text("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = :name")
+    with api.engine.connect() as connection:
+        for name, known in words.items():
+            definition = str(connection.execute(query, {"name": name}).scalar_one())
+            assert tuple(re.findall(r"'([^']+)'::text", definition)) == known
+
+
+def test_blanks_are_no_conclusion_and_a_case_holds_no_more_than_it_is_read_with(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/cases/{open_case(api)['id']}"
+    conclusion = {"mechanism": "short", "root_cause": "process", "conclusion": " \n"}
+    assert api.call("PATCH", path, json=conclusion).status_code == 200
+    assert "conclusion missing" in api.call("POST", f"{path}/sign-off", json={}).json()["detail"]
+    monkeypatch.setattr(case_rows, "MOST_CHILDREN", 1)
+    assert api.call("POST", f"{path}/samples", json={"name": "first"}).status_code == 201
+    refused = api.call("POST", f"{path}/samples", json={"name": "second"})
+    assert (refused.status_code, "1 entries of the kind sample" in refused.text) == (409, True)
 
 
 def test_a_decision_stays_as_it_was_made(api: Api) -> None:
@@ -124,6 +145,29 @@ def test_turnaround_counts_overlapping_steps_once_and_no_waiting() -> None:
     assert (found.total_s, found.worked_s, found.idle_s) == (80 * 60, 30 * 60, 50 * 60)
     assert found.by_kind_s == {"intake": 600, "review": 25 * 60, "waiting": 2400}
     assert found.running
+
+
+def test_turnaround_is_that_of_counting_minutes() -> None:
+    draw = random.Random(7)
+    for _ in range(50):
+        opened, closed = draw.randrange(20), draw.randrange(40, 60)
+        steps = []
+        for _ in range(draw.randrange(7)):
+            began = draw.randrange(60)
+            ended = draw.choice([None, began + draw.randrange(30)])
+            steps.append(step(draw.choice(["waiting", "intake", "review"]), began, ended))
+        found = measure(at(opened), at(closed), steps)
+        start = min([at(opened), *(each["began_at"] for each in steps)])
+        minutes = [at(minute) for minute in range(60) if start <= at(minute) < at(closed)]
+        at_work = {
+            minute: {each["kind"] for each in steps if each["began_at"] <= minute < (each["ended_at"] or at(closed))}
+            for minute in minutes
+        }
+        kinds = [kind for at_once in at_work.values() for kind in at_once]
+        assert found.total_s == 60 * len(minutes)
+        assert found.worked_s == 60 * sum(bool(at_once - {"waiting"}) for at_once in at_work.values())
+        assert found.idle_s == found.total_s - found.worked_s
+        assert found.by_kind_s == {kind: 60 * kinds.count(kind) for kind in set(kinds)}
 
 
 def test_turnaround_begins_with_the_first_step_and_ends_with_the_sign_off() -> None:
