@@ -11,7 +11,7 @@ from sqlalchemy.types import Text
 
 from db.identifiers import uuid7
 from db.pagination import PageRequest
-from db.repositories import audit
+from db.repositories import audit, console_access
 from db.repositories.access import (
     Action,
     Caller,
@@ -69,12 +69,14 @@ def create_account(connection: Connection, caller: Caller, name: str, email: str
 
 
 def set_account_disabled(connection: Connection, caller: Caller, account_id: uuid.UUID, *, disabled: bool) -> None:
-    """Disable an account with all its keys, or enable it again; raises :class:`RowNotFound`."""
+    """Disable an account with its keys and end its sessions, or enable it again; raises :class:`RowNotFound`."""
     caller.require(Action.INSTALL)
     statement = update(account).where(account.c.id == account_id)
     changed = connection.execute(statement.values(disabled_at=func.now() if disabled else None)).rowcount
     if not changed:
         raise RowNotFound("account", account_id)
+    if disabled:
+        console_access.end_sessions(connection, account_id)
     action = "account.disabled" if disabled else "account.enabled"
     _record(connection, caller, AuditEntry(action, "account", account_id))
 

@@ -11,6 +11,8 @@ from services.problems import MEDIA_TYPE, Problem
 
 IMMUTABLE = "private, max-age=31536000, immutable"
 REVALIDATE = "private, no-cache"
+VARY = "Accept, Authorization, Cookie"
+"""What an answer depends on beside its address: who asks is told by a key or by the console's cookie."""
 
 
 class JsonAnswer(Response):
@@ -54,7 +56,7 @@ def matches_etag(request: Request, etag: str) -> bool:
 
 def answer_cached(request: Request, content: Any, etag: str, cache: str = REVALIDATE) -> Response:
     """Return the JSON document, or 304 when the client has it."""
-    headers: Mapping[str, str] = {"ETag": etag, "Cache-Control": cache, "Vary": "Accept, Authorization"}
+    headers: Mapping[str, str] = {"ETag": etag, "Cache-Control": cache, "Vary": VARY}
     if matches_etag(request, etag):
         return Response(status_code=304, headers=dict(headers))
     return JsonAnswer(content, headers=dict(headers))

@@ -24,6 +24,8 @@ MEBIBYTE = 1 << 20
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FRAMING = frozenset({b"x-request-id", b"content-length", b"x-http-method-override"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
+_SECRET_PATHS = ("/sign-in/once/",)
+"""What comes after is a secret, which the log must not tell."""
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 _SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -32,6 +34,11 @@ _SECURITY_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"private, no-cache"),
 )
+
+
+def told_path(path: str) -> str:
+    """Return the path as the log may tell it."""
+    return next((f"{secret}..." for secret in _SECRET_PATHS if path.startswith(secret)), path)
 
 
 def is_upload_path(path: str) -> bool:
@@ -122,7 +129,7 @@ class _FramedRequest:
         except BodyTooLarge as error:
             await self._fail(Problem("request-too-large", error.detail))
         except Exception:
-            log.exception("request_failed", method=self._scope["method"], path=self._path)
+            log.exception("request_failed", method=self._scope["method"], path=told_path(self._path))
             if self._status:
                 raise
             await self._fail(Problem("internal-error", f"see the log of request {self._request_id}"))
@@ -139,7 +146,8 @@ class _FramedRequest:
         method = method if method in _METHODS else "other"
         _histogram(method, label, self._status).observe(seconds)
         tell = log.debug if self._path in _QUIET else log.info
-        tell("request", method=method, path=self._path, status=self._status, duration_ms=round(seconds * 1000, 2))
+        path, duration_ms = told_path(self._path), round(seconds * 1000, 2)
+        tell("request", method=method, path=path, status=self._status, duration_ms=duration_ms)
 
     async def _limited_receive(self) -> Message:
         message = await self._receive()

@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from db.blobs import BlobMissing, BlobStore
 from db.repositories.catalogue import Listing, fetch_row
-from services.api.answers import IMMUTABLE, matches_etag, quote_etag
+from services.api.answers import IMMUTABLE, VARY, matches_etag, quote_etag
 from services.api.context import RequestContext
 from services.api.contract import describe_problems
 
@@ -44,7 +44,7 @@ def answer_bytes(
     with context.read() as unit:
         row = fetch_row(unit.connection, unit.caller, *target)
     etag = quote_etag(row["sha256"])
-    headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": "Authorization"}
+    headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": VARY}
     if matches_etag(request, etag):
         return Response(status_code=304, headers=headers)
     headers |= {"Content-Length": str(row["byte_length"])} | describe(row)

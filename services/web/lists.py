@@ -45,20 +45,20 @@ class ListSource:
 
     def parse(self, page: Page) -> ProgramQuery:
         """Return the filters of the address; raises pydantic's error for one that is not known."""
-        sent = {name: value for name, value in page.query.items() if name != "format"}
+        sent = {name: value for name, value in page.query.items() if name != "export"}
         return self.query.model_validate({"limit": ROWS} | sent)
 
 
 def wants_csv(page: Page) -> bool:
     """Return whether the address asks for the list as CSV."""
-    return page.query.get("format") == "csv"
+    return page.query.get("export") == "csv"
 
 
 def load_list(page: Page, unit: RequestUnit, source: ListSource) -> ShownList:
     """Return the page of the list that the address asks for."""
     query = source.parse(page)
     found = list_page(unit.connection, unit.caller, source.listing, _filters(unit, source, query), query.page())
-    kept = {name: value for name, value in page.query.items() if name not in ("cursor", "format")}
+    kept = {name: value for name, value in page.query.items() if name not in ("cursor", "export")}
     after = encode_cursor(found.next_after) if found.next_after is not None else None
     path = page.request.url.path
     return ShownList(
@@ -66,7 +66,7 @@ def load_list(page: Page, unit: RequestUnit, source: ListSource) -> ShownList:
         filters={name: value for name, value in kept.items() if name not in ("order", "limit")},
         next_url=f"{path}?{urlencode(kept | {'cursor': after})}" if after else None,
         first_url=f"{path}?{urlencode(kept)}" if "cursor" in page.query else None,
-        csv_url=f"{path}?{urlencode(kept | {'format': 'csv'})}",
+        csv_url=f"{path}?{urlencode(kept | {'export': 'csv'})}",
         api_url=f"/api/v1/{source.api_path}" + (f"?{urlencode(kept)}" if kept else ""),
         newest_first=query.order == "newest",
     )

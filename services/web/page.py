@@ -24,6 +24,7 @@ from db.repositories.catalogue import PROGRAMS, list_page
 from db.repositories.console_access import forgery_token
 from services.api.context import Presented, RequestContext, RequestUnit
 from services.api.errors import problem_of_access, problem_of_database
+from services.api.middleware import told_path
 from services.api.state import ApiState
 from services.problems import Problem
 from services.web.rendering import HEADERS, answer_page
@@ -201,7 +202,7 @@ def _show_refusal(request: Request, problem: Problem) -> Response:
         path = request.url.path if request.method == "GET" else "/"
         asked = f"{path}?{request.url.query}" if request.url.query and request.method == "GET" else path
         return redirect(SIGN_IN if asked == "/" else f"{SIGN_IN}?next={quote(asked, safe='')}")
-    log.info("page_refused", path=request.url.path, problem=problem.kind.name, detail=problem.detail)
+    log.info("page_refused", path=told_path(request.url.path), problem=problem.kind.name, detail=problem.detail)
     return answer_page(
         "refusal.html",
         problem.kind.status,

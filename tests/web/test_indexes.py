@@ -15,7 +15,7 @@ FILTERED = (
     "/files?state=quarantined", "/files?filename=a.csv", "/files?format=stdf", "/jobs?state=running",
     "/jobs?state=dead&order=oldest", "/jobs?kind=localize", "/waveforms?net=G16", "/waveforms?name=C1",
     "/sessions?role=suspect&name=S-1", "/cases?state=open", "/cases?search=dead", "/charts?state=out-of-control",
-    "/bundles?state=open", "/admin/audit?actor=account:x&action=case.opened", "/jobs?format=csv",
+    "/bundles?state=open", "/admin/audit?actor=account:x&action=case.opened", "/jobs?export=csv",
 )  # fmt: skip
 
 

@@ -154,16 +154,35 @@ def test_waveforms_together_and_too_many(world: World) -> None:
 def test_lists_export_every_row_as_csv(world: World) -> None:
     browser = world.console.person("engineer")
     for path in ("/files", "/jobs", "/sessions", "/waveforms", "/cases", "/charts", "/instruments"):
-        answer = browser.get(f"{path}?format=csv&order=oldest")
+        answer = browser.get(f"{path}?export=csv&order=oldest")
         assert answer.headers["content-type"] == "text/csv; charset=utf-8"
         rows = list(csv.DictReader(io.StringIO(answer.text)))
         assert rows
         assert {row["program_id"] for row in rows} == {str(world.console.program)}
 
 
+def test_what_a_browser_keeps_is_of_one_session(world: World) -> None:
+    client = world.console.person("engineer").client
+    file, waveform = world.ids["file_id"], world.ids["waveform_id"]
+    for path in (f"files/{file}", f"files/{file}/content", f"waveform-views?waveform={waveform}"):
+        answer = client.get(f"/api/v1/{path}")
+        assert answer.status_code == 200
+        assert "Cookie" in answer.headers["vary"]
+
+
+def test_files_are_filtered_by_format(world: World) -> None:
+    browser = world.console.person("engineer")
+    assert f"/files/{world.ids['file_id']}" in browser.get("/files").text
+    for query in ("format=no-such-format", "format=csv"):
+        answer = browser.get(f"/files?{query}")
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "No file passes this filter" in answer.text
+        assert len(browser.get(f"/files?{query}&export=csv").text.splitlines()) == 1
+
+
 def test_csv_runs_no_formula(console: Console) -> None:
     add_row(console.api.engine, cases.fa_case, program_id=console.program, title='=HYPERLINK("http://x")')
-    rows = list(csv.DictReader(io.StringIO(console.person("viewer").get("/cases?format=csv").text)))
+    rows = list(csv.DictReader(io.StringIO(console.person("viewer").get("/cases?export=csv").text)))
     assert rows[0]["title"] == '\'=HYPERLINK("http://x")'
 
 

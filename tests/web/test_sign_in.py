@@ -8,6 +8,8 @@ from sqlalchemy import select, update
 
 from db.repositories import console_access
 from db.schema import people, sign_in
+from services.api import middleware
+from services.web import page
 from services.web.pages import signing_in
 from services.web.passwords import hash_password, verify_password
 from tests.web.conftest import PASSWORD, Console, check_html
@@ -146,6 +148,33 @@ def test_a_session_ends_by_signing_out_by_time_and_with_its_account(console: Con
         connection.execute(update(people.account).values(disabled_at=datetime.now(UTC)))
     console.api.state.recent_keys.forget_all()
     assert browser.get("/").status_code == 303
+
+
+def test_an_account_that_was_disabled_by_the_api_has_no_sessions_when_it_is_enabled_again(console: Console) -> None:
+    browser = console.person("viewer")
+    with console.api.engine.connect() as connection:
+        query = select(people.account.c.id).where(people.account.c.name.like("viewer-%"))
+        account = connection.execute(query).scalar_one()
+    for disabled in (True, False):
+        answer = console.api.call("PATCH", f"/accounts/{account}", json={"disabled": disabled})
+        assert answer.is_success, answer.text
+    assert browser.get("/").headers["location"] == "/sign-in"
+
+
+def test_the_log_does_not_tell_a_link(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    class Log:
+        def info(self, event: str, **values: object) -> None:
+            told.append(f"{event} {values}")
+
+    monkeypatch.setattr(middleware, "log", Log())
+    monkeypatch.setattr(page, "log", Log())
+    browser = console.browser()
+    browser.get("/sign-in/once/secret-of-a-link")
+    browser.post("/sign-in/once/secret-of-a-link")
+    assert len(told) == 3
+    assert not [each for each in told if "secret" in each]
 
 
 def test_use_moves_the_end_on_but_never_beyond_the_last_moment(console: Console) -> None:

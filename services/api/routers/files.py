@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from db.blobs import BlobMissing, BlobStore
 from db.repositories.catalogue import FILES, fetch_row
-from services.api.answers import IMMUTABLE, matches_etag, quote_etag
+from services.api.answers import IMMUTABLE, VARY, matches_etag, quote_etag
 from services.api.context import ReadsOperations
 from services.api.contract import describe_problems
 from services.api.listing import FileQuery, answer_list, answer_row, describe_page, describe_row
@@ -89,6 +89,7 @@ def read_content(file_id: uuid.UUID, request: Request, context: ReadsOperations)
     headers = {
         "ETag": etag,
         "Cache-Control": IMMUTABLE,
+        "Vary": VARY,
         "Accept-Ranges": "bytes",
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(row['filename'], safe='')}",
     }

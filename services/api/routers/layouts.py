@@ -11,7 +11,7 @@ from db.repositories import audit, jobs
 from db.repositories.access import Action
 from db.repositories.catalogue import FILES, JOBS, RESULTS, fetch_row, read_row
 from db.repositories.tiles import find_tile
-from services.api.answers import IMMUTABLE, JsonAnswer, matches_etag, quote_etag
+from services.api.answers import IMMUTABLE, VARY, JsonAnswer, matches_etag, quote_etag
 from services.api.context import Analyses, ReadsRecords, RequestContext
 from services.api.contract import describe_problems
 from services.api.record_documents import JobItem
@@ -106,7 +106,7 @@ def read_tile(
         fetch_row(unit.connection, unit.caller, RESULTS, result_id)
         tile = find_tile(unit.connection, result_id, layer.replace("_", "/"), f"{level}/{x}/{y}")
     etag = quote_etag(f"{result_id}-{layer}-{level}-{x}-{y}")
-    headers = {"ETag": etag, "Cache-Control": IMMUTABLE}
+    headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": VARY}
     if tile is None:
         return Response(status_code=204, headers=headers)
     if matches_etag(request, etag):

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from db.blobs import BlobStore
 from db.repositories.catalogue import WAVEFORMS, fetch_rows
-from services.api.answers import IMMUTABLE
+from services.api.answers import IMMUTABLE, VARY
 from services.api.context import ReadsRecords
 from services.api.contract import describe_problems
 from services.api.waveform_samples import SAMPLE_COLUMNS, StoredSamples, bin_edges, bin_extremes, stored_samples
@@ -60,7 +60,7 @@ def view_waveforms(
     document = orjson.dumps({"axis": axis, "from": begin, "to": end, "traces": traces})
     document += b" " * (-len(document) % 4)
     content = b"".join([len(document).to_bytes(4, "little"), document, *parts])
-    return Response(content, headers={"Cache-Control": IMMUTABLE, "Vary": "Authorization, Cookie"}, media_type=BINARY)
+    return Response(content, headers={"Cache-Control": IMMUTABLE, "Vary": VARY}, media_type=BINARY)
 
 
 def _scale(row: Mapping[str, Any], axis: Axis) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from db.repositories.catalogue import WAVEFORMS, fetch_row
-from services.api.answers import IMMUTABLE, matches_etag, quote_etag
+from services.api.answers import IMMUTABLE, VARY, matches_etag, quote_etag
 from services.api.context import ReadsRecords, RequestContext
 from services.api.contract import describe_problems
 from services.api.listing import WaveformQuery, answer_list, answer_row, describe_page, describe_row
@@ -81,7 +81,7 @@ def read_samples(
     stored, blobs = stored_samples(row), context.state.blobs
     as_json, as_float32 = wants_json(request), form == "float32"
     etag = quote_etag(row["sha256"], "json" if as_json else form)
-    headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": "Accept, Authorization"}
+    headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": VARY}
     if matches_etag(request, etag):
         return Response(status_code=304, headers=headers)
     if as_json:
@@ -128,7 +128,7 @@ def view_waveform(
     edges = bin_edges(first, end, min(px, end - first))
     as_json = wants_json(request)
     etag = quote_etag(row["sha256"], first, end, len(edges) - 1, "json" if as_json else "binary")
-    headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": "Accept, Authorization"}
+    headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": VARY}
     if matches_etag(request, etag):
         return Response(status_code=304, headers=headers)
     low, high = bin_extremes(context.state.blobs, stored, edges)

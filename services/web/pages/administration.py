@@ -135,8 +135,6 @@ def disable_account(account_id: uuid.UUID, page: AnyPage) -> Response:
         if disabled and unit.caller.account_id == account_id:
             raise Conflict("you cannot disable your own account")
         administration.set_account_disabled(unit.connection, unit.caller, account_id, disabled=disabled)
-        if disabled:
-            console_access.end_sessions(unit.connection, account_id)
     return _changed(page)
 
 
