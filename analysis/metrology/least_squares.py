@@ -1,8 +1,10 @@
 """Weighted least squares with standard errors, and which equations stand apart.
 
 Outliers are looked for around a fit that they cannot pull: Tukey's biweight, started from Huber's estimate, with the
-scale from the median of absolute residuals (P. J. Huber and E. M. Ronchetti, Robust Statistics, 2009, ch. 7). Where
-the residuals are larger than the stated errors allow, the covariance is widened by their ratio (Birge); it is never
+scale from the median of absolute residuals (P. J. Huber and E. M. Ronchetti, Robust Statistics, 2009, ch. 7). That
+scale is too uncertain among few sites to tell by, so that it only names suspects; each is then compared with what the
+sites that are not suspected predict, the least suspected first (B. Rosner, Technometrics 25, 165, 1983). Where the
+residuals are larger than the stated errors allow, the covariance is widened by their ratio (Birge); it is never
 narrowed.
 """
 
@@ -90,8 +92,9 @@ def find_inliers(design: Array, measured: Array, groups: int, false_outlier_rate
     """Return which sites agree with a robust fit, ``(sites,)``.
 
     ``design`` ``(groups * sites, p)`` and ``measured`` ``(groups * sites,)`` hold one block after another, one for each
-    of ``groups`` measured coordinates of the same sites: a site is left out with all of them. ``false_outlier_rate`` is
-    the chance that a map without outliers loses a site.
+    of ``groups`` measured coordinates of the same sites: a site is left out with all of them. Each coordinate has as
+    many of the parameters. ``false_outlier_rate`` is the chance that a map without outliers, of normal errors, loses a
+    site.
 
     Raises:
         NotDetermined: as :func:`fit_weighted`.
@@ -117,8 +120,34 @@ def find_inliers(design: Array, measured: Array, groups: int, false_outlier_rate
     floor = 1e-9 * max(1.0, float(np.abs(measured).max()))
     squared = np.sum((fit.residuals / np.maximum(scale, floor)).reshape(groups, count) ** 2, axis=0)
     freedom = max(1, measured.size - design.shape[1])
-    p_values = stats.f.sf(squared / groups, groups, freedom)
-    return np.asarray(p_values >= false_outlier_rate / count)
+    suspects = int((stats.f.sf(squared / groups, groups, freedom) < false_outlier_rate / count).sum())
+    order = np.argsort(-squared, kind="stable")
+    inlier = np.ones(count, np.bool_)
+    for left_out in range(suspects, 0, -1):
+        inlier[:] = True
+        inlier[order[:left_out]] = False
+        chance = _p_value(design, measured, inlier, int(order[left_out - 1]), floor)
+        if chance < false_outlier_rate / (count - left_out + 1):
+            return inlier
+    return np.ones(count, np.bool_)
+
+
+def _p_value(design: Array, measured: Array, inlier: Mask, site: int, floor: float) -> float:
+    """Return the chance of a site as far from what the ``inlier`` sites predict, by its farthest coordinate."""
+    groups = measured.size // inlier.size
+    freedom = int(inlier.sum()) - design.shape[1] / groups
+    if freedom < 1:
+        return 1.0
+    used = np.tile(inlier, groups)
+    values, _, rank, _ = np.linalg.lstsq(design[used], measured[used], rcond=None)
+    if rank < design.shape[1]:
+        return 1.0
+    residuals = (measured - design @ values).reshape(groups, -1)
+    sigma = np.maximum(np.sqrt(np.sum(residuals[:, inlier] ** 2, axis=1) / freedom), floor)
+    rows = design.reshape(groups, inlier.size, -1)[:, site]
+    leverage = np.einsum("gp,pg->g", rows, np.linalg.pinv(design[used].T @ design[used]) @ rows.T)
+    farthest = float(np.max(np.abs(residuals[:, site]) / (sigma * np.sqrt(1 + leverage))))
+    return min(1.0, groups * 2 * float(stats.t.sf(farthest, freedom)))
 
 
 def _scale(residuals: Array, groups: int) -> Array:

@@ -31,13 +31,13 @@ OUTCOME_VERSION = "1"
 ADVICE_VERSION = "1"
 """Of :mod:`services.pipelines.repair.repair_advice`, in the same sense."""
 
-PRINTABILITY_VERSION = "1"
+PRINTABILITY_VERSION = "2"
 """Of :mod:`services.pipelines.mask.printability`, in the same sense."""
 
 SIGNATURE_VERSION = "1"
 """Of :mod:`services.pipelines.mask.defect_signatures`, in the same sense."""
 
-LIFE_DATA_VERSION = "1"
+LIFE_DATA_VERSION = "2"
 """Of :mod:`services.pipelines.reliability.life_data`, in the same sense."""
 
 RELIABILITY_ANSWERS_VERSION = "2"

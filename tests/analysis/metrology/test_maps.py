@@ -101,6 +101,23 @@ def test_wrong_sites_are_left_out_and_clean_maps_keep_theirs() -> None:
     assert lost <= binom.ppf(0.999, 60, 0.03)
 
 
+@pytest.mark.parametrize(("sites", "fewest"), [(7, 25), (12, 36)])  # of seven, one far out may hold the plane alone
+def test_few_sites_are_lost_no_more_often_than_told_and_a_wrong_one_is_found(sites: int, fewest: int) -> None:
+    generator = np.random.default_rng(sites)
+    lost, found = 0, 0
+    for _ in range(40):
+        x, y, dx, dy = generator.normal(0, 1, (4, sites))
+        lost += not map_registration(Sites(x * 3e4, y * 3e4, dx, dy), "affine").inlier.all()
+        lost += map_widths(x * 3e4, y * 3e4, dx).outliers > 0
+        wrong = dx.copy()
+        wrong[3] += 500.0
+        found += map_registration(Sites(x * 3e4, y * 3e4, wrong, dy), "raw").inlier.tolist() == [
+            site != 3 for site in range(sites)
+        ]
+    assert lost <= binom.ppf(0.999, 80, 0.015)
+    assert found >= fewest
+
+
 def test_widths_have_a_mean_a_plane_and_a_spread() -> None:
     generator = np.random.default_rng(2)
     x, y = grid()
