@@ -178,19 +178,16 @@ def burn_in(
         from analysis.reliability.burn_in import BurnInPlan, Costs, Defects, WearOut
         from services.pipelines.reliability.reliability_answers import answer_burn_in, defects_from
 
-        given: dict[str, Any] = {}
+        lifetimes: dict[str, Any] | None = None
         if files:
-            defects, given = defects_from(files)
+            defects, lifetimes = defects_from(files)
         elif part is None or eta_h is None or beta is None:
             raise ValueError("give lifetimes, or part, eta-h and beta of the defective units")
         else:
             defects = Defects(part, eta_h, beta)
         costs = Costs(*_numbers(cost, 3, 4)) if cost else None
         wear = WearOut(*_numbers(wear_out, 3, 3)) if wear_out else None
-        document = answer_burn_in(BurnInPlan(defects, field_h, acceleration, costs, wear), hours, escapes_ppm)
-        return document | {
-            "provenance": document["provenance"] | {key: given[key] for key in ("inputs", "files") if given}
-        }
+        return answer_burn_in(BurnInPlan(defects, field_h, acceleration, costs, wear), hours, escapes_ppm, lifetimes)
 
     _answer(compute, as_json=as_json)
 

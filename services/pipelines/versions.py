@@ -25,7 +25,7 @@ LEARNING_VERSION = "1"
 METROLOGY_VERSION = "2"
 """Of :mod:`services.pipelines.mask.mask_metrology`, in the same sense."""
 
-OUTCOME_VERSION = "1"
+OUTCOME_VERSION = "2"
 """Of :mod:`services.pipelines.repair.repair_outcomes`, in the same sense."""
 
 ADVICE_VERSION = "1"

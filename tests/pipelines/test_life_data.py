@@ -1,6 +1,7 @@
 """Life data offline: the pipeline, the commands, and published cases."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ def test_a_fit_says_ppm_with_its_interval_and_where_it_is_from(table: str) -> No
     assert {row["name"] for row in found["models"]} == {"weibull", "exponential"}
     assert any("beyond the 500 h" in remark for remark in found["remarks"])
     assert any("found to keep its level" in remark for remark in found["remarks"])
-    assert found["provenance"]["algorithm"] == "life-data/1"
+    assert found["provenance"]["algorithm"] == "life-data/2"
     assert len(found["provenance"]["inputs"][0]) == 64
 
 
@@ -55,6 +56,32 @@ def test_no_failures_are_a_bound_and_no_distribution(tmp_path: Path) -> None:
     found = ask("fit", str(path))
     assert (found["verdict"], found["model"]) == ("no-failures", None)
     assert found["headline"]["high_ppm"] == pytest.approx(9918.386, rel=1e-6)
+
+
+def test_hours_before_a_device_was_watched_are_no_evidence(tmp_path: Path) -> None:
+    path = tmp_path / "late.csv"
+    path.write_text("status,time_h,entry_h,count\nright,1000,0,100\nright,1000,900,5000\n")
+    found = ask("fit", str(path))
+    assert found["headline"]["high_ppm"] == pytest.approx(1e6 * (1 - 0.1 ** (1 / 100)))
+    assert found["rate_fit_upper"] == pytest.approx(-math.log(0.1) * 1e9 / (100 * 1000 + 5000 * 100))
+    path.write_text("status,time_h,entry_h,count\nright,1000,900,5000\n")
+    assert "watched from 0 hours" in ask("fit", str(path), code=2)["error"]["message"]
+
+
+def test_a_law_takes_every_stress_that_varies(tmp_path: Path) -> None:
+    path = tmp_path / "stressed.csv"
+    rows = [
+        f"exact,{hours * (125 / c) ** 3 * (2 / volts) ** 4:.6g},{c},{volts}"
+        for c, volts in ((125, 2.0), (125, 3.0), (150, 2.0))
+        for hours in (90, 130, 210, 300)
+    ]
+    path.write_text("status,time_h,temperature_c,voltage_v\n" + "\n".join(rows) + "\n")
+    told = ask("accelerate", "--fit", str(path), "--use", "temperature_c=55", code=2)["error"]["message"]
+    assert "2 values of voltage_v" in told
+    law = ("--law", "temperature-voltage", "--use", "temperature_c=55", "--use", "voltage_v=1")
+    found = ask("accelerate", "--fit", str(path), *law)
+    assert next(row["value"] for row in found["parameters"] if row["name"] == "n") == pytest.approx(4, rel=1e-4)
+    assert "pooled" in ask("burn-in", str(path), "--hours", "10", code=2)["error"]["message"]
 
 
 def test_devices_of_several_stresses_are_not_pooled(tmp_path: Path) -> None:

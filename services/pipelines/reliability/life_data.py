@@ -1,6 +1,6 @@
 """Life data: tables of lifetimes in, failure probabilities of the life models out; for command line and worker."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from analysis.reliability.intervals import (
     life_quantile,
     parameter_interval,
 )
-from analysis.reliability.life_data import LifeData, Truncation, collapse
+from analysis.reliability.life_data import Floats, LifeData, Truncation, collapse
 from analysis.reliability.posterior import NotMixed, sample_posterior
 from analysis.reliability.rank_regression import fit_plot
-from services.pipelines.probing.session_job import code_version
 from services.pipelines.reliability.life_requests import LifeRequest
+from services.pipelines.stored_answer import code_version
 from services.pipelines.table_source import SourceTable, TableRefused, read_tables
 from services.pipelines.versions import LIFE_DATA_VERSION
 
@@ -42,7 +42,7 @@ def fit_tables(sources: Sequence[SourceTable], request: LifeRequest) -> dict[str
         LifeDataError: the lifetimes do not allow it; the type and the message say why.
         TableRefused: devices of several stresses would be pooled.
     """
-    _refuse_several_stresses(sources)
+    refuse_several_stresses(sources)
     data = build_life_data(sources, by_cause=request.by_cause)
     common = {
         "devices": data.devices,
@@ -83,6 +83,16 @@ def build_life_data(sources: Sequence[SourceTable], *, by_cause: bool = False) -
     Raises:
         analysis.reliability.errors.BadLifeData: a row is impossible.
     """
+    columns, modes = lifetime_columns(sources)
+    limits = Truncation(columns["entry"], columns["exit"])
+    return collapse(columns["lower"], columns["upper"], columns["count"], limits, cause=modes if by_cause else None)
+
+
+def lifetime_columns(sources: Sequence[SourceTable]) -> tuple[dict[str, Floats], list[str | None]]:
+    """Return ``lower``, ``upper``, ``count``, ``entry`` and ``exit`` of all rows, float64 ``(rows,)``, and their modes.
+
+    Hours, in the sense of :func:`analysis.reliability.life_data.collapse`; what a table leaves out is filled in.
+    """
     columns: dict[str, list[Any]] = {name: [] for name in ("lower", "upper", "count", "entry", "exit")}
     modes: list[str | None] = []
     for source in sources:
@@ -95,19 +105,22 @@ def build_life_data(sources: Sequence[SourceTable], *, by_cause: bool = False) -
         columns["exit"].append(np.nan_to_num(source.numbers("exit_h"), nan=np.inf, posinf=np.inf))
         modes += [text or None for text in source.texts("mode")]
     whole = {name: np.concatenate(parts) for name, parts in columns.items()}
-    count = np.nan_to_num(whole["count"], nan=1.0)
-    limits = Truncation(whole["entry"], whole["exit"])
-    return collapse(whole["lower"], whole["upper"], count, limits, cause=modes if by_cause else None)
+    return whole | {"count": np.nan_to_num(whole["count"], nan=1.0)}, modes
 
 
-def _refuse_several_stresses(sources: Sequence[SourceTable]) -> None:
-    for name in STRESSES:
+def refuse_several_stresses(sources: Sequence[SourceTable], but: Collection[str] = ()) -> None:
+    """Refuse devices that were not all under the same stresses, those of the columns ``but`` apart.
+
+    Raises:
+        TableRefused: they were not.
+    """
+    for name in [each for each in STRESSES if each not in but]:
         values = np.concatenate([source.numbers(name) for source in sources])
         distinct = np.unique(values[np.isfinite(values)])
         if distinct.size > 1:
             raise TableRefused(
                 f"the devices were under {distinct.size} values of {name}: pooled they are no one distribution; "
-                "fit life under stress with accelerate --fit, or give one condition's devices"
+                "fit life under stress with accelerate --fit and a law of it, or give one condition's devices"
             )
 
 
@@ -267,9 +280,15 @@ def _posterior(fit: LifeFit, request: LifeRequest) -> dict[str, Any] | None:
 
 def _without_failures(data: LifeData, request: LifeRequest) -> dict[str, Any]:
     """Nothing failed: bounds of the fraction and the rate, and no distribution."""
-    survived = float((data.lower * data.count).sum())
-    least = float(data.lower.min())
-    ppm = 1e6 * fraction_bounds(0, int(data.devices), request.level).high
+    if np.isfinite(data.exit).any():
+        raise LifeDataError("a device that was to be seen only if it failed (exit_h) did not fail: leave exit_h empty")
+    # Who came later tells nothing of the hours before; those who did not come then are not counted.
+    watched = data.entry == 0
+    if not watched.any():
+        raise LifeDataError("no device failed and none was watched from 0 hours: there is no bound of the part failing")
+    survived = float(((data.lower - data.entry) * data.count).sum())
+    least = float(data.lower[watched].min())
+    ppm = 1e6 * fraction_bounds(0, int(data.count[watched].sum()), request.level).high
     fit = poisson_bounds(0, request.level).high * HOURS_PER_BILLION / survived if survived > 0 else None
     return {
         "model": None,
@@ -281,7 +300,7 @@ def _without_failures(data: LifeData, request: LifeRequest) -> dict[str, Any]:
         "rate_fit_upper": fit,
         "remarks": [
             "No device failed: no life distribution is estimated. The bound is one-sided, holds up to the hours that "
-            "every device lived, and the rate's bound assumes a constant rate."
+            "every device watched from the start lived, and the rate's bound assumes a constant rate."
         ],
     }  # fmt: skip
 
@@ -306,6 +325,7 @@ def _by_cause(data: LifeData, request: LifeRequest) -> dict[str, Any]:
         "remarks": [
             "Causes are taken as independent, which such data cannot test; the parts of the causes are those that fail "
             "of them first.",
+            *(["A failure of unknown cause is taken as no likelier for one cause than for another."] if masked else []),
             *_beyond(fit, request),
         ],
     }

@@ -1,20 +1,20 @@
 """Answers to questions of rates, acceleration, plans, burn-in and growth: documents with conventions and sources."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from analysis.reliability.acceleration import LAWS, Constants, fit_stress_model, fitted_factor
-from analysis.reliability.burn_in import BurnIn, BurnInPlan, cheapest, defects_of, hours_for_escapes
+from analysis.reliability.burn_in import BurnIn, BurnInPlan, Defects, cheapest, defects_of, hours_for_escapes
 from analysis.reliability.errors import LifeDataError
 from analysis.reliability.failure_rate import EarlyLifeTest, Exposure, early_life_rate, failure_rate
 from analysis.reliability.fitting import fit_model
 from analysis.reliability.growth import fit_grouped_growth, fit_growth
 from analysis.reliability.intervals import failure_probability, parameter_interval
-from analysis.reliability.life_data import LifeData
+from analysis.reliability.life_data import LifeData, Truncation, collapse
 from analysis.reliability.mechanisms import Measured, accelerate
 from analysis.reliability.test_planning import (
     below_one_ppm,
@@ -23,7 +23,12 @@ from analysis.reliability.test_planning import (
     zero_failure_devices,
     zero_failure_hours,
 )
-from services.pipelines.reliability.life_data import build_life_data, provenance
+from services.pipelines.reliability.life_data import (
+    build_life_data,
+    lifetime_columns,
+    provenance,
+    refuse_several_stresses,
+)
 from services.pipelines.stored_answer import code_version
 from services.pipelines.table_source import SourceTable, read_tables
 from services.pipelines.versions import RELIABILITY_ANSWERS_VERSION
@@ -154,32 +159,22 @@ def answer_law(
 
 
 def _stressed(sources: Sequence[SourceTable], names: Sequence[str], constants: Constants) -> LifeData:
-    from analysis.reliability.life_data import Truncation, collapse  # noqa: PLC0415
-
-    parts = [build_life_data([_row_of(source, row)]) for source in sources for row in range(source.table.row_count)]
-    conditions = [
-        _row(names, {name: float(source.numbers(name)[row]) for name in _columns(names)}, constants)
-        for source in sources
-        for row in range(source.table.row_count)
-    ]
-    whole = {
-        name: np.concatenate([getattr(each, name) for each in parts])
-        for name in ("lower", "upper", "count", "entry", "exit")
-    }
+    whole, _ = lifetime_columns(sources)
     limits = Truncation(whole["entry"], whole["exit"])
+    columns = {_COLUMNS.get(name, name) for name in names}
+    # A law's stress without a unit is the voltage where no table has a column of stress.
+    voltage = "stress" in columns and not any(np.isfinite(source.numbers("stress")).any() for source in sources)
+    taken = {name: "voltage_v" if voltage and name == "stress" else name for name in sorted(columns)}
+    refuse_several_stresses(sources, taken.values())
+    stresses = {name: np.concatenate([source.numbers(own) for source in sources]) for name, own in taken.items()}
+    conditions = [
+        _row(names, dict(zip(stresses, values, strict=True)), constants)
+        for values in zip(*(column.tolist() for column in stresses.values()), strict=True)
+    ]
     return collapse(whole["lower"], whole["upper"], whole["count"], limits, np.stack(conditions))
 
 
-def _row_of(source: SourceTable, row: int) -> SourceTable:
-    columns = {name: values[row : row + 1] for name, values in source.table.columns.items()}
-    return replace(source, table=replace(source.table, columns=columns))
-
-
 _COLUMNS = {"temperature_k": "temperature_c"}
-
-
-def _columns(names: Sequence[str]) -> list[str]:
-    return [_COLUMNS.get(name, name) for name in names]
 
 
 def _row(
@@ -188,7 +183,6 @@ def _row(
     found = []
     for name in names:
         column = _COLUMNS.get(name, name)
-        # A law's stress without a unit is the voltage where the table has one and no column of stress.
         value = values.get(column, values.get("voltage_v", float("nan")) if column == "stress" else float("nan"))
         if not np.isfinite(value):
             raise LifeDataError(f"the law needs {column} of every device, and of use")
@@ -237,8 +231,12 @@ def answer_plan(
     }  # fmt: skip
 
 
-def answer_burn_in(plan: BurnInPlan, hours: float | None, escapes_ppm: float | None) -> dict[str, Any]:
+def answer_burn_in(
+    plan: BurnInPlan, hours: float | None, escapes_ppm: float | None, lifetimes: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return what a burn-in does after ``hours``, how long one for ``escapes_ppm`` is, and which is cheapest.
+
+    ``lifetimes`` is where the defects come from, by :func:`defects_from`; ``None`` where they were given.
 
     Raises:
         LifeDataError: nothing is asked, or it is impossible or takes too much of the good units' life.
@@ -258,6 +256,11 @@ def answer_burn_in(plan: BurnInPlan, hours: float | None, escapes_ppm: float | N
     remarks = (
         [] if plan.wear_out else ["Wear-out is not given: whether the burn-in takes life of good units is not known."]
     )
+    if lifetimes is not None:
+        remarks.append(
+            "The hours of the lifetimes are taken as hours of use: those of a stress test are to be multiplied by its "
+            "factor first."
+        )
     return {
         "verdict": "planned",
         "headline": {"quantity": name, "hours": answers[name].hours, "escapes_ppm": answers[name].escapes_ppm},
@@ -267,13 +270,20 @@ def answer_burn_in(plan: BurnInPlan, hours: float | None, escapes_ppm: float | N
         "conventions": {"field_h": plan.field_h, "acceleration": plan.acceleration,
                         "escapes": "per million units shipped, from their defect, within the field hours"},
         "remarks": remarks,
-        "provenance": _own_provenance("burn-in", {"plan": asdict(plan)}),
+        "provenance": _own_provenance("burn-in", {"plan": asdict(plan)})
+        | {key: lifetimes[key] for key in ("inputs", "files", "simulated") if lifetimes},
     }  # fmt: skip
 
 
-def defects_from(paths: Sequence[Path]) -> tuple[Any, dict[str, Any]]:
-    """Return the defective units that the lifetimes in ``paths`` show, and where they come from."""
+def defects_from(paths: Sequence[Path]) -> tuple[Defects, dict[str, Any]]:
+    """Return the defective units that the lifetimes in ``paths`` show, and where they come from.
+
+    Raises:
+        LifeDataError: the lifetimes do not show them.
+        InstrumentError, TableRefused, FileNotFoundError: of the files; devices of several stresses are not pooled.
+    """
     sources = read_tables(paths, "lifetime")
+    refuse_several_stresses(sources)
     fit = fit_model(build_life_data(sources), "defective-weibull")
     return defects_of(fit), provenance(sources, {"model": "defective-weibull"})
 
