@@ -10,6 +10,9 @@ import time
 
 import numpy as np
 
+PEER_FITS = 40
+"""Groups that a peer fits; its time for all is extrapolated from them."""
+
 
 def lifetimes(size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return times and whether they are failures: 70 % censored at one time (SIMULATED)."""
@@ -81,7 +84,7 @@ def _measure_groups(way: str, number: int, size: int) -> dict[str, float]:
         return {"seconds": min(seconds), "fitted": float((found.status == "fitted").sum())}
     fit = WAYS[way]
     fit(times[0], failed[0])
-    some = min(number, 40)
+    some = min(number, PEER_FITS)
     started = time.perf_counter()
     for place in range(some):
         fit(times[place], failed[place])

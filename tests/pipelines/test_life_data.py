@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from benchmarks.reliability_trials.case import read_cases
 from benchmarks.reliability_trials.formula import find_formula
-from benchmarks.reliability_truth import judge
+from benchmarks.reliability_truth import judge, told
 from services.cli import app
 
 LIFETIMES = "status,time_h,lower_h,upper_h,count,mode\nexact,30,,,2,oxide\ninterval,,48,168,3,metal\nleft,,,24,1,oxide\nexact,200,,,1,metal\nright,500,,,493,\n"  # noqa: E501
@@ -156,6 +156,19 @@ def test_a_case_of_a_new_name_is_solved_by_its_kind(tmp_path: Path) -> None:
     outcomes = judge(read_cases(tmp_path / "cases.json")[0], peers=False)
     assert [outcome.holds for outcome in outcomes] == [True, True, False]
     assert "no strange" in outcomes[2].reason
+
+
+def test_a_constant_found_by_trying_is_counted_apart(tmp_path: Path) -> None:
+    lever = (1 / 328.15 - 1 / 398.15) / 8.62e-5
+    case = {
+        "id": "any", "family": "physics", "model": "Arrhenius", "extra": {"Ea": 0.7, "Tu": 55, "Ts": 125},
+        "metrics": {"AF": {"published": math.exp(0.7 * lever), "tol": "rel 1e-6"}},
+    }  # fmt: skip
+    (tmp_path / "cases.json").write_text(json.dumps([case, case | {"model": "Arrhenius, k = 8.62e-5"}]))
+    assumed, named = (judge(each, peers=False)[0] for each in read_cases(tmp_path / "cases.json"))
+    assert (assumed.holds, assumed.assumed, "8.62e-05" in assumed.convention) == (True, True, True)
+    assert (named.holds, named.assumed) == (True, False)
+    assert told([assumed, named]) == "2 of 2 metrics hold, 1 of them only with a constant that the case does not name"
 
 
 def test_printed_formulas_are_read_with_products_left_out() -> None:
