@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy import integrate
+from scipy import integrate, special
 
 
 def boxes_that_meet(windows: np.ndarray, boxes: np.ndarray) -> set[tuple[int, int]]:
@@ -41,3 +41,16 @@ def mass(trapezoid: np.ndarray, covariance: np.ndarray) -> float:
         epsabs=1e-10,
     )
     return float(value)
+
+
+def needle_mass(trapezoid: np.ndarray, covariance: np.ndarray, steps: int = 20_000) -> float:
+    """The same of an ellipse however narrow, as a sum over fine steps along y."""
+    low, high, left, right, upper_left, upper_right = trapezoid.tolist()
+    sigma = math.sqrt(covariance[1, 1])
+    y = np.linspace(low, high, 2 * steps + 1)[1::2]
+    part, middle = (y - low) / (high - low), covariance[0, 1] / covariance[1, 1] * y
+    narrow = math.sqrt(np.linalg.det(covariance)) / sigma
+    across = special.ndtr((right + part * (upper_right - right) - middle) / narrow)
+    across -= special.ndtr((left + part * (upper_left - left) - middle) / narrow)
+    density = np.exp(-0.5 * (y / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi))
+    return float((density * across).mean() * (high - low))

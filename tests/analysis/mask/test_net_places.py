@@ -55,6 +55,22 @@ def test_the_mass_is_that_of_the_integral(seed: int, correlation: float) -> None
     assert found == pytest.approx(net_places.mass(trapezoid, covariance), abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("sigma", "correlation"), [((1.0, 1.0), 0.99), ((1.0, 1.0), -0.999), ((0.01, 1.0), 0.0), ((1.0, 0.3), 0.999999)]
+)
+def test_the_mass_of_a_needle_is_that_of_a_fine_sum(sigma: tuple[float, float], correlation: float) -> None:
+    """An ellipse so narrow that it crosses the sides of a shape within a small part of its own length."""
+    numbers = np.random.default_rng(7)
+    product = sigma[0] * sigma[1] * correlation
+    covariance = np.array([[sigma[0] ** 2, product], [product, sigma[1] ** 2]])
+    for slanting in (0.0, 1.0) * 6:
+        low, left, lean = numbers.uniform(-2, 0.5, 3)
+        trapezoid = np.array([low, low + 2.5, left, left + 1.2, 0, 0])
+        trapezoid[4:] = trapezoid[2:4] + slanting * lean
+        found = trapezoid_mass(trapezoid[None], covariance[None])[0]
+        assert found == pytest.approx(net_places.needle_mass(trapezoid, covariance), abs=1e-6)
+
+
 @pytest.mark.parametrize("covariance", [ROUND, OBLIQUE, np.zeros((2, 2)), np.diag([0.04, 0.0])])
 def test_the_plane_holds_everything_and_a_half_plane_half(covariance: np.ndarray) -> None:
     far = 1e3
