@@ -94,15 +94,51 @@ def list_gauges(crossings: Crossings, axis: int, at_nm: NDArray[np.float64], rul
     """
     found = []
     for first in range(crossings.line.size - 1):
-        second = first + 1
-        if crossings.line[first] != crossings.line[second]:
-            continue
-        square = min(crossings.cosine[first], crossings.cosine[second]) >= rule.least_cosine
-        low, high = float(crossings.place_nm[first]), float(crossings.place_nm[second])
-        if square and high - low >= rule.least_nm:
+        if _bound_gauge(crossings, first, rule):
+            low, high = float(crossings.place_nm[first]), float(crossings.place_nm[first + 1])
             phase = EXPOSED if crossings.rises[first] else UNEXPOSED
             found.append(Gauge(axis, float(at_nm[crossings.line[first]]), low, high, phase))
     return found
+
+
+def _bound_gauge(crossings: Crossings, first: int, rule: GaugeRule) -> bool:
+    """Say whether the crossing ``first`` and the next one are the edges of a gauge."""
+    second = first + 1
+    if first < 0 or second >= crossings.line.size or crossings.line[first] != crossings.line[second]:
+        return False
+    square = min(crossings.cosine[first], crossings.cosine[second]) >= rule.least_cosine
+    return bool(square and crossings.place_nm[second] - crossings.place_nm[first] >= rule.least_nm)
+
+
+def largest_open_part(
+    before: Crossings, after: Crossings, ends_nm: tuple[float, float], rule: GaugeRule
+) -> float | None:
+    """Return the largest shift of an edge that no gauge has, over what is known of the widths beside it.
+
+    The widths reach at least to the next edge or to the end of the line: the change of a width is this part of it at
+    most. An edge that is gone counts as 1.
+
+    Args:
+        before: crossings without the defect.
+        after: with it, along the same lines.
+        ends_nm: where the lines start and stop.
+        rule: what counts as a gauge.
+
+    Returns:
+        ``None`` where every edge that stands square to its line belongs to a gauge.
+    """
+    largest = None
+    for number in range(before.line.size):
+        gauged = _bound_gauge(before, number - 1, rule) or _bound_gauge(before, number, rule)
+        if gauged or before.cosine[number] < rule.least_cosine:
+            continue
+        place, line = float(before.place_nm[number]), before.line[number]
+        others = np.delete(before.place_nm[before.line == line], np.sum(before.line[:number] == line))
+        known = max(float(np.abs(np.append(others, ends_nm) - place).min()), rule.least_nm)
+        same = after.place_nm[(after.line == line) & (after.rises == before.rises[number])]
+        part = min(1.0, float(np.abs(same - place).min(initial=np.inf)) / known)
+        largest = part if largest is None else max(largest, part)
+    return largest
 
 
 def measure_change(gauge: Gauge, crossings: Crossings, at_nm: NDArray[np.float64]) -> GaugeChange | None:

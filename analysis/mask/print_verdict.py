@@ -3,7 +3,9 @@
 The verdict stands on the worst change of a width through the process window, and on what is uncertain about it: the
 defect's size and place, the threshold, what lies beyond the window, and the sampling of the source, each by imaging
 again with it changed. Only when the whole interval is beyond a limit is the limit passed; what lies between is
-*marginal*. Features that join, part, vanish or appear print, unless the threshold's own uncertainty could prevent it.
+*marginal*. An edge whose feature reaches beyond the neighbourhood has no width: its shift over what is known of the
+width bounds the change, and a defect does not print only where that bound is below the limit, too. Features that join,
+part, vanish or appear print, unless the threshold's own uncertainty could prevent it.
 """
 
 import math
@@ -31,11 +33,14 @@ from analysis.mask.printability import (
     gauges_of,
     judge_condition,
     largest_fraction,
+    open_part,
     worst_change,
 )
 from analysis.mask.thin_mask import MaskError, Patch, grown
 
 Progress = Callable[[float, str], None]
+Measure = Callable[[Harmonics, Harmonics, Scene, float], float]
+"""What is measured of an image without and one with the defect, of a scene, at a dose."""
 _MOST_GAUGES = 12
 _TRIM = 0.37
 _COARSER = 0.75
@@ -126,9 +131,9 @@ def judge_printability(scene: Scene, device: torch.device, progress: Progress = 
         raise MaskError("the pattern fails at every condition without the defect: the process window is too wide")
     worst = max(counted, key=lambda each: each.fraction)
     progress(0.75, "asking how sure it is")
-    components = _components(scene, images, worst)
+    components = _components(scene, images, worst, (_fraction, worst.fraction))
     sigma = math.sqrt(sum(each**2 for each in components.values() if each is not None))
-    verdict, reason = _by_topology(scene, counted, pairs) or _decide(scene, counted, worst, sigma)
+    verdict, reason = _by_topology(scene, counted, pairs) or _decide(scene, images, counted, (worst, sigma))
     changed = any(each.topology or each.lost for each in counted)
     severity = worst.fraction / scene.limits.prints
     before = cross(pairs[worst.defocus_nm][0], scene, worst.dose)
@@ -182,9 +187,15 @@ def _changes_features(clean: Harmonics, other: Harmonics, scene: Scene, dose: fl
     return lost > 0 or bool(compare_prints(clean, other, scene, dose))
 
 
-def _decide(scene: Scene, counted: Sequence[ConditionChange], worst: ConditionChange, sigma: float) -> tuple[str, str]:
-    limits = scene.limits
-    if worst.worst is None and not any(each.worst for each in counted):
+def _decide(
+    scene: Scene, images: SceneImages, counted: Sequence[ConditionChange], known: tuple[ConditionChange, float]
+) -> tuple[str, str]:
+    """Judge by the worst change of a width with its standard error, ``known``, and by edges that have no width."""
+    limits, (worst, sigma) = scene.limits, known
+    if not any(each.worst for each in counted):
+        by_edges = _by_open_edges(scene, images, counted, 0.0)
+        if by_edges is not None:
+            return by_edges
         reason = "no printed edge is near, and the defect makes none at any condition"
         return _by_margin(scene, counted, reason)
     low, high = worst.fraction - limits.misses * sigma, worst.fraction + limits.misses * sigma
@@ -192,13 +203,33 @@ def _decide(scene: Scene, counted: Sequence[ConditionChange], worst: ConditionCh
     if low > limits.prints:
         return PRINTS, f"{size}, beyond the limit of {limits.prints:.0%}"
     if high < limits.marginal:
-        return DOES_NOT_PRINT, f"{size}, below {limits.marginal:.0%}"
+        below = DOES_NOT_PRINT, f"{size}, below {limits.marginal:.0%}"
+        return _by_open_edges(scene, images, counted, worst.fraction) or below
     return MARGINAL, f"{size}: neither surely below {limits.marginal:.0%} nor surely beyond {limits.prints:.0%}"
+
+
+def _by_open_edges(
+    scene: Scene, images: SceneImages, counted: Sequence[ConditionChange], fraction: float
+) -> tuple[str, str] | None:
+    """Judge by edges whose other side is too far to have a width; nothing where widths change by ``fraction``, more."""
+    known = [(each.open_part, each) for each in counted if each.open_part is not None and each.open_part >= fraction]
+    if not known:
+        return None
+    part, hit = max(known, key=lambda each: each[0])
+    components = _components(scene, images, hit, (_open_fraction, part))
+    sigma = math.sqrt(sum(each**2 for each in components.values() if each is not None))
+    size = f"by at most {part:.1%} of its width (one standard error {sigma:.1%})"
+    text = f"the edge of a feature that reaches beyond the neighbourhood moves {size}"
+    if part + scene.limits.misses * sigma < scene.limits.marginal:
+        return DOES_NOT_PRINT, f"{text}, below {scene.limits.marginal:.0%}"
+    return MARGINAL, f"{text}: not surely below {scene.limits.marginal:.0%}, and the width itself is not known"
 
 
 def _by_margin(scene: Scene, counted: Sequence[ConditionChange], reason: str) -> tuple[str, str]:
     """Judge a defect on plain ground by how far its intensity stays from the threshold."""
     threshold = scene.exposure.threshold
+    if any(each.low_intensity < threshold <= each.high_intensity for each in counted):
+        return MARGINAL, "an edge runs through the defect, but no width of a feature can be measured there"
     margin = min(
         min(abs(each.low_intensity - threshold), abs(each.high_intensity - threshold)) / threshold for each in counted
     )
@@ -206,13 +237,16 @@ def _by_margin(scene: Scene, counted: Sequence[ConditionChange], reason: str) ->
     return (DOES_NOT_PRINT if margin > scene.limits.prints else MARGINAL), text
 
 
-def _components(scene: Scene, images: SceneImages, worst: ConditionChange) -> dict[str, float | None]:
-    """Return the standard errors of the worst fraction by cause, each by imaging again."""
+def _components(
+    scene: Scene, images: SceneImages, worst: ConditionChange, measured: tuple[Measure, float]
+) -> dict[str, float | None]:
+    """Return the standard errors by cause of what is ``measured`` (how, and its value), each by imaging again."""
+    measure, value = measured
     focus, dose = worst.defocus_nm, worst.dose
     clean = images.image(scene.window, (), focus)
 
     def fraction(patches: Sequence[Patch]) -> float:
-        return _fraction(clean, images.image(scene.window, patches, focus), scene, dose)
+        return measure(clean, images.image(scene.window, patches, focus), scene, dose)
 
     spread = scene.spread
     components: dict[str, float | None] = {"size": None, "position": None, "threshold": None}
@@ -227,17 +261,17 @@ def _components(scene: Scene, images: SceneImages, worst: ConditionChange) -> di
             (0.0, spread.position_nm),
             (0.0, -spread.position_nm),
         ]
-        values = [fraction(_shifted(scene.patches, step)) - worst.fraction for step in steps]
+        values = [fraction(_shifted(scene.patches, step)) - value for step in steps]
         # A defect in the middle of a space has no slope there: the mean square of all four steps says more.
         components["position"] = math.sqrt(sum(each**2 for each in values) / 2)
     if spread.threshold is not None:
         other = images.image(scene.window, scene.patches, focus)
-        values = [_fraction(clean, other, scene, dose * (1 + side * spread.threshold)) for side in (-1, 1)]
+        values = [measure(clean, other, scene, dose * (1 + side * spread.threshold)) for side in (-1, 1)]
         components["threshold"] = abs(values[1] - values[0]) / 2
-    components["beyond the window"] = abs(_trimmed_fraction(scene, images, worst) - worst.fraction)
+    components["beyond the window"] = abs(_trimmed_fraction(scene, images, worst, measure) - value)
     coarse = SceneImages(scene, images.device, max(9, int(images.across * _COARSER) | 1))
     pair = [coarse.image(scene.window, patches, focus) for patches in ((), scene.patches)]
-    components["sampling of the source"] = abs(_fraction(pair[0], pair[1], scene, dose) - worst.fraction)
+    components["sampling of the source"] = abs(measure(pair[0], pair[1], scene, dose) - value)
     return components
 
 
@@ -245,6 +279,10 @@ def _fraction(clean: Harmonics, other: Harmonics, scene: Scene, dose: float) -> 
     gauges = gauges_of(cross(clean, scene, dose), scene)
     found = changes(gauges, cross(other, scene, dose), scene)
     return largest_fraction(worst_change(found), len(gauges) - len(found))
+
+
+def _open_fraction(clean: Harmonics, other: Harmonics, scene: Scene, dose: float) -> float:
+    return open_part(cross(clean, scene, dose), cross(other, scene, dose), scene) or 0.0
 
 
 def _resized(patches: Sequence[Patch], margin_nm: float) -> list[Patch]:
@@ -259,7 +297,7 @@ def _shifted(patches: Sequence[Patch], step: tuple[float, float]) -> list[Patch]
     return [replace(each, polygon=each.polygon + np.asarray(step)) for each in patches]
 
 
-def _trimmed_fraction(scene: Scene, images: SceneImages, worst: ConditionChange) -> float:
+def _trimmed_fraction(scene: Scene, images: SceneImages, worst: ConditionChange, measure: Measure) -> float:
     """Return the worst fraction in a window a little smaller: around it then lies something else, its own far side."""
     trim = scene.optics.resolution_nm * _TRIM
     window, tile = scene.window, scene.window.tile
@@ -272,7 +310,7 @@ def _trimmed_fraction(scene: Scene, images: SceneImages, worst: ConditionChange)
     inner = replace(scene, window=smaller)
     own = SceneImages(inner, images.device, images.across)
     pair = [own.image(smaller, patches, worst.defocus_nm) for patches in ((), scene.patches)]
-    return _fraction(pair[0], pair[1], inner, worst.dose)
+    return measure(pair[0], pair[1], inner, worst.dose)
 
 
 def _by_feature(found: Sequence[GaugeChange]) -> list[GaugeChange]:

@@ -21,6 +21,7 @@ from analysis.mask.gauges import (
     GaugeRule,
     TopologyChange,
     compare_topology,
+    largest_open_part,
     list_gauges,
     measure_change,
 )
@@ -142,6 +143,8 @@ class ConditionChange:
         lost: gauges of which an edge is gone, or has moved by more than half the width.
         topology: features that join, part, vanish or appear.
         counted: whether the condition counts; not where the pattern itself fails without the defect.
+        open_part: bound of the change of widths of which only one edge is near, see
+            :func:`analysis.mask.gauges.largest_open_part`.
         low_intensity, high_intensity: extremes within the defect's box, with it, relative to clear field, times dose.
     """
 
@@ -151,6 +154,7 @@ class ConditionChange:
     lost: int
     topology: tuple[TopologyChange, ...]
     counted: bool
+    open_part: float | None
     low_intensity: float
     high_intensity: float
 
@@ -252,9 +256,27 @@ def cross(image: Harmonics, scene: Scene, dose: float) -> list[Crossings]:
 
 def gauges_of(crossings: Sequence[Crossings], scene: Scene) -> list[Gauge]:
     """Return the gauges of ``scene`` in the image that has ``crossings`` along x and along y."""
-    rule = GaugeRule(scene.optics.resolution_nm / 4)
-    lines = scan_lines(scene)
+    rule, lines = _gauge_rule(scene), scan_lines(scene)
     return [gauge for axis in (0, 1) for gauge in list_gauges(crossings[axis], axis, lines[axis].at_nm, rule)]
+
+
+def open_part(before: Sequence[Crossings], after: Sequence[Crossings], scene: Scene) -> float | None:
+    """Return the bound of the change of widths of ``scene`` of which one edge is near; ``None`` where there are none.
+
+    Args:
+        before: crossings without the defect, along x and along y.
+        after: with it.
+        scene: what is asked.
+    """
+    found = [
+        largest_open_part(first, second, (lines.start_nm, lines.stop_nm), _gauge_rule(scene))
+        for first, second, lines in zip(before, after, scan_lines(scene), strict=True)
+    ]
+    return max((each for each in found if each is not None), default=None)
+
+
+def _gauge_rule(scene: Scene) -> GaugeRule:
+    return GaugeRule(scene.optics.resolution_nm / 4)
 
 
 def changes(gauges: Sequence[Gauge], crossings: Sequence[Crossings], scene: Scene) -> list[GaugeChange]:
@@ -339,13 +361,13 @@ def judge_condition(
         counted: whether the pattern itself holds at this condition.
     """
     dose, defocus = condition
-    before = cross(clean, scene, dose)
+    before, after = cross(clean, scene, dose), cross(other, scene, dose)
     gauges = gauges_of(before, scene)
-    found = changes(gauges, cross(other, scene, dose), scene)
+    found = changes(gauges, after, scene)
     low, high = _extremes(other, scene)
     topology = compare_prints(clean, other, scene, dose)
-    lost = len(gauges) - len(found)
-    return ConditionChange(dose, defocus, worst_change(found), lost, topology, counted, low * dose, high * dose)
+    lost, part = len(gauges) - len(found), open_part(before, after, scene)
+    return ConditionChange(dose, defocus, worst_change(found), lost, topology, counted, part, low * dose, high * dose)
 
 
 def _extremes(image: Harmonics, scene: Scene) -> tuple[float, float]:

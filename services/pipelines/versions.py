@@ -31,7 +31,7 @@ OUTCOME_VERSION = "2"
 ADVICE_VERSION = "1"
 """Of :mod:`services.pipelines.repair.repair_advice`, in the same sense."""
 
-PRINTABILITY_VERSION = "1"
+PRINTABILITY_VERSION = "2"
 """Of :mod:`services.pipelines.mask.printability`, in the same sense."""
 
 SIGNATURE_VERSION = "1"

@@ -228,7 +228,7 @@ def _provenance(request: PrintabilityRequest, device: torch.device, setting: _Se
             "threshold": "intensity relative to clear field; exposed where intensity times dose reaches it",
             "fraction": "change of a width over the width without the defect at the same dose and focus",
             "edges": "outward shift of a feature's edge: positive makes it wider",
-            "null": "no width near could be measured: judged by how far the intensity stays from the threshold",
+            "null": "no width near could be measured: judged by edges of wider features, else by the intensity",
             "at_least": "an edge is gone at the worst condition: the fraction is a lower bound, without a sigma",
             "sigma": "one standard error, root of the sum of squares of the components that are known",
             "defocus": "of the wafer, exact for plane waves in the medium",

@@ -10,7 +10,7 @@ import torch
 from analysis.mask.coherent_kernels import intensity_harmonics
 from analysis.mask.contours import ScanLines, find_crossings
 from analysis.mask.gauges import compare_topology
-from analysis.mask.harmonics import pixels_of_harmonics
+from analysis.mask.harmonics import pixels_of_harmonics, values_at
 from analysis.mask.optics import Optics, Source, Tile, sample_source
 from analysis.mask.partial_coherence import abbe_kernels
 from analysis.mask.point_sources import abbe_intensity, point_systems, points_for
@@ -325,3 +325,19 @@ def test_what_cannot_be_answered_is_refused(make: object, reason: str) -> None:
     """Every refusal says why."""
     with pytest.raises(ValueError, match=reason):
         judge_printability(make(), CPU)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("side", "verdict"), [(120.0, MARGINAL), (30.0, DOES_NOT_PRINT)])
+def test_an_edge_without_a_width_is_not_taken_for_plain_ground(side: float, verdict: str) -> None:
+    """A defect grows out of the edge of a half plane: no gauge is near, but the edge moves."""
+    window = MaskWindow((box(0, 0, 600, SIDE),), MaskKind("absorber"), 0, 0, Tile(SIDE, SIDE))
+    asked = scene(opaque_patch(box(600, 600 - side / 2, 600 + side, 600 + side / 2)), window=window)
+    found = judge_printability(asked, CPU)
+    assert (found.verdict, found.worst.worst) == (verdict, None)
+    assert "no printed edge" not in found.reason
+    images = [SceneImages(asked, CPU).image(window, patches, 0.0) for patches in ((), asked.patches)]
+    # The edge along the middle of the defect, by pixels of 0.1 nm; the line starts 200 nm before the defect.
+    places = np.arange(450.0, 900.0, 0.1)
+    rows = [values_at(image, places / SIDE, np.full(places.size, 0.5))[0] for image in images]
+    before, after = (float(places[np.argmax(row >= asked.exposure.threshold)]) for row in rows)
+    assert found.worst.open_part == pytest.approx((after - before) / (before - 400), abs=0.002)
