@@ -49,6 +49,14 @@ class ListSource:
         return self.query.model_validate({"limit": ROWS} | sent)
 
 
+def load_rows(
+    unit: RequestUnit, listing: Listing, filters: dict[str, Any], most: int, *, newest_first: bool = True
+) -> list[dict[str, Any]]:
+    """Return the first ``most`` rows of a listing that the caller may read, as the API tells them."""
+    found = list_page(unit.connection, unit.caller, listing, filters, PageRequest(most, newest_first=newest_first))
+    return [orjson.loads(row) for row in found.rows]
+
+
 def wants_csv(page: Page) -> bool:
     """Return whether the address asks for the list as CSV."""
     return page.query.get("export") == "csv"

@@ -15,9 +15,7 @@ from db.repositories.catalogue import (
     AUDIT_EVENTS,
     INSTRUMENTS,
     MEMBERSHIPS,
-    Listing,
     RowPage,
-    list_page,
 )
 from services.api.administration_documents import (
     AccountRequest,
@@ -27,7 +25,7 @@ from services.api.administration_documents import (
 )
 from services.api.context import RequestUnit
 from services.api.routers.administration import AuditQuery
-from services.web.lists import ListSource, answer_csv, load_list, wants_csv
+from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
 from services.web.page import AnyPage, Page, PageRoute, redirect
 
 router = APIRouter(prefix="/admin", include_in_schema=False, route_class=PageRoute)
@@ -61,8 +59,8 @@ def _show(page: Page, secret: dict[str, str] | None = None) -> Response:
             secret=secret,
             accounts=accounts,
             names={row["id"]: row["name"] for row in accounts} | _member_names(unit, administered),
-            members=_rows(unit, MEMBERSHIPS),
-            instruments=_rows(unit, INSTRUMENTS),
+            members=load_rows(unit, MEMBERSHIPS, {}, MOST),
+            instruments=load_rows(unit, INSTRUMENTS, {}, MOST),
             keys=_decode(administration.list_keys(unit.connection, caller, PageRequest(MOST))),
             administered=None if administered is None else {str(each) for each in administered},
             roles=ROLES,
@@ -80,10 +78,6 @@ def _member_names(unit: RequestUnit, administered: frozenset[uuid.UUID] | None) 
 
 def _decode(found: RowPage) -> list[dict[str, Any]]:
     return [orjson.loads(row) for row in found.rows]
-
-
-def _rows(unit: RequestUnit, listing: Listing) -> list[dict[str, Any]]:
-    return _decode(list_page(unit.connection, unit.caller, listing, {}, PageRequest(MOST)))
 
 
 @router.post("/programs")

@@ -8,11 +8,10 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from db.pagination import PageRequest
 from db.repositories import attention, cases, console_access
 from db.repositories.access import Action
 from db.repositories.cases import CASES, CaseDetail
-from db.repositories.catalogue import FILES, FINDINGS, RESULTS, SESSIONS, UNITS, Listing, fetch_row, list_page, read_row
+from db.repositories.catalogue import FILES, FINDINGS, RESULTS, SESSIONS, UNITS, fetch_row, read_row
 from db.schema.cases import MECHANISMS, ROOT_CAUSES, STEP_KINDS
 from services.api.case_documents import (
     CaseChange,
@@ -27,7 +26,7 @@ from services.api.case_documents import (
 from services.api.context import RequestUnit
 from services.api.routers import cases as api
 from services.problems import Problem
-from services.web.lists import ListSource, answer_csv, load_list, wants_csv
+from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
 from services.web.page import AnyPage, Page, PageRoute, redirect
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -114,20 +113,13 @@ def _evidence(unit: RequestUnit, row: dict[str, Any]) -> dict[str, Any]:
         return row | {"file": file, "session": None}
     session_id = row["probing_session_id"]
     session = fetch_row(unit.connection, unit.caller, SESSIONS, session_id, ("name", "role", "simulated"))
-    found = _rows(unit, RESULTS, {"probing_session": session_id, "kind": "localize"}, 1)
+    found = load_rows(unit, RESULTS, {"probing_session": session_id, "kind": "localize"}, 1)
     suspects = []
     if found:
         filters = {"result": uuid.UUID(found[0]["id"]), "kind": "suspect"}
-        suspects = _rows(unit, FINDINGS, filters, 3, newest_first=False)
+        suspects = load_rows(unit, FINDINGS, filters, 3, newest_first=False)
     result = found[0] if found else None
     return row | {"file": None, "session": session, "result": result, "suspects": suspects}
-
-
-def _rows(
-    unit: RequestUnit, listing: Listing, filters: dict[str, Any], most: int, *, newest_first: bool = True
-) -> list[dict[str, Any]]:
-    found = list_page(unit.connection, unit.caller, listing, filters, PageRequest(most, newest_first=newest_first))
-    return [orjson.loads(row) for row in found.rows]
 
 
 def _people(detail: CaseDetail) -> list[str]:
@@ -142,8 +134,8 @@ def _offered(unit: RequestUnit, detail: CaseDetail) -> dict[str, list[dict[str, 
     attached = {str(row["probing_session_id"] or row["raw_file_id"]) for row in detail.evidence}
     filters = {"program": detail.row["program_id"]}
     offered = {
-        "sessions": _rows(unit, SESSIONS, filters, MOST_OFFERED),
-        "files": _rows(unit, FILES, filters, MOST_OFFERED),
+        "sessions": load_rows(unit, SESSIONS, filters, MOST_OFFERED),
+        "files": load_rows(unit, FILES, filters, MOST_OFFERED),
     }
     return {kind: [row for row in rows if row["id"] not in attached] for kind, rows in offered.items()}
 

@@ -6,13 +6,12 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from db.pagination import PageRequest
 from db.repositories import attention, bundles
 from db.repositories.access import Action
-from db.repositories.catalogue import BUNDLES, FILES, JOBS, SESSIONS, TABLES, WAVEFORMS, Listing, list_page, read_row
+from db.repositories.catalogue import BUNDLES, FILES, JOBS, SESSIONS, TABLES, WAVEFORMS, read_row
 from services.api.context import RequestUnit
 from services.api.listing import BundleQuery, FileQuery
-from services.web.lists import ListSource, answer_csv, load_list, wants_csv
+from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
 from services.web.page import AnyPage, PageRoute
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -53,9 +52,9 @@ def show_file(file_id: uuid.UUID, page: AnyPage) -> Response:
         if unit.caller.may(Action.READ_RECORDS, uuid.UUID(row["program_id"])):
             filters = {"raw_file": file_id}
             records = {
-                "waveforms": _rows(unit, WAVEFORMS, filters),
-                "tables": _rows(unit, TABLES, filters),
-                "sessions": _rows(unit, SESSIONS, filters),
+                "waveforms": load_rows(unit, WAVEFORMS, filters, MOST_RECORDS),
+                "tables": load_rows(unit, TABLES, filters, MOST_RECORDS),
+                "sessions": load_rows(unit, SESSIONS, filters, MOST_RECORDS),
             }
         return page.show(
             unit,
@@ -63,7 +62,7 @@ def show_file(file_id: uuid.UUID, page: AnyPage) -> Response:
             row=row,
             records=records,
             most=MOST_RECORDS,
-            jobs=_rows(unit, JOBS, {"raw_file": file_id}, MOST_JOBS),
+            jobs=load_rows(unit, JOBS, {"raw_file": file_id}, MOST_JOBS),
             instruments={str(each): name for each, name in _instruments(unit).items()},
         )
 
@@ -84,22 +83,15 @@ def show_bundle(bundle_id: uuid.UUID, page: AnyPage) -> Response:
         row = orjson.loads(read_row(unit.connection, unit.caller, BUNDLES, bundle_id))
         sessions = []
         if unit.caller.may(Action.READ_RECORDS, uuid.UUID(row["program_id"])):
-            sessions = _rows(unit, SESSIONS, {"bundle": bundle_id})
+            sessions = load_rows(unit, SESSIONS, {"bundle": bundle_id}, MOST_RECORDS)
         return page.show(
             unit,
             "bundle.html",
             row=row,
             members=bundles.list_members(unit.connection, bundle_id),
             sessions=sessions,
-            jobs=_rows(unit, JOBS, {"bundle": bundle_id}, MOST_JOBS),
+            jobs=load_rows(unit, JOBS, {"bundle": bundle_id}, MOST_JOBS),
         )
-
-
-def _rows(
-    unit: RequestUnit, listing: Listing, filters: dict[str, uuid.UUID], most: int = MOST_RECORDS
-) -> list[dict[str, str]]:
-    found = list_page(unit.connection, unit.caller, listing, filters, PageRequest(most))
-    return [orjson.loads(row) for row in found.rows]
 
 
 @router.get("/upload")

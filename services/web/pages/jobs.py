@@ -6,17 +6,17 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from db.pagination import PageRequest
 from db.repositories.access import Action
-from db.repositories.catalogue import JOBS, RESULTS, list_page, read_row
+from db.repositories.catalogue import JOBS, RESULTS, read_row
 from services.api.listing import JobQuery
 from services.api.routers import jobs as api
-from services.web.lists import ListSource, answer_csv, load_list, wants_csv
+from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
 from services.web.page import AnyPage, PageRoute, redirect
 
 router = APIRouter(prefix="/jobs", include_in_schema=False, route_class=PageRoute)
 
 LIST = ListSource(JOBS, JobQuery, "jobs")
+MOST_RESULTS = 20
 
 
 @router.get("")
@@ -35,8 +35,7 @@ def show_job(job_id: uuid.UUID, page: AnyPage) -> Response:
         row = orjson.loads(read_row(unit.connection, unit.caller, JOBS, job_id))
         results = []
         if unit.caller.may(Action.READ_RECORDS, uuid.UUID(row["program_id"])):
-            found = list_page(unit.connection, unit.caller, RESULTS, {"job": job_id}, PageRequest(20))
-            results = [orjson.loads(each) for each in found.rows]
+            results = load_rows(unit, RESULTS, {"job": job_id}, MOST_RESULTS)
         return page.show(unit, "job.html", row=row, results=results, ended=row["state"] in api.FINAL_STATES)
 
 

@@ -1,23 +1,20 @@
 """Instruments with the health of their agents, and their control charts."""
 
 import uuid
-from typing import Any
 
 import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from db.pagination import PageRequest
 from db.repositories import attention, instrument_health
 from db.repositories.access import Action
-from db.repositories.catalogue import INSTRUMENTS, list_page, read_row
+from db.repositories.catalogue import INSTRUMENTS, read_row
 from db.repositories.monitoring_catalogue import CHART_BASELINES, CONTROL_CHARTS, EVENTS
-from services.api.context import RequestUnit
 from services.api.monitoring_documents import BaselineRequest, ChartParameters, ChartQuery
 from services.api.routers import monitoring as api
 from services.api.routers.administration import InstrumentQuery
 from services.web.control_plot import plot_charts
-from services.web.lists import ListSource, answer_csv, load_list, wants_csv
+from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
 from services.web.page import AnyPage, PageRoute, redirect
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -48,14 +45,9 @@ def show_instrument(instrument_id: uuid.UUID, page: AnyPage) -> Response:
     with page.read() as unit:
         row = orjson.loads(read_row(unit.connection, unit.caller, INSTRUMENTS, instrument_id))
         health = instrument_health.read(unit.connection, unit.caller, instrument_id)
-        charts = _rows(unit, CONTROL_CHARTS, {"instrument": instrument_id}, MOST_CHARTS)
-        events = _rows(unit, EVENTS, {"instrument": instrument_id}, MOST_EVENTS)
+        charts = load_rows(unit, CONTROL_CHARTS, {"instrument": instrument_id}, MOST_CHARTS)
+        events = load_rows(unit, EVENTS, {"instrument": instrument_id}, MOST_EVENTS)
         return page.show(unit, "instrument.html", row=row, health=health, charts=charts, events=events)
-
-
-def _rows(unit: RequestUnit, listing: Any, filters: dict[str, Any], most: int) -> list[dict[str, Any]]:
-    found = list_page(unit.connection, unit.caller, listing, filters, PageRequest(most))
-    return [orjson.loads(row) for row in found.rows]
 
 
 @router.get("/charts")
@@ -83,7 +75,7 @@ def show_chart(chart_id: uuid.UUID, page: AnyPage) -> Response:
             instrument=instrument,
             evaluation=evaluation,
             plots=plot_charts(evaluation, row["unit"]) if evaluation else [],
-            baselines=_rows(unit, CHART_BASELINES, {"chart": chart_id}, MOST_EVENTS),
+            baselines=load_rows(unit, CHART_BASELINES, {"chart": chart_id}, MOST_EVENTS),
             rules=ChartParameters().rules,
         )
 

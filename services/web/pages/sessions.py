@@ -8,14 +8,13 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from db.blobs import BlobMissing
-from db.pagination import PageRequest
 from db.repositories.access import Action
-from db.repositories.catalogue import JOBS, PLACEMENTS, RESULTS, SESSIONS, WAVEFORMS, fetch_row, list_page, read_row
+from db.repositories.catalogue import JOBS, PLACEMENTS, RESULTS, SESSIONS, WAVEFORMS, fetch_row, read_row
 from services.api.context import RequestUnit
 from services.api.listing import SessionQuery
 from services.api.routers import sessions as api
 from services.web.heat_map import draw
-from services.web.lists import ListSource, answer_csv, load_list, wants_csv
+from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
 from services.web.page import AnyPage, Page, PageRoute, redirect
 
 router = APIRouter(prefix="/sessions", include_in_schema=False, route_class=PageRoute)
@@ -53,8 +52,7 @@ def list_sessions(page: AnyPage) -> Response:
 
 def _newest(unit: RequestUnit, session_id: str, kind: str) -> dict[str, Any] | None:
     filters = {"probing_session": uuid.UUID(session_id), "kind": kind}
-    found = list_page(unit.connection, unit.caller, RESULTS, filters, PageRequest(1))
-    return orjson.loads(found.rows[0]) if found.rows else None
+    return next(iter(load_rows(unit, RESULTS, filters, 1)), None)
 
 
 @router.get("/{session_id}")
@@ -62,13 +60,13 @@ def show_session(session_id: uuid.UUID, page: AnyPage) -> Response:
     """Return the session with its newest localization, or the one that ``result`` names."""
     with page.read() as unit:
         session = orjson.loads(read_row(unit.connection, unit.caller, SESSIONS, session_id))
-        results = _rows(unit, RESULTS, {"probing_session": session_id}, MOST_RESULTS)
+        results = load_rows(unit, RESULTS, {"probing_session": session_id}, MOST_RESULTS)
         localizations = [row for row in results if row["kind"] == "localize"]
         result = _result(unit, page, localizations)
         jobs = []
         if unit.caller.programs(Action.READ_OPERATIONS) != frozenset():
-            jobs = _rows(unit, JOBS, {"probing_session": session_id}, MOST_RESULTS)
-        waveforms = _rows(unit, WAVEFORMS, {"probing_session": session_id}, MOST_WAVEFORMS, newest_first=False)
+            jobs = load_rows(unit, JOBS, {"probing_session": session_id}, MOST_RESULTS)
+        waveforms = load_rows(unit, WAVEFORMS, {"probing_session": session_id}, MOST_WAVEFORMS, newest_first=False)
         drains = _drains(page, unit, session)
         return page.show(
             unit,
@@ -98,13 +96,6 @@ def _worth_drawing(body: dict[str, Any]) -> dict[str, Any]:
     return body | {"next_probes": []} if body.get("decided") else body
 
 
-def _rows(
-    unit: RequestUnit, listing: Any, filters: dict[str, Any], most: int, *, newest_first: bool = True
-) -> list[dict[str, Any]]:
-    found = list_page(unit.connection, unit.caller, listing, filters, PageRequest(most, newest_first=newest_first))
-    return [orjson.loads(row) for row in found.rows]
-
-
 def _result(unit: RequestUnit, page: Page, localizations: list[dict[str, Any]]) -> dict[str, Any] | None:
     wanted = page.query.get("result")
     known = [row["id"] for row in localizations]
@@ -127,7 +118,7 @@ def _fill_gaps(body: dict[str, Any]) -> dict[str, Any]:
 def _drains(page: Page, unit: RequestUnit, session: dict[str, Any]) -> list[tuple[float, float]]:
     """Return where the session's drivers are; none where there is no placement, or one too large to draw."""
     source = "bundle" if session["bundle_id"] else "raw_file"
-    found = _rows(unit, PLACEMENTS, {source: uuid.UUID(session[f"{source}_id"])}, 1)
+    found = load_rows(unit, PLACEMENTS, {source: uuid.UUID(session[f"{source}_id"])}, 1)
     if not found:
         return []
     row = fetch_row(unit.connection, unit.caller, PLACEMENTS, uuid.UUID(found[0]["id"]))
