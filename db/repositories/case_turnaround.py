@@ -13,7 +13,8 @@ class Turnaround:
     """Seconds from opening (or the first step, if that was before) to sign-off, or to now, and where they went.
 
     ``worked_s`` counts overlapping steps once and leaves out those that are waiting; ``idle_s`` is the rest.
-    ``by_kind_s`` is each kind's own union. What is after the sign-off does not count.
+    ``by_kind_s`` is each kind's own union. What is after the sign-off does not count; after a reopening all does,
+    and the time in which the case was closed is idle unless a step covers it.
     """
 
     total_s: float
