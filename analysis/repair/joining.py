@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
+from scipy.spatial import cKDTree
 
 from analysis.coordinates.affine import Array, Points
 
@@ -18,8 +20,8 @@ SURE = 0.95
 UNLISTED_RATIO = 0.1
 """Things in no list that a run may have been on, over the listed ones: a default without a source."""
 CONFLICT = 1e-4
-_REACH = 25.0
-"""Squared distance in standard deviations beyond which a defect is no candidate."""
+_REACH_SIGMAS = 5.0
+"""Distance in standard deviations beyond which a defect is no candidate."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,19 @@ def join_by_place(run: Points, defects: Points, unlisted_ratio: float = UNLISTED
     return [_join_one(run.xy[index], run.covariance[index], defects, density) for index in range(len(run.xy))]
 
 
+def have_near(xy: Array, others: Array, sigma_um: float) -> NDArray[np.bool_]:
+    """Return which of ``xy`` have one of ``others`` within the reach of :func:`join_by_place`, bool ``(n,)``.
+
+    Args:
+        xy, others: float64 ``(n, 2)`` and ``(m, 2)``, finite positions in one frame, um; either may be empty.
+        sigma_um: standard deviation of each coordinate of both.
+    """
+    if not (len(xy) and len(others)):
+        return np.zeros(len(xy), np.bool_)
+    reach_um = _REACH_SIGMAS * math.sqrt(2) * sigma_um
+    return np.asarray(cKDTree(others).query(xy)[0] <= reach_um)
+
+
 def _area(defects: Points, run: Points) -> float:
     """Return the area over which things may lie: the bounding box of all, and of a few deviations at the least."""
     every = np.concatenate([defects.xy, run.xy])
@@ -103,7 +118,7 @@ def _join_one(xy: Array, covariance: Array, defects: Points, density: float) -> 
         raise ValueError("a run and a defect are both placed without any uncertainty: give their standard deviations")
     squared = np.einsum("ni,nij,nj->n", offsets, np.linalg.inv(total), offsets)
     densities = np.exp(-squared / 2) / (2 * math.pi * np.sqrt(np.linalg.det(total)))
-    densities[squared > _REACH] = 0.0
+    densities[squared > _REACH_SIGMAS**2] = 0.0
     shares = densities / (densities.sum() + density)
     best = int(np.argmax(shares)) if densities.any() else int(np.argmin(squared))
     distance = float(np.hypot(*offsets[best]))

@@ -94,6 +94,25 @@ def test_a_second_inspection_counts_before_the_tools_word(laboratory: dict[str, 
     assert all(document["runs"][index]["disagree"] == ["tool"] for index in failed)
 
 
+def test_a_second_inspection_in_another_frame_is_not_a_success(laboratory: dict[str, Any]) -> None:
+    before: SourceTable = laboratory["before"]
+
+    def shifted(source: SourceTable, rows: slice, by_um: float) -> SourceTable:
+        columns = {name: values[rows] for name, values in source.table.columns.items()}
+        columns["x_um"] = columns["x_um"] + by_um
+        return replace(source, table=replace(source.table, columns=columns))
+
+    nowhere = judge_repairs(Question([laboratory["log"]], [before], [shifted(laboratory["after"], slice(None), 15.0)]))
+    assert {run["by"] for run in nowhere["runs"]} == {"tool"}
+    assert "none of its" in nowhere["flags"][0]
+    columns = {name: values[:100] for name, values in laboratory["log"].table.columns.items()}
+    log = replace(laboratory["log"], table=replace(laboratory["log"].table, columns=columns))
+    for after, used in ((shifted(before, slice(100, None), 0.0), True), (shifted(before, slice(0, 3), 0.0), False)):
+        document = judge_repairs(Question([log], [before], [after]))
+        assert any(run["by"] == "inspection" for run in document["runs"]) == used
+        assert any("no run was on" in flag for flag in document["flags"]) != used
+
+
 def test_figures_count_before_all(laboratory: dict[str, Any]) -> None:
     document = judge_repairs(Question([laboratory["figures"]], [], []))
     runs = document["runs"]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from analysis.coordinates.affine import Points
 from analysis.coordinates.registration import RegistrationRefused, fit_registration
 from analysis.repair import joining, success
-from analysis.repair.joining import Joined, check_id, join_by_id, join_by_place
+from analysis.repair.joining import Joined, check_id, have_near, join_by_id, join_by_place
 from analysis.repair.success import Judged, Rate, judge_models, pool_rates, raw_rate
 from services.pipelines.repair.repair_constants import DocumentRefused, explain, read_document
 from services.pipelines.repair.repair_records import Criteria, RepairRun, count_groups, find_repairs
@@ -21,6 +21,8 @@ from services.pipelines.table_source import SourceTable, TableRefused, read_tabl
 from services.pipelines.versions import OUTCOME_VERSION
 
 FEWEST_FOR_FRAME = 4
+FEWEST_TO_COMPARE = 5
+"""Defects from which on it counts that a second inspection shows none of what it should."""
 _STILL_THERE = 0.95
 _MISCALIBRATED = 0.01
 
@@ -115,7 +117,8 @@ def judge_repairs(question: Question) -> dict[str, Any]:
         raise TableRefused("the logs hold no repair run")
     defects = _Defects.of(question.defects)
     joins, frame = _join(runs, defects, question)
-    again = _found_again(joins, defects, question)
+    doubt = _doubt_inspections(joins, defects, question)
+    again: list[bool | None] = [None] * len(runs) if doubt else _found_again(joins, defects, question)
     outcomes = [_outcome(run, state) for run, state in zip(runs, again, strict=True)]
     documents = [
         _describe(run, joined, defects, outcome) for run, joined, outcome in zip(runs, joins, outcomes, strict=True)
@@ -128,7 +131,7 @@ def judge_repairs(question: Question) -> dict[str, Any]:
         "joined": sum(joined.defect is not None for joined in joins),
         "frame": frame,
         "without_outcome": len(runs) - len(known),
-        "flags": _flags(rates["judged"]),
+        "flags": [*([doubt] if doubt else []), *_flags(rates["judged"])],
         "unknown_words": sorted({word for run in runs for word in run.words}),
         **rates,
         "provenance": _provenance(question),
@@ -198,6 +201,36 @@ def _bring_into_frame(
         "p_fit": fitted.p_fit,
     }
     return fitted.transform.apply(points), described
+
+
+def _doubt_inspections(joins: list[Joined], defects: _Defects, question: Question) -> str:
+    """Return why the second inspection says nothing of the first's defects; ``""`` when they go together.
+
+    In another frame, or where it did not look, no defect is found again, as if every repair had held.
+    """
+    if not question.after:
+        return ""
+    later = _Defects.of(question.after).xy
+    later = later[np.isfinite(later).all(axis=1)]
+    placed = np.isfinite(defects.xy).all(axis=1)
+    near = np.zeros(len(placed), np.bool_)
+    near[placed] = have_near(defects.xy[placed], later, question.frame.defect_sigma_um)
+    untouched = placed.copy()
+    untouched[[joined.defect for joined in joins if joined.defect is not None]] = False
+    # A run that is not joined may have been on any of them.
+    fewest = int(untouched.sum()) - sum(joined.defect is None for joined in joins)
+    seen = int((near & untouched).sum())
+    if fewest >= FEWEST_TO_COMPARE and seen < fewest / 2:
+        return (
+            f"the second inspection is not used: of at least {fewest} defects that no run was on it shows {seen} only; "
+            "it did not look there, or its frame is another"
+        )
+    if len(later) >= FEWEST_TO_COMPARE and not near.any():
+        return (
+            f"the second inspection is not used: none of its {len(later)} defects is where one was before; "
+            "its frame may be another"
+        )
+    return ""
 
 
 def _found_again(joins: list[Joined], defects: _Defects, question: Question) -> list[bool | None]:

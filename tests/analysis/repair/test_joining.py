@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.coordinates.affine import Points
-from analysis.repair.joining import check_id, join_by_id, join_by_place
+from analysis.repair.joining import check_id, have_near, join_by_id, join_by_place
 from tests.naive.repair_success import place_shares
 
 
@@ -71,3 +71,13 @@ def test_positions_without_any_uncertainty_and_odd_ratios_are_refused() -> None:
         join_by_place(exact, exact, 0.0)
     with pytest.raises(ValueError, match="not finite"):
         Points.isotropic(np.array([[np.nan, 0.0]]), 1.0)
+
+
+def test_what_has_something_near_is_what_a_join_would_weigh() -> None:
+    generator = np.random.default_rng(6)
+    xy, others = generator.uniform(0, 60, (2, 12, 2))
+    joined = join_by_place(Points.isotropic(xy, 1.0), Points.isotropic(others, 1.0))
+    near = have_near(xy, others, 1.0)
+    assert near.tolist() == [item.probability > 0 for item in joined]
+    assert 0 < near.sum() < 12
+    assert have_near(xy, np.empty((0, 2)), 1.0).sum() == 0
