@@ -140,6 +140,7 @@ async def _make_page(request: Request) -> Page:
     presented = replace(presented, authorization=None, forgery=presented.forgery or form.get(FORGERY_FIELD))
     if presented.session is None:
         raise Problem("unauthenticated", "sign in first")
+    presented.secret()  # refuses a form without the token before anything looks at its fields
     state: ApiState = request.app.state.api
     request_id: str = request.scope["state"]["request_id"]
     return Page(request, RequestContext(state, presented, request_id, ()), form)

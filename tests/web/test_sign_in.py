@@ -1,14 +1,17 @@
 """Signing in: passwords, lockout, links that are good once, sessions that end, forms of other sites."""
 
 import re
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fastapi.routing import APIRoute
 from sqlalchemy import select, update
 
 from db.repositories import console_access
 from db.schema import people, sign_in
 from services.api import middleware
+from services.web import console as console_module
 from services.web import page
 from services.web.pages import signing_in
 from services.web.passwords import hash_password, verify_password
@@ -117,6 +120,20 @@ def test_a_form_of_another_site_is_refused(console: Console) -> None:
     assert (without.status_code, "forgery token" in without.text) == (403, True)
     guessed = browser.client.post("/cases", data={"title": "x", "program": "alpha", "forgery": "0" * 64})
     assert guessed.status_code == 403
+
+
+def test_no_form_is_looked_at_without_the_token(console: Console) -> None:
+    client = console.person("admin", admin=True).client
+    forms = [
+        route.path
+        for router in console_module.ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and "POST" in route.methods and not route.path.startswith("/sign-in")
+    ]
+    assert len(forms) > 20
+    for path in forms:
+        answer = client.post(re.sub(r"\{\w+\}", str(uuid.uuid4()), path), data={}, follow_redirects=False)
+        assert (answer.status_code, "forgery token" in answer.text) == (403, True), path
 
 
 def test_the_api_takes_the_cookie_and_asks_scripts_for_the_token(console: Console) -> None:
