@@ -132,8 +132,8 @@ class FailureRate:
 
     Attributes:
         mechanisms: one each.
-        total: point and bounds are sums over the mechanisms; the sum of upper bounds covers the sum of the rates with at
-            least the stated confidence where that is 50 % or more, as simulation shows; below, it may not.
+        total: point and bounds are sums over the mechanisms; the sum of upper bounds covers the sum of the rates with
+            at least the stated confidence where that is 50 % or more, as simulation shows; below, it may not.
         mission_h: hours of the mission for ``mission_ppm``.
         mission_ppm: parts per million that fail in the mission at the total rate, with its bounds.
     """
