@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from db.schema.people import program
 from tests.api.conftest import Api
-from tests.api.population import add_file, add_waveform
+from tests.api.population import add_file, add_program, add_waveform
 from tests.api.test_waveforms import view_naively
 
 
@@ -98,6 +98,20 @@ def test_an_unknown_interval_has_no_time_axis(bench: Bench) -> None:
     head, (pairs,) = parse(bench.view([identity], axis="sample", **{"from": 2, "to": 4}).content)
     assert (head["traces"][0]["first"], head["traces"][0]["last"]) == (2, 5)
     assert len(pairs) == 3
+
+
+def test_one_of_a_foreign_program_hides_all(bench: Bench) -> None:
+    mine, other = bench.add(np.zeros(9, np.int16)), add_program(bench.api.engine, "foreign")
+    foreign_file = add_file(bench.api.engine, bench.api.state.blobs, other)
+    theirs = add_waveform(bench.api.engine, bench.api.state.blobs, foreign_file, np.ones(9, np.int16))
+    unknown = uuid.uuid4()
+    answers = [bench.view([mine, each]) for each in (theirs, unknown)]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    said = [
+        answer.json()["detail"].replace(str(each), "?") for answer, each in zip(answers, (theirs, unknown), strict=True)
+    ]
+    assert said[0] == said[1]
+    assert bench.view([mine]).status_code == 200
 
 
 def test_too_many_are_refused(bench: Bench) -> None:
