@@ -5,15 +5,14 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from db.repositories import audit, results
-from db.repositories.results import NewFinding, NewResult
+from db.repositories.results import NewFinding
 from db.repositories.tables import StoredTable, find_tables
 from db.unit_of_work import UnitOfWork
 from instruments.documents import decode_document
 from instruments.records import Table
 from services.pipelines.context import JobContext, JobRefused
-from services.pipelines.probing.session_job import code_version
 from services.pipelines.probing.stored_session import DamagedRecord
+from services.pipelines.stored_answer import Answer, code_version, store_answer
 from services.pipelines.table_source import SourceTable
 
 
@@ -47,24 +46,10 @@ def _load(context: JobContext, stored: StoredTable) -> SourceTable:
     return SourceTable(table, stored.file, stored.sha256, f"{stored.adapter}/{stored.adapter_version}")
 
 
-def store_answer(
+def store_document(
     unit: UnitOfWork, context: JobContext, document: dict[str, Any], findings: Iterable[NewFinding]
 ) -> None:
     """Write ``document``, which has its own provenance, as the job's result."""
-    claimed = context.claimed
     provenance = document["provenance"] | {"code_version": code_version()}
-    new = NewResult(
-        job_key=claimed.job_key,
-        job_id=claimed.id,
-        program_id=claimed.program_id,
-        kind=claimed.kind,
-        verdict=document["verdict"],
-        body=document,
-        provenance=provenance,
-        simulated=bool(provenance["simulated"]),
-    )
-    result_id = results.insert_result(unit.connection, new, list(findings))
-    entry = audit.AuditEntry(
-        "result.stored", "result", result_id, claimed.program_id, after={"job_id": str(claimed.id)}
-    )
-    audit.record(unit.connection, f"service:{claimed.kind}", claimed.request_id, entry)
+    answer = Answer(document, provenance, bool(provenance["simulated"]), document["verdict"])
+    store_answer(unit, context, answer, findings)

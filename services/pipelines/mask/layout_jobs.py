@@ -9,12 +9,14 @@ from typing import Any
 
 from db.blobs import record_key
 from db.identifiers import uuid7
-from db.repositories import audit, results, tiles
+from db.repositories import tiles
 from db.repositories.ingest import Subject
-from db.repositories.results import NewFinding, NewResult
+from db.repositories.results import NewFinding
 from db.unit_of_work import UnitOfWork
 from services.pipelines.context import Completion, JobContext
-from services.pipelines.probing.session_job import Progress, analyse, code_version
+from services.pipelines.probing.session_job import Progress, analyse
+from services.pipelines.stored_answer import Answer as StoredAnswer
+from services.pipelines.stored_answer import code_version, store_answer
 from services.pipelines.stored_file import fetch_original, find_file
 
 MOST_FINDINGS = 5000
@@ -77,24 +79,10 @@ def _write(
     blob: tiles.StoredBlob | None,
     findings: Iterator[NewFinding],
 ) -> None:
-    claimed, (document, provenance) = context.claimed, answer
+    document, provenance = answer
     if blob is not None:
         tiles.insert_blob(unit.connection, blob)
-    new = NewResult(
-        job_key=claimed.job_key,
-        job_id=claimed.id,
-        program_id=claimed.program_id,
-        kind=claimed.kind,
-        verdict=document["verdict"],
-        body=document,
-        provenance=provenance,
-        simulated=False,
-    )
-    result_id = results.insert_result(unit.connection, new, list(findings))
-    entry = audit.AuditEntry(
-        "result.stored", "result", result_id, claimed.program_id, after={"job_id": str(claimed.id)}
-    )
-    audit.record(unit.connection, f"service:{claimed.kind}", claimed.request_id, entry)
+    store_answer(unit, context, StoredAnswer(document, provenance, False, document["verdict"]), findings)
 
 
 def _no_findings(_document: Mapping[str, Any]) -> Iterator[NewFinding]:

@@ -5,15 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from db.repositories import audit, ingest, results
-from db.repositories.ingest import Subject
-from db.repositories.results import NewFinding, NewResult
+from db.repositories.results import NewFinding
 from db.unit_of_work import UnitOfWork
-from services.pipelines.context import Completion, JobContext, JobRefused
+from services.pipelines.context import Completion, JobContext
 from services.pipelines.mask.printability_request import PrintabilityRequest
-from services.pipelines.probing.session_job import analyse, code_version
-
-ACTOR = "service:printability"
+from services.pipelines.probing.session_job import analyse
+from services.pipelines.stored_answer import Answer, code_version, store_answer
+from services.pipelines.stored_file import fetch_original, find_file
 
 
 def run(context: JobContext) -> Completion:
@@ -25,14 +23,11 @@ def run(context: JobContext) -> Completion:
     from services.pipelines.mask.printability import judge_file  # noqa: PLC0415  (numerics load in workers only)
 
     payload = context.claimed.payload
-    with context.engine.connect() as connection:
-        subject = ingest.find_subject(connection, {"raw_file_id": payload["raw_file_id"]})
-    if subject is None or subject.program_id != context.claimed.program_id:
-        raise JobRefused(f"there is no file {payload['raw_file_id']}")
+    subject = find_file(context, payload["raw_file_id"])
     request = PrintabilityRequest.model_validate(payload["question"])
     context.settings.scratch().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="printability-", dir=context.settings.scratch()) as folder:
-        path = _fetch(context, subject, Path(folder))
+        path = fetch_original(context, subject, Path(folder))
         document = analyse(context, lambda progress: judge_file(path, subject.name, request, "auto", progress))
     provenance = document["provenance"] | {
         "inputs": sorted({subject.content_sha256, *document["provenance"]["inputs"]}),
@@ -40,37 +35,12 @@ def run(context: JobContext) -> Completion:
         "code_version": code_version(),
         "simulated": document["simulated"],
     }
-    return lambda unit: _write(unit, context, document, provenance)
+    answer = Answer(document, provenance, bool(document["simulated"]), document["verdict"])
 
+    def complete(unit: UnitOfWork) -> None:
+        store_answer(unit, context, answer, _findings(document))
 
-def _fetch(context: JobContext, subject: Subject, folder: Path) -> Path:
-    """Return where the original can be read: in place when the store is local."""
-    key = subject.blob_keys[""]
-    local = context.blobs.local_path(key)
-    if local is not None:
-        return local
-    target = folder / "original"
-    context.blobs.fetch(key, target)
-    return target
-
-
-def _write(unit: UnitOfWork, context: JobContext, document: dict[str, Any], provenance: dict[str, Any]) -> None:
-    claimed = context.claimed
-    new = NewResult(
-        job_key=claimed.job_key,
-        job_id=claimed.id,
-        program_id=claimed.program_id,
-        kind=claimed.kind,
-        verdict=document["verdict"],
-        body=document,
-        provenance=provenance,
-        simulated=bool(document["simulated"]),
-    )
-    result_id = results.insert_result(unit.connection, new, list(_findings(document)))
-    entry = audit.AuditEntry(
-        "result.stored", "result", result_id, claimed.program_id, after={"job_id": str(claimed.id)}
-    )
-    audit.record(unit.connection, ACTOR, claimed.request_id, entry)
+    return complete
 
 
 def _findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:

@@ -25,7 +25,7 @@ from services.pipelines.monitoring.chart_evaluation import (
     estimate_limits,
     evaluate,
 )
-from services.pipelines.probing.session_job import code_version
+from services.pipelines.stored_answer import code_version
 from services.pipelines.versions import MONITORING_VERSION
 
 OUT_OF_CONTROL = "instrument.out_of_control"

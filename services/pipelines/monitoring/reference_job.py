@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from db.repositories import audit, charts, ingest, jobs, results
+from db.repositories import charts, ingest, jobs
 from db.repositories.charts import NewReading, ReadingSource, Series
 from db.repositories.ingest import Subject
 from db.repositories.probing import StoredSession, find_session, find_waveforms
-from db.repositories.results import NewResult
 from db.unit_of_work import UnitOfWork
 from services.pipelines.context import Completion, JobContext, JobRefused
 from services.pipelines.ingestion.record_rows import storable
@@ -25,11 +24,10 @@ from services.pipelines.monitoring.reference_readings import (
     measure_waveform,
     parameters,
 )
-from services.pipelines.probing.session_job import code_version
 from services.pipelines.probing.stored_session import rebuild_session, rebuild_waveforms
+from services.pipelines.stored_answer import Answer, code_version, store_answer
 from services.pipelines.versions import MONITORING_VERSION
 
-ACTOR = "service:reference"
 MONITOR_QUEUE = "cpu"
 MONITOR_PRIORITY = 4
 
@@ -116,26 +114,13 @@ def _instrument(identity: uuid.UUID | None) -> uuid.UUID:
 
 
 def _write(unit: UnitOfWork, context: JobContext, measured: _Measured) -> None:
-    claimed, subject = context.claimed, measured.subject
-    result = NewResult(
-        job_key=claimed.job_key,
-        job_id=claimed.id,
-        program_id=claimed.program_id,
-        kind=claimed.kind,
-        verdict=None,
-        body=storable(_body(measured)),
-        provenance=_provenance(context, measured),
-        simulated=measured.simulated,
-        probing_session_id=measured.session_id,
-    )
-    result_id = results.insert_result(unit.connection, result, [])
+    subject = measured.subject
+    body, provenance = storable(_body(measured)), _provenance(context, measured)
+    answer = Answer(body, provenance, measured.simulated, None, measured.session_id)
+    result_id = store_answer(unit, context, answer)
     source = ReadingSource(measured.instrument_id, subject, charts.received_at(unit.connection, subject), result_id)
     readings = [_new_reading(item, measured) for item in measured.measurement.readings]
     changed = charts.replace_readings(unit.connection, source, readings)
-    entry = audit.AuditEntry(
-        "result.stored", "result", result_id, claimed.program_id, after={"job_id": str(claimed.id)}
-    )
-    audit.record(unit.connection, ACTOR, claimed.request_id, entry)
     if changed:
         _request_monitoring(unit, context, measured.instrument_id)
 

@@ -2,16 +2,15 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from db.repositories import audit, results
 from db.repositories.probing import StoredSession, find_session
-from db.repositories.results import NewFinding, NewResult
+from db.repositories.results import NewFinding
 from db.unit_of_work import UnitOfWork
 from instruments.errors import InstrumentError
 from services.pipelines.context import JobContext, JobRefused
 from services.pipelines.ingestion.record_rows import storable
+from services.pipelines.stored_answer import Answer, code_version, store_answer
 
 Progress = Callable[[float, str], None]
 
@@ -67,28 +66,5 @@ def store_result(
 ) -> None:
     """Write ``answer``, which is the document and its provenance, as the job's result on the session ``stored``."""
     document, provenance = answer
-    claimed = context.claimed
-    new = NewResult(
-        job_key=claimed.job_key,
-        job_id=claimed.id,
-        program_id=claimed.program_id,
-        kind=claimed.kind,
-        verdict=document["verdict"],
-        body=document,
-        provenance=provenance,
-        simulated=bool(provenance["simulated"]),
-        probing_session_id=stored.row.id,
-    )
-    result_id = results.insert_result(unit.connection, new, list(findings))
-    entry = audit.AuditEntry(
-        "result.stored", "result", result_id, claimed.program_id, after={"job_id": str(claimed.id)}
-    )
-    audit.record(unit.connection, f"service:{claimed.kind}", claimed.request_id, entry)
-
-
-def code_version() -> str:
-    """Return the version of the installed distribution, ``unknown`` when it runs from a bare checkout."""
-    try:
-        return version("faultlight")
-    except PackageNotFoundError:
-        return "unknown"
+    answered = Answer(document, provenance, bool(provenance["simulated"]), document["verdict"], stored.row.id)
+    store_answer(unit, context, answered, findings)

@@ -7,7 +7,7 @@ from db.repositories.results import NewFinding
 from services.pipelines.context import Completion, JobContext
 from services.pipelines.probing.session_job import analyse
 from services.pipelines.reliability.life_requests import LifeRequest, StoredLifeRequest
-from services.pipelines.table_job import load_tables, store_answer
+from services.pipelines.table_job import load_tables, store_document
 
 
 def run(context: JobContext) -> Completion:
@@ -28,7 +28,7 @@ def run(context: JobContext) -> Completion:
         return fit_tables(sources, request)
 
     document = analyse(context, compute)
-    return lambda unit: store_answer(unit, context, document, _findings(document))
+    return lambda unit: store_document(unit, context, document, _findings(document))
 
 
 def _findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from services.pipelines.probing.session_job import code_version
 from services.pipelines.reliability.screening_patterns import find_signatures, screen_together
 from services.pipelines.reliability.screening_quality import judge_by_labels, judge_by_planting, read_labels
 from services.pipelines.reliability.screening_requests import ScreenRequest
@@ -17,6 +16,7 @@ from services.pipelines.reliability.screening_rules import (
     screen_stacks,
 )
 from services.pipelines.reliability.tested_parts import TestedParts, TestName, read_parts
+from services.pipelines.stored_answer import code_version
 from services.pipelines.versions import SCREENING_VERSION
 
 _MANY = 0.01

@@ -7,7 +7,7 @@ from db.repositories.results import NewFinding
 from services.pipelines.context import Completion, JobContext
 from services.pipelines.probing.session_job import analyse
 from services.pipelines.repair.repair_requests import LearningRequest, MetrologyRequest, OutcomeRequest, PlanRequest
-from services.pipelines.table_job import load_tables, store_answer
+from services.pipelines.table_job import load_tables, store_document
 
 
 def run_handoff(context: JobContext) -> Completion:
@@ -40,7 +40,7 @@ def run_handoff(context: JobContext) -> Completion:
         }
 
     document = analyse(context, compute)
-    return lambda unit: store_answer(unit, context, document, _of_handoff(document))
+    return lambda unit: store_document(unit, context, document, _of_handoff(document))
 
 
 def run_learning(context: JobContext) -> Completion:
@@ -55,7 +55,7 @@ def run_learning(context: JobContext) -> Completion:
     request = LearningRequest.model_validate(payload["question"])
     sources = load_tables(context, [payload["table_id"], *request.other_table_ids], "repair_step")
     document = analyse(context, lambda _progress: learn_tables(sources, request.material, request.constants))
-    return lambda unit: store_answer(unit, context, document, _of_learning(document))
+    return lambda unit: store_document(unit, context, document, _of_learning(document))
 
 
 def run_outcome(context: JobContext) -> Completion:
@@ -77,7 +77,7 @@ def run_outcome(context: JobContext) -> Completion:
     frame = Frame(request.same_frame, request.sigma_um, request.sigma_um)
     question = Question(logs, lists[0], lists[1], frame, Criteria(**request.criteria.model_dump()))
     document = analyse(context, lambda _progress: judge_repairs(question))
-    return lambda unit: store_answer(unit, context, document, _of_outcome(document))
+    return lambda unit: store_document(unit, context, document, _of_outcome(document))
 
 
 def run_metrology(context: JobContext) -> Completion:
@@ -96,7 +96,7 @@ def run_metrology(context: JobContext) -> Completion:
         return map_tables(sources, Convention(request.scale, request.magnification, request.tone))
 
     document = analyse(context, compute)
-    return lambda unit: store_answer(unit, context, document, _of_metrology(document))
+    return lambda unit: store_document(unit, context, document, _of_metrology(document))
 
 
 def _of_handoff(document: Mapping[str, Any]) -> Iterator[NewFinding]:
