@@ -108,6 +108,15 @@ class DepthModel:
         depth = self.curve.at(passes * self.pulses_per_pass) * 1e-3
         return np.asarray(depth * np.exp(self.kappa_mean))
 
+    def of_scattered_run(self, times: float) -> "DepthModel":
+        """Return the depth of a run whose scatter is ``times``, at least 1, that of its like, before any measurement.
+
+        Learning takes a small part of the runs to be such (:mod:`analysis.repair.learning`).
+        """
+        before = self.unmeasured or self
+        more = (times**2 - 1) * self.law.run_scatter.value**2
+        return replace(before, kappa_sigma=math.sqrt(before.kappa_sigma**2 + more))
+
     def moments(self, passes: float) -> tuple[float, float, float]:
         """Return median, mean and standard deviation of the depth after ``passes``, um."""
         depth, factor = self.depth_um(passes), math.exp(self.kappa_sigma**2 / 2)

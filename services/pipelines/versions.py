@@ -16,7 +16,7 @@ AVERAGING_VERSION = "1"
 LAYOUT_VERSION = "2"
 """Of :mod:`services.pipelines.mask.layout_nets` and :mod:`services.pipelines.mask.layout_window`, in the same sense."""
 
-HANDOFF_VERSION = "1"
+HANDOFF_VERSION = "2"
 """Of :mod:`services.pipelines.repair.handoff`, in the same sense."""
 
 LEARNING_VERSION = "1"

@@ -72,6 +72,8 @@ def test_learned_constants_let_the_laser_cut_deeper(learned: tuple[Path, dict[st
     assert after["handoff"]["depth_um"]["median"] > 2 * before["handoff"]["depth_um"]["median"]
     assert after["times"]["saved_ratio"] > before["times"]["saved_ratio"]
     assert any("deeper than any run" in flag for flag in after["flags"])
+    assert any("the bound holds for a run like the others" in flag for flag in after["flags"])
+    assert after["handoff"]["p_damage_outlying_run"] > 0.02
     assert after["provenance"]["simulated"]
     assert not before["provenance"]["simulated"]
     labels = {row["key"]: row["label"] for row in after["constants"]}

@@ -13,6 +13,7 @@ from analysis.repair.ablation import OPTIMUM_RATIO, Law, Shot, depth_per_pulse, 
 from analysis.repair.constants import ConstantTable
 from analysis.repair.depth_model import DepthModel, MeasuredDepth, Scan, condition_on_depth, model_depth
 from analysis.repair.handoff import Handoff, Layer, find_handoff, probability_of_damage, simulate_depths
+from analysis.repair.learning import OUTLYING_PART, OUTLYING_SCALE
 from analysis.repair.margin import Margin, Surroundings, find_surroundings, floor_width, lateral_margin
 from analysis.repair.milling import Beam, Milling, mill
 from services.pipelines.repair.constant_table import describe_constants, make_table
@@ -42,11 +43,17 @@ def plan_handoff(request: HandoffRequest, given: Sequence[GivenConstant] = ()) -
     law, shot = model.law, model.shot
     margin = lateral_margin(around, found.depth_um[0])
     times = _times(request, table, found, margin)
-    flags = [*around.flags, *_flags(request, model, found), *_beyond(table, model, found), *times.pop("flags")]
+    wrong = _harm_of_outlying_run(model, layer, around, found)
+    flags = [
+        *around.flags,
+        *_flags(request, model, found),
+        *_warn(request, wrong),
+        *_beyond(table, model, found),
+        *times.pop("flags"),
+    ]
     verdict = _verdict(request, found, times)
     if verdict == "fib-alone" and found.passes:
         flags.append("the ion beam alone is faster than laser, transfer and beam together")
-    threshold = law.threshold_j_cm2.value
     document = {
         "verdict": verdict,
         "material": request.material,
@@ -60,18 +67,10 @@ def plan_handoff(request: HandoffRequest, given: Sequence[GivenConstant] = ()) -
             | {"interval95": list(found.remaining_interval_um)},
             "p_damage": found.p_damage,
             "p_damage_next_pass": found.p_damage_next,
+            "p_damage_outlying_run": wrong,
             "bound": request.risk,
         },
-        "pulse": {
-            "fluence_j_cm2": shot.fluence_j_cm2,
-            "threshold_j_cm2": threshold,
-            "fluence_over_threshold": shot.fluence_j_cm2 / threshold,
-            "optimum_over_threshold": OPTIMUM_RATIO if law.strong is None and shot.profile == "gaussian" else None,
-            "depth_nm": float(depth_per_pulse(law, np.asarray(shot.fluence_j_cm2), shot.profile)),
-            "volume_um3": volume_per_pulse_um3(law, shot, request.laser.spot_um / 2),
-            "regime": around.regime,
-            "crossing_j_cm2": law.crossing_j_cm2,
-        },
+        "pulse": _pulse(request, law, shot) | {"regime": around.regime},
         "margin_um": asdict(margin),
         "times": times,
         "doubt": _doubt(model, found),
@@ -80,6 +79,20 @@ def plan_handoff(request: HandoffRequest, given: Sequence[GivenConstant] = ()) -
         "constants": describe_constants(table.used),
     }
     return document | {"provenance": _provenance(request, document)}
+
+
+def _pulse(request: HandoffRequest, law: Law, shot: Shot) -> dict[str, Any]:
+    """Return what the first pulse does to a place."""
+    threshold = law.threshold_j_cm2.value
+    return {
+        "fluence_j_cm2": shot.fluence_j_cm2,
+        "threshold_j_cm2": threshold,
+        "fluence_over_threshold": shot.fluence_j_cm2 / threshold,
+        "optimum_over_threshold": OPTIMUM_RATIO if law.strong is None and shot.profile == "gaussian" else None,
+        "depth_nm": float(depth_per_pulse(law, np.asarray(shot.fluence_j_cm2), shot.profile)),
+        "volume_um3": volume_per_pulse_um3(law, shot, request.laser.spot_um / 2),
+        "crossing_j_cm2": law.crossing_j_cm2,
+    }
 
 
 def _find(request: HandoffRequest, table: ConstantTable) -> tuple[Surroundings, Layer, DepthModel, Handoff]:
@@ -251,6 +264,22 @@ def _flags(request: HandoffRequest, model: DepthModel, found: Handoff) -> list[s
     return flags
 
 
+def _harm_of_outlying_run(model: DepthModel, layer: Layer, around: Surroundings, found: Handoff) -> float | None:
+    """Return the probability of harm of a run gone wrong; ``None`` without passes or where the run was measured."""
+    if found.passes == 0 or model.measured is not None:
+        return None
+    return probability_of_damage(model.of_scattered_run(OUTLYING_SCALE), layer, around, found.passes)
+
+
+def _warn(request: HandoffRequest, wrong: float | None) -> list[str]:
+    if wrong is None or wrong <= request.risk:
+        return []
+    return [
+        f"the bound holds for a run like the others: one of {OUTLYING_SCALE:g} times their scatter, as learning takes "
+        f"{100 * OUTLYING_PART:g} % to be, harms with a probability of {wrong:.2g}; a depth measured on the way tells"
+    ]
+
+
 def _beyond(table: ConstantTable, model: DepthModel, found: Handoff) -> list[str]:
     """A law that was learned on shallow pits is stretched by a deep one."""
     seen = table.find(f"laser.{model.law.name}.depth_seen_um")
@@ -270,6 +299,7 @@ def _provenance(request: HandoffRequest, document: dict[str, Any]) -> dict[str, 
             "fluence": "at the middle of a Gaussian spot: twice the pulse's energy over the area of the 1/e2 radius",
             "margin": "HAZ + depth tan(taper) + 2 sigma of alignment + recast, at the median depth",
             "harm": "depth + roughness of the floor + HAZ reach the layer; the HAZ is taken below as beside the pit",
+            "outlying run": "p_damage is of a run like the others; p_damage_outlying_run is no part of it",
             "interval": "95 %, two-sided",
         },
         "unverified_constants": [item["key"] for item in document["constants"] if item["label"] == "unverified"],

@@ -139,6 +139,17 @@ def test_the_probability_of_harm_is_that_of_chance() -> None:
     assert drawn.sigma_um == pytest.approx(found.depth_um[2], rel=0.12)
 
 
+def test_a_run_gone_wrong_is_one_of_a_laboratory_that_scatters_so() -> None:
+    model, layer, around, found = planned()
+    wide = model.of_scattered_run(5.0)
+    key = "laser.silicon.ultrashort.run_scatter"
+    scattering = planned(**{key: 5 * model.law.run_scatter.value})[0]
+    harm = probability_of_damage(wide, layer, around, found.passes)
+    assert harm == pytest.approx(probability_of_damage(scattering, layer, around, found.passes), rel=1e-9)
+    assert harm > 5 * found.p_damage
+    assert model.of_scattered_run(1.0).kappa_sigma == model.kappa_sigma
+
+
 def test_moments_and_quantiles_are_those_of_the_distribution() -> None:
     model, _, _, found = planned()
     generator = np.random.default_rng(1)
