@@ -1,11 +1,13 @@
 """``faultlight mask print``, the job ``printability`` and its request: small SIMULATED clips and layouts."""
 
 import json
+import math
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -13,7 +15,9 @@ from db.schema.work import finding, result
 from instruments.errors import InstrumentError
 from services.cli import app
 from services.pipelines.context import JobRefused
-from services.pipelines.mask.inspected_defects import add_inspection
+from services.pipelines.mask.defect_tables import read_defects
+from services.pipelines.mask.inspected_defects import add_inspection, defects_of_tables
+from services.pipelines.mask.overlay_settings import OverlaySettings
 from services.pipelines.mask.printability import judge_file, print_path
 from services.pipelines.mask.printability_job import run
 from services.pipelines.mask.printability_request import PrintabilityRequest
@@ -214,6 +218,26 @@ def test_defects_of_an_inspection(tmp_path: Path) -> None:
     inspection.write_text(flat(["1 10.5 20.25 0 0 0 3 1"]))
     with pytest.raises(InstrumentError, match="no place or no size"):
         add_inspection(request, inspection, settings, "opaque")
+
+
+def test_an_inspection_is_turned_by_its_map(tmp_path: Path) -> None:
+    """A bar lies upright after a quarter turn, is an outline after another; its place has the map's error, too."""
+    columns = ("DEFECTID", "XREL", "YREL", "XINDEX", "YINDEX", "XSIZE", "YSIZE", "DSIZE", "CLASSNUMBER", "TEST")
+    inspection = tmp_path / "mask.klarf"
+    inspection.write_text(flat(["1 400 400 0 0 0.3 0.1 0.3 3 1"], columns))
+    tables = read_defects(inspection)
+    for turn, sides_nm in ((90, (100, 300)), (180, (300, 100)), (-90, (100, 300))):
+        (defect,), _ = defects_of_tables(tables, OverlaySettings(rotation_deg=turn), "clear", "mask.klarf")
+        assert (defect.width_nm, defect.height_nm) == pytest.approx(sides_nm)
+    (defect,), _ = defects_of_tables(tables, OverlaySettings(rotation_deg=30), "clear", "mask.klarf")
+    points = np.asarray(defect.points_um)
+    steps = np.roll(points, -1, axis=0) - points
+    assert np.hypot(*steps.T) == pytest.approx([0.3, 0.1, 0.3, 0.1])
+    assert np.degrees(np.arctan2(steps[0, 1], steps[0, 0])) == pytest.approx(30)
+    # Four marks of 4 nm: in their middle the map errs by 4 / sqrt(4) nm; the fourfold mask's own 20 nm are 5.
+    marks = tuple((x, y, x / 4, y / 4, 4.0) for x in (0.0, 800.0) for y in (0.0, 800.0))
+    fitted = OverlaySettings(matches=marks, form="similarity", sigma_nm=20)
+    assert defects_of_tables(tables, fitted, "clear", "mask.klarf")[1] == pytest.approx(math.hypot(20 / 4, 2), rel=1e-3)
 
 
 def test_a_device_that_is_not_there(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.coordinates.affine import Points
 from instruments.errors import CorruptField
@@ -15,6 +16,8 @@ from services.pipelines.mask.overlay_settings import OverlaySettings, choose_set
 from services.pipelines.mask.printability_request import MOST_DEFECTS, DefectPart, PrintabilityRequest
 
 PlainKind = Literal["opaque", "absorber", "clear"]
+Array = NDArray[np.float64]
+_UPRIGHT = 0.01
 _PLACES = {"die": ("x_die_um", "y_die_um"), "sample": ("x_um", "y_um"), "layout": ("layout_x_um", "layout_y_um")}
 
 
@@ -24,7 +27,7 @@ def add_inspection(
     """Return ``request`` with the defects of the file ``inspection``, all taken to be of ``kind``.
 
     An inspection does not say what a defect transmits; ``kind`` is the asker's word. The standard deviation of the
-    places in ``settings`` stands where the question has none.
+    places by ``settings``, the largest with the map's own error, stands where the question has none.
 
     Raises:
         CorruptField: the kind is not known, places or sizes are missing, or the file has too many defects.
@@ -35,19 +38,23 @@ def add_inspection(
             "the kind of the inspected defects is not known", expected=get_args(PlainKind)[0], found=kind
         )
     chosen = choose_settings(settings)
-    defects = defects_of_tables(read_defects(inspection), chosen, kind, inspection.name)
+    defects, sigma_nm = defects_of_tables(read_defects(inspection), chosen, kind, inspection.name)
     spread = request.spread
-    if spread.position_nm is None and chosen.sigma_nm:
+    if spread.position_nm is None and sigma_nm:
         magnification = request.optics.magnification if request.layout.scale == "mask" else 1.0
-        spread = spread.model_copy(update={"position_nm": chosen.sigma_nm * chosen.scale / magnification})
+        spread = spread.model_copy(update={"position_nm": sigma_nm / magnification})
     document = request.model_dump(by_alias=True)
     document["defects"] = [*document["defects"], *(each.model_dump() for each in defects)]
     document["spread"] = spread.model_dump()
     return PrintabilityRequest.model_validate(document)
 
 
-def defects_of_tables(tables: Sequence[Table], settings: OverlaySettings, kind: str, file: str) -> list[DefectPart]:
-    """Return the defects of ``tables`` in the layout's micrometres, boxes of their sizes.
+def defects_of_tables(
+    tables: Sequence[Table], settings: OverlaySettings, kind: str, file: str
+) -> tuple[list[DefectPart], float]:
+    """Return the defects of ``tables`` in the layout's micrometres, boxes of their sizes turned as the map turns them.
+
+    The second is the largest standard deviation of a place along an axis, in the layout's nanometres.
 
     Raises:
         CorruptField: a place or a size is missing, or there are too many.
@@ -58,8 +65,7 @@ def defects_of_tables(tables: Sequence[Table], settings: OverlaySettings, kind: 
             "the inspection has too many defects to image", file=file, expected=MOST_DEFECTS, found=count
         )
     transform, _ = settings.map()
-    scale = math.sqrt(abs(float(np.linalg.det(transform.matrix))))
-    found = []
+    found, sigma_nm = [], 0.0
     for table in tables:
         columns = _PLACES[settings.coordinates]
         if any(name not in table.columns for name in columns):
@@ -67,13 +73,14 @@ def defects_of_tables(tables: Sequence[Table], settings: OverlaySettings, kind: 
                 "the defects have no coordinates of that kind", file=file, expected=" and ".join(columns)
             )
         xy = np.column_stack([np.asarray(table.columns[name], np.float64) for name in columns])
-        placed = transform.apply(Points.isotropic(xy)).xy
+        placed = transform.apply(Points.isotropic(xy, settings.sigma_nm / 1000))
         for row in range(table.row_count):
-            found.append(_defect(table, row, placed[row], scale, (kind, file)))
-    return found
+            found.append(_defect(table, row, placed.xy[row], transform.matrix, (kind, file)))
+        sigma_nm = max(sigma_nm, float(placed.sigma_along_axes.max(initial=0.0)) * 1000)
+    return found, sigma_nm
 
 
-def _defect(table: Table, row: int, place: Any, scale: float, said: tuple[Any, str]) -> DefectPart:
+def _defect(table: Table, row: int, place: Any, matrix: Array, said: tuple[Any, str]) -> DefectPart:
     kind, file = said
     name = f"{table.name} {table.columns['defect_id'][row]}"
     sides = [_number(table, column, row) for column in ("size_x_um", "size_y_um")]
@@ -81,14 +88,15 @@ def _defect(table: Table, row: int, place: Any, scale: float, said: tuple[Any, s
         sides = [_number(table, "size_um", row)] * 2
     if not np.isfinite(place).all() or sides[0] is None or sides[1] is None:
         raise CorruptField(f"defect {name} has no place or no size", file=file)
-    return DefectPart(
-        name=name,
-        kind=kind,
-        x_um=float(place[0]),
-        y_um=float(place[1]),
-        width_nm=sides[0] * scale * 1000,
-        height_nm=sides[1] * scale * 1000,
-    )
+    lengths, scales = np.asarray(sides, np.float64), np.abs(matrix)
+    if scales.min(axis=1).max() > _UPRIGHT * scales.max():
+        corners = np.asarray(((-1, -1), (1, -1), (1, 1), (-1, 1))) * lengths / 2 @ matrix.T + place
+        return DefectPart(name=name, kind=kind, points_um=[(x_um, y_um) for x_um, y_um in corners.tolist()])
+    # Up to quarter turns and what a fitted map is off from them a box stays a box.
+    along = scales.argmax(axis=1)
+    width_nm, height_nm = (scales.max(axis=1) * lengths[along] * 1000).tolist()
+    x_um, y_um = place.tolist()
+    return DefectPart(name=name, kind=kind, x_um=x_um, y_um=y_um, width_nm=width_nm, height_nm=height_nm)
 
 
 def _number(table: Table, column: str, row: int) -> float | None:
