@@ -8,33 +8,22 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from db.repositories import audit, bundles, jobs, uploads
+from db.repositories import bundles, uploads
 from db.repositories.access import Action
-from db.repositories.catalogue import JOBS, SESSIONS, fetch_row, read_row
-from services.api.answers import JsonAnswer
+from db.repositories.catalogue import SESSIONS, fetch_row
+from services.api.analysis_requests import JOB_ANSWERS, AnalysisRequest, ask_for_analysis
 from services.api.context import Analyses, ReadsRecords, RequestContext, RequestUnit
-from services.api.contract import describe_problems
 from services.api.listing import SessionQuery, answer_list, answer_row, describe_page, describe_row
-from services.api.record_documents import JobItem, SessionDetail, SessionItem
+from services.api.record_documents import SessionDetail, SessionItem
 from services.pipelines.job_keys import anomaly_key, averaging_key, localize_key
 from services.pipelines.versions import ANOMALY_VERSION, AVERAGING_VERSION, LOCALIZATION_VERSION
 from services.problems import Problem
 
 router = APIRouter(prefix="/probing-sessions", tags=["probing sessions"])
 
-ANALYSIS_QUEUE = "cpu"
-_PRIORITY_OF_PEOPLE = 3
 MOST_GOLDEN = 20
-_AUDITED = {
-    "localize": "localization.requested",
-    "anomaly": "comparison.requested",
-    "averaging": "averaging.requested",
-}
-_JOB_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"model": JobItem, "description": "this has been asked before: the same job"},
-    202: {"model": JobItem, "description": "a new job"},
-    **describe_problems("not-found"),
-}
+_ASKED = {"localize": "localization", "anomaly": "comparison"}
+"""What the audit trail calls what is asked for."""
 
 
 class NewComparison(BaseModel):
@@ -68,7 +57,7 @@ def read_session(session_id: uuid.UUID, request: Request, context: ReadsRecords)
 @router.post(
     "/{session_id}/localizations",
     status_code=202,
-    responses=_JOB_ANSWERS,
+    responses=JOB_ANSWERS,
 )
 def localize_session(session_id: uuid.UUID, context: Analyses) -> Response:
     """Ask for the failing gate. Asking twice gives the same job, and the same result once."""
@@ -81,7 +70,7 @@ def localize_session(session_id: uuid.UUID, context: Analyses) -> Response:
 @router.post(
     "/{session_id}/comparisons",
     status_code=202,
-    responses=_JOB_ANSWERS,
+    responses=JOB_ANSWERS,
 )
 def compare_session(session_id: uuid.UUID, wanted: NewComparison, context: Analyses) -> Response:
     """Ask for what differs from golden sessions of the same program. Asking twice gives the same job."""
@@ -99,7 +88,7 @@ def compare_session(session_id: uuid.UUID, wanted: NewComparison, context: Analy
 @router.post(
     "/{session_id}/averagings",
     status_code=202,
-    responses=_JOB_ANSWERS,
+    responses=JOB_ANSWERS,
 )
 def judge_averaging(session_id: uuid.UUID, wanted: NewAveraging, context: Analyses) -> Response:
     """Ask which probes need more averages. Asking twice with the same chance of being wrong gives the same job."""
@@ -136,24 +125,10 @@ def _find(unit: RequestUnit, session_id: uuid.UUID) -> _Session:
 
 
 def _ask(context: RequestContext, unit: RequestUnit, question: _Question, session_id: uuid.UUID) -> Response:
-    """Insert the job, unless it is there already, and answer with it."""
-    job = jobs.NewJob(
-        job_key=question.job_key,
-        program_id=question.program_id,
-        kind=question.kind,
-        queue=ANALYSIS_QUEUE,
-        payload={"probing_session_id": str(session_id), **question.payload},
-        requested_by=unit.caller.actor,
-        priority=_PRIORITY_OF_PEOPLE,
-        max_attempts=context.state.settings.job_max_attempts,
-        request_id=context.request_id,
-    )
-    job_id, created = jobs.insert(unit.connection, job)
-    if created:
-        unit.audit(audit.AuditEntry(_AUDITED[question.kind], "job", job_id, question.program_id))
-        unit.unit.after_commit(lambda: context.state.ring(job_id, ANALYSIS_QUEUE, _PRIORITY_OF_PEOPLE))
-    document = read_row(unit.connection, unit.caller, JOBS, job_id).encode()
-    return JsonAnswer(document, status_code=202 if created else 200, headers={"Location": f"/api/v1/jobs/{job_id}"})
+    """Ask for the analysis of a session."""
+    payload = {"probing_session_id": str(session_id), **question.payload}
+    request = AnalysisRequest(question.kind, question.job_key, question.program_id, payload, _ASKED.get(question.kind))
+    return ask_for_analysis(context, unit, request)
 
 
 def _content_of(unit: RequestUnit, bundle_id: uuid.UUID | None, raw_file_id: uuid.UUID | None) -> str:
