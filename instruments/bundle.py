@@ -1,9 +1,11 @@
-"""Opening what arrived: a file, a folder of files that belong together, or a .zip archive of such a folder."""
+"""Opening what arrived: a file, one in a gzip stream, a folder of files, or a .zip archive of such a folder."""
 
+import gzip
 import os
 import stat
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from instruments.adapter import HEAD_BYTES, Source
 from instruments.errors import CorruptField, ReadingLimit, Truncated, UnsafePath
 
+GZIP_MARK = b"\x1f\x8b"
 _BLOCK_BYTES = 1 << 20
 _RATIO_FLOOR_BYTES = 1 << 20
 _TOTAL_RATIO_FLOOR_BYTES = 64 << 20
@@ -29,12 +32,12 @@ class ArchiveLimits:
 def open_source(path: Path, name: str | None = None, *, scratch: Path, limits: ArchiveLimits | None = None) -> Source:
     """Return the :class:`Source` of a file, a folder, or an archive, whose members are extracted below ``scratch``.
 
-    A single top folder of an archive is left out of the members' paths.
+    A single top folder of an archive is left out of the members' paths. A gzip stream is its content, without ``.gz``.
 
     Raises:
         UnsafePath: a member's path leaves the archive, or is a link.
-        ReadingLimit: the archive holds more than ``limits`` allow.
-        CorruptField, Truncated: the archive is damaged.
+        ReadingLimit: the archive or the stream holds more than ``limits`` allow.
+        CorruptField, Truncated: the archive or the stream is damaged.
     """
     name = name or path.name
     if path.is_dir():
@@ -43,6 +46,11 @@ def open_source(path: Path, name: str | None = None, *, scratch: Path, limits: A
         head = file.read(HEAD_BYTES)
     if head[:4] == b"PK\x03\x04" or head[:4] == b"PK\x05\x06":
         return _bundle(scratch, name, _extract(path, name, scratch, limits or ArchiveLimits()))
+    if head.startswith(GZIP_MARK):
+        path = _unpack(path, name, scratch, limits or ArchiveLimits())
+        name = name[: -len(".gz")] if name.lower().endswith(".gz") else name
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
     return Source(path, name, path.stat().st_size, head, {})
 
 
@@ -107,6 +115,27 @@ def _extract(path: Path, name: str, scratch: Path, limits: ArchiveLimits) -> dic
     except (NotImplementedError, RuntimeError, OSError) as error:
         raise CorruptField(f"the archive cannot be unpacked: {error}", file=name) from error
     return _strip_top_folder(members)
+
+
+def _unpack(path: Path, name: str, scratch: Path, limits: ArchiveLimits) -> Path:
+    """Write what a gzip stream holds; its own length and checksum are compared at the end of each of its members."""
+    packed_bytes = path.stat().st_size
+    most = min(limits.member_bytes, max(_TOTAL_RATIO_FLOOR_BYTES, int(limits.ratio * packed_bytes)))
+    scratch.mkdir(parents=True, exist_ok=True)
+    target = scratch / "unpacked"
+    written = 0
+    try:
+        with gzip.open(path, "rb") as stream, target.open("wb") as sink:
+            while block := stream.read(_BLOCK_BYTES):
+                written += len(block)
+                if written > most:
+                    raise ReadingLimit("the gzip stream expands too far", file=name, expected=most, found=written)
+                sink.write(block)
+    except EOFError:
+        raise Truncated("the gzip stream ends before its end mark", file=name, offset=packed_bytes) from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise CorruptField(f"the gzip stream is damaged: {error}", file=name) from None
+    return target
 
 
 def _check_entries(archive: zipfile.ZipFile, name: str, limits: ArchiveLimits) -> dict[str, zipfile.ZipInfo]:

@@ -8,10 +8,12 @@ which walks all records itself: what that refuses never gets here.
 import contextlib
 import os
 import resource
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from instruments.adapter import Source
 from instruments.bundle import open_source
 from instruments.errors import CorruptField, InstrumentError, ReaderCrashed, ReadingLimit
 from instruments.mask.layout import LayoutAdapter
@@ -53,7 +55,10 @@ class _Holder:
 
     def _open(self, path: Path, name: str) -> Answer:
         self.file = name
-        source = open_source(path, name, scratch=path.parent)
+        with tempfile.TemporaryDirectory() as scratch:
+            return self._load(open_source(path, name, scratch=Path(scratch)), name)
+
+    def _load(self, source: Source, name: str) -> Answer:
         if source.is_bundle:
             raise CorruptField("a bundle is no layout", file=name)
         adapter = LayoutAdapter()

@@ -18,6 +18,7 @@ from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, NotThisFormat, Truncated
 from instruments.probing.delimited_axis import Axis, AxisCheck, check_counter, compare_with_header, printed_step
 from instruments.probing.delimited_heading import read_heading
+from instruments.probing.delimited_infiniium import is_infiniium, open_infiniium, read_infiniium
 from instruments.probing.delimited_text import (
     Opening,
     RawCount,
@@ -39,7 +40,7 @@ class DelimitedAdapter:
     """Reads a table of regularly sampled values into one waveform for each value column."""
 
     name = "delimited"
-    version = "5"
+    version = "6"
     formats = ("delimited",)
     reach = Reach.WALK
 
@@ -47,6 +48,8 @@ class DelimitedAdapter:
         """Look for a header that names a time, and for rows of numbers below it."""
         if source.is_bundle:
             return Sniff(Confidence.NO, "a bundle is not a table")
+        if is_infiniium(source.head):
+            return Sniff(Confidence.LIKELY, "properties of a waveform, as Keysight Infiniium writes them")
         try:
             opening = find_opening(source)
             heading = read_heading(source, opening)
@@ -66,6 +69,10 @@ class DelimitedAdapter:
             CountMismatch: rows, lines and the header's count do not agree.
             UnsupportedVersion: the writer is known and this variant of its files is not.
         """
+        if is_infiniium(source.head):
+            opening = open_infiniium(source)
+            raw = count_lines(source, opening)
+            return "delimited", read_infiniium(source, opening, raw, _check_end(source, opening, raw))
         opening = find_opening(source)
         heading = read_heading(source, opening)
         raw = count_lines(source, opening)

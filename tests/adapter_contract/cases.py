@@ -22,7 +22,7 @@ from tests.instruments.electrical.wafer_map_writer import DIES, SINF, e142, g85
 from tests.instruments.mask.klarf_writer import flat
 from tests.instruments.mask.layout_writer import sample_gdsii
 from tests.instruments.mask.metrology_tables import WIDTHS
-from tests.instruments.probing import tdms_writer, writers
+from tests.instruments.probing import infiniium_writer, tdms_writer, writers
 from tests.instruments.repair.logs import FIB_XML, LASER_JSON
 from tests.instruments.repair.tiff_writer import sample as fibsem_sample
 from tests.instruments.simulation.delay_files import LIBERTY, SDF
@@ -283,6 +283,10 @@ PAIRED, PAIRED_PAYLOAD = writers.rohde_schwarz(
     channels={channel: {"Source": f"eRS_SIGNAL_SOURCE_CH{channel + 1}_TR1"} for channel in (0, 1)},
 )
 BARE = "".join(f"{-1e-6 + 1e-9 * row:.12g},{row * 0.25:.3f}\n" for _ in range(3) for row in range(20)).encode()
+INFINIIUM = infiniium_writer.padded(np.sin(np.arange(40) / 5)).encode()
+SEGMENTED = infiniium_writer.beside(
+    np.cos(np.arange(60) / 7).reshape(20, 3), (-5e-9, -4.9e-9, -4.8e-9), ("Channel 1",) * 3, (0.0, 0.25, 0.5)
+).encode()
 RATE = (("IQ_sampleRate", 1e9), ("IQ_span", 8e8))
 VARIANTS = {
     "FastFrame": single(
@@ -308,6 +312,8 @@ VARIANTS = {
         "rohde_schwarz_pair", "pair", {"a.bin": PAIRED, "a.Wfm.bin": PAIRED_PAYLOAD}, waves(30, 30), WHOLE
     ),
     "history without a header": single("delimited", "h.Wfm.csv", BARE, waves(60), ROWS),
+    "Infiniium": single("delimited", "i.csv", INFINIIUM, waves(40), WHOLE, spare=1),
+    "Infiniium, segments": single("delimited", "i.csv", SEGMENTED, waves(60), WHOLE, spare=1),
     "DS1000B": single("oscilloscope", "DS1.wfm", writers.ds1000b(BYTES), waves(60, 60), WHOLE),
     "DS1000C": single("oscilloscope", "DS1.wfm", writers.ds1000c(BYTES), waves(60, 60), WHOLE),
     "DS1000Z": single("oscilloscope", "DS1.wfm", writers.ds1000z(BYTES), waves(60, 60), WHOLE),

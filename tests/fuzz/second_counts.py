@@ -98,7 +98,10 @@ def delimited(files: Files, records: Sequence[Record]) -> Counted:
         if not re.match(rb"\s*\"?[-+.]?\d", line):
             break
         count += 1
-    each = {record.samples.count for record in records if isinstance(record, Waveform)}
+    waves = [record for record in records if isinstance(record, Waveform)]
+    each = {record.samples.count for record in waves}
+    if waves[0].vendor_metadata["writer"] == "keysight infiniium":
+        return count, waves[0].samples.count // len(waves[0].segments)
     return (count, each.pop()) if len(each) == 1 and count == len(lines) - 1 else None
 
 
