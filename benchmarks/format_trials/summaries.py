@@ -139,10 +139,12 @@ SUMMARIES: dict[str, FormatSummary] = {
         "version 3, VAX numbers, cut records, parts that do not pair, results outside a part, two files in one",
     ),
     "e142_map": FormatSummary(
-        "SEMI E142 XML of any namespace version; several substrates; Ascii, Decimal, HexaDecimal, Integer2 codes",
+        "SEMI E142 XML of any namespace version; several substrates; pictures and lists of single devices; Ascii, "
+        "Decimal, HexaDecimal, Integer2 codes",
         "one row a die: place, coordinates by origin and axes, place turned upright, code, quality, steps; header",
         "the dimensions of the layout, the count of each bin, the tags in the raw bytes",
-        "lists of single devices, unknown code types, document types and entities, bins with two qualities",
+        "other map types, unknown code types, document types and entities, bins with two qualities, two codes of one "
+        "device",
     ),
     "g85_map": FormatSummary(
         "SEMI G85 XML, with or without its namespace and BinType; codes with or without blanks",
@@ -205,6 +207,12 @@ SUMMARIES: dict[str, FormatSummary] = {
         "one row a site: place, target and measured width, registration errors, sigmas; other columns as they are",
         "lines in the bytes, the number of sites that the file declares",
         "unknown units, wafer scale without a magnification, commas that may separate thousands",
+    ),
+    "glp": FormatSummary(
+        "GLP clips as the ICCAD-2013 contest has them: RECT and PGON on named levels, any EQUIV scale",
+        "one row a polygon: level, vertices in nanometres, box, area; the cell",
+        "lines of shapes in the bytes (fuzzing); ENDMSG at the end",
+        "other records, axes and modes, shapes before the scale, anything after ENDMSG",
     ),
     "layout": FormatSummary(
         "GDSII and OASIS through klayout, OASIS.MASK (P44) check",

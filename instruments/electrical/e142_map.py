@@ -4,7 +4,8 @@ Known from real files of several writers and the public descriptions of readers 
 local name, whatever version the namespace says. Rows of codes are a picture: the first is the top, its first code the
 left. Origin and axis directions give each die its coordinates, orientation (degrees clockwise) turns the picture back.
 Each map is checked by the dimensions of its layout, by the count of each bin and by the tags in the raw bytes. Lists of
-single devices (a map type other than 2DArray) are refused; overlays that are no bin codes are not read, which is said.
+single devices are laid on a grid by their coordinates (``e142_devices``); overlays that are no bin codes are not read,
+which is said.
 """
 
 import re
@@ -14,6 +15,7 @@ from typing import Any
 from instruments.adapter import Confidence, Sniff, Source
 from instruments.description import Reach
 from instruments.electrical.die_steps import length_um, length_unit
+from instruments.electrical.e142_devices import KIND, CodesAndNull, is_device_list, read_devices
 from instruments.electrical.map_xml import (
     attribute,
     attributes,
@@ -55,7 +57,7 @@ class E142MapAdapter:
     """Reads SEMI E142 XML into one ``wafer_map`` table for each map of bin codes."""
 
     name = "e142_map"
-    version = "3"
+    version = "4"
     formats = ("e142",)
     reach = Reach.WALK
 
@@ -79,7 +81,7 @@ class E142MapAdapter:
         rows, places = 0, 0
         for element in descendants(root, "SubstrateMap"):
             for table in _read_substrate(source, root, element):
-                rows += int(table.vendor_metadata["rows"])
+                rows += int(table.vendor_metadata.get("listed_devices", table.vendor_metadata["rows"]))
                 places += int(table.vendor_metadata["rows"]) * int(table.vendor_metadata["columns"])
                 check_places(source.name, places)
                 tables.append(table)
@@ -112,18 +114,25 @@ def _read_map(source: Source, root: Any, place: tuple[Any, Any, Any], warnings: 
     name = attribute(given, "SubstrateId").strip()
     kind = attribute(about, "MapType") or "2DArray"
     cells = list(children(inner, "BinCode"))
-    if kind.lower() != "2darray" or any(cell.attrib for cell in cells):
-        message = f"the map of {name} is no array of two dimensions"
-        found = kind[:60] if kind.lower() != "2darray" else "single codes with attributes"
-        raise UnsupportedVersion(message, file=source.name, expected="2DArray", found=found)
+    if kind.strip().lower() not in ("2darray", KIND):
+        message = f"the map of {name} is of a type that is not read"
+        raise UnsupportedVersion(message, file=source.name, expected="2DArray or Coordinate", found=kind[:60])
     codes = _code_type(source, about)
     size, layouts = _dimensions(source, root, given, warnings)
-    rows = _rows(source, name, cells, codes.width, size)
-    definitions = tuple(_definition(source, item) for item in descendants(inner, "BinDefinition"))
-    if size is None and not any(item.count for item in definitions):
-        warnings.append("nothing in the file but its tags says how many dies there are")
     axes, orientation = _axes(source, given, warnings)
-    if "NullBin" not in about:
+    null, facts = about.get("NullBin"), {}
+    definitions = tuple(_definition(source, item) for item in descendants(inner, "BinDefinition"))
+    if is_device_list(kind, cells):
+        coding = CodesAndNull(codes, null)
+        devices = read_devices(source, name, cells, coding, (axes, size))
+        rows, axes, null, facts = devices.rows, devices.axes, "", {"listed_devices": devices.listed}
+        definitions = tuple(item for item in definitions if not coding.is_null(item.code))
+        warnings += devices.warnings
+    else:
+        rows = _rows(source, name, cells, codes.width, size)
+    if (size is None or facts) and not any(item.count for item in definitions):
+        warnings.append("nothing in the file but its tags says how many dies there are")
+    if null is None:
         warnings.append("the map has no code for places without a die; all its places were read as dies")
     if attribute(given, "SubstrateSide").strip().lower().startswith("bottom"):
         warnings.append("the map is of the bottom side (SubstrateSide): its columns are not compared with the top's")
@@ -131,6 +140,7 @@ def _read_map(source: Source, root: Any, place: tuple[Any, Any, Any], warnings: 
     if any(True for _ in descendants(overlay, "ReferenceDevice")):
         warnings.append("reference devices are kept in the metadata; coordinates are counted from the origin")
     metadata = {
+        **facts,
         "map": {"substrate": given, "overlay": attributes(overlay), "bin_code_map": about},
         "bins": [attributes(item) for item in descendants(inner, "BinDefinition")],
         "layouts": [describe(source, layout) for layout in layouts],
@@ -143,7 +153,7 @@ def _read_map(source: Source, root: Any, place: tuple[Any, Any, Any], warnings: 
         lots[0] if lots else "",
         rows,
         codes,
-        about.get("NullBin"),
+        null,
         definitions,
         axes,
         orientation,

@@ -59,11 +59,15 @@ class BinDefinition:
 
 @dataclass(frozen=True)
 class Axes:
-    """The map's own coordinates: origin in a corner (``"lower left"``, …) or ``"center"``, and where they grow."""
+    """The map's own coordinates: origin in a corner (``"lower left"``, …) or ``"center"``, and where they grow.
+
+    ``least`` are the coordinates of the die at the origin, where the map gives each die its own.
+    """
 
     origin: str
     up: bool
     right: bool
+    least: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,7 @@ def _coordinates(
         origin_column = shape[1] - 1 if "right" in axes.origin else 0
     x = columns - origin_column if axes.right else origin_column - columns
     y = origin_row - rows if axes.up else rows - origin_row
-    return x, y
+    return x + axes.least[0], y + axes.least[1]
 
 
 def _turn_back(

@@ -18,7 +18,8 @@ from instruments.secs.journal_lines import Heading, Received, write_journal
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc, write_time_reflectance_csv
 from tests.instruments.electrical import atdf_files, stdf_writer, wmap_files
 from tests.instruments.electrical.stress_tables import LIFETIMES, READOUTS
-from tests.instruments.electrical.wafer_map_writer import DIES, SINF, e142, g85
+from tests.instruments.electrical.wafer_map_writer import DIES, SINF, device_list, e142, g85
+from tests.instruments.mask.clips import CLIP
 from tests.instruments.mask.klarf_writer import flat
 from tests.instruments.mask.layout_writer import sample_gdsii
 from tests.instruments.mask.metrology_tables import WIDTHS
@@ -259,6 +260,7 @@ CASES = {
         single("liberty", "tiny.lib", LIBERTY.encode(), (("library_pin", 4), ("library_timing", 16)), WHOLE, spare=1),
         single("klarf", "a.klarf", flat().encode(), (("mask_defect", 2),), WHOLE, spare=12),
         single("layout", "a.gds", sample_gdsii(), (("layout_cell", 3), ("layout_layer", 4)), WHOLE),
+        single("glp", "clip.glp", CLIP.encode(), (("layout_polygon", 2),), WHOLE, spare=1),
         single("mask_metrology", "sites.csv", WIDTHS.encode(), (("metrology_site", 2),), ROWS),
         single("e142_map", "map.xml", e142().encode(), (("wafer_map", DIES),), WHOLE, spare=1),
         single("g85_map", "map.xml", g85().encode(), (("wafer_map", DIES),), WHOLE, spare=1),
@@ -287,6 +289,7 @@ INFINIIUM = infiniium_writer.padded(np.sin(np.arange(40) / 5)).encode()
 SEGMENTED = infiniium_writer.beside(
     np.cos(np.arange(60) / 7).reshape(20, 3), (-5e-9, -4.9e-9, -4.8e-9), ("Channel 1",) * 3, (0.0, 0.25, 0.5)
 ).encode()
+DEVICES = e142(device_list(((0, 0, "1"), (3, 1, "2"), (4, 3, "1"), (2, 2, ".")))).encode()
 RATE = (("IQ_sampleRate", 1e9), ("IQ_span", 8e8))
 VARIANTS = {
     "FastFrame": single(
@@ -314,6 +317,7 @@ VARIANTS = {
     "history without a header": single("delimited", "h.Wfm.csv", BARE, waves(60), ROWS),
     "Infiniium": single("delimited", "i.csv", INFINIIUM, waves(40), WHOLE, spare=1),
     "Infiniium, segments": single("delimited", "i.csv", SEGMENTED, waves(60), WHOLE, spare=1),
+    "E142, devices": single("e142_map", "map.xml", DEVICES, (("wafer_map", 3),), WHOLE, spare=1),
     "DS1000B": single("oscilloscope", "DS1.wfm", writers.ds1000b(BYTES), waves(60, 60), WHOLE),
     "DS1000C": single("oscilloscope", "DS1.wfm", writers.ds1000c(BYTES), waves(60, 60), WHOLE),
     "DS1000Z": single("oscilloscope", "DS1.wfm", writers.ds1000z(BYTES), waves(60, 60), WHOLE),

@@ -175,6 +175,26 @@ def klarf(files: Files, records: Sequence[Record]) -> Counted:
     return words // int(specs[0]), rows_of(records, "mask_defect")
 
 
+def clip(files: Files, records: Sequence[Record]) -> Counted:
+    """Lines that begin with a shape's word, where no comment reaches over one."""
+    if b"/*" in re.sub(rb"/\*[^\r\n]*?\*/", b"", files[""]):
+        return None
+    code = re.sub(rb"/\*[^\r\n]*?\*/", b" ", files[""])
+    return len(re.findall(rb"(?:^|[\r\n])[^\S\r\n]*(?:RECT|PGON)\b", code)), rows_of(records, "layout_polygon")
+
+
+def devices(files: Files, records: Sequence[Record]) -> Counted:
+    """The codes of a list of single devices that are not the code for none, in one map without comments."""
+    data = files[""]
+    null = re.findall(rb'NullBin="([^"&]*)"', data)
+    if b"<!--" in data or b"CDATA" in data or b"&" in data or data.count(b"<BinCodeMap") != 1 or len(null) != 1:
+        return None
+    codes = re.findall(rb'<BinCode [^<>]*X="[^<>]*>([^<]*)</BinCode>', data)
+    if not codes or null[0].strip() != null[0]:
+        return None
+    return sum(code.strip() != null[0] for code in codes), rows_of(records, "wafer_map")
+
+
 def json_lines(key: bytes) -> Callable[[Files, Sequence[Record]], Counted]:
     def count(files: Files, records: Sequence[Record]) -> Counted:
         lines = lines_of(files[""])
@@ -214,4 +234,5 @@ COUNTS: dict[str, Callable[[Files, Sequence[Record]], Counted]] = {
     "atdf": atdf,
     "layout": gdsii,
     "klarf": klarf,
+    "glp": clip,
 }

@@ -202,7 +202,7 @@ NO_ENTITIES = "the XML has a document type or entities, which are not read"
         (
             e142().replace("<BinCodeMap ", '<BinCodeMap MapType="List" '),
             "UnsupportedVersion",
-            "the map of W1 is no array of two dimensions (expected 2DArray, found List)",
+            "the map of W1 is of a type that is not read (expected 2DArray or Coordinate, found List)",
         ),
         (
             e142().replace("UpperLeft", "Middle"),

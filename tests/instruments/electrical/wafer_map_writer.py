@@ -27,6 +27,21 @@ def e142_body(name="W1", picture=PICTURE, attributes='OriginLocation="UpperLeft"
 """
 
 
+def device_list(devices, attributes='OriginLocation="LowerLeft" AxisDirection="UpRight"', **change):
+    """A map that lists devices, ``(x, y, code)`` each."""
+    given = {"kind": "Ascii", "null": "."} | change
+    codes = "".join(f'<BinCode X="{x}" Y="{y}">{code}</BinCode>\n' for x, y, code in devices)
+    defined = given.get("bins") or "".join(
+        f'<BinDefinition BinCode="{code}" BinCount="{count}" BinQuality="{"Pass" if code == "1" else "Fail"}"/>\n'
+        for code, count in sorted(Counter(code for _, _, code in devices if code != given["null"]).items())
+    )
+    return f"""<SubstrateMap SubstrateType="Wafer" SubstrateId="W1" {attributes} LayoutSpecifier="Wafer/Dies">
+<Overlay MapName="SortGrade"><BinCodeMap BinType="{given["kind"]}" NullBin="{given["null"]}" MapType="Coordinate">
+<BinDefinitions>{defined}</BinDefinitions>
+{codes}</BinCodeMap></Overlay></SubstrateMap>
+"""
+
+
 def e142(*bodies, columns=5, rows=4, version="V1005"):
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <MapData xmlns="urn:semi-org:xsd.E142-1.{version}.SubstrateMap">
