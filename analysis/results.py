@@ -148,6 +148,27 @@ class NextProbe:
 
 
 @dataclass(frozen=True)
+class PosteriorStep:
+    """The posterior after some of a session's waveforms.
+
+    Attributes:
+        waveforms: how many, in the session's order; 0 is the fail log alone.
+        net: where the last of them was probed; ``None`` for the fail log alone.
+        sites: the likeliest sites with their probability, most first.
+        no_fault: probability of a good die.
+        unmodelled: probability of a defect outside the model.
+        bits: entropy of site, no fault and outside the model together.
+    """
+
+    waveforms: int
+    net: str | None
+    sites: tuple[tuple[str, float], ...]
+    no_fault: float
+    unmodelled: float
+    bits: float
+
+
+@dataclass(frozen=True)
 class Localization:
     """The answer.
 
@@ -163,6 +184,7 @@ class Localization:
         missing_bits: entropy of the site.
         expected_probes: how many more probes it takes to decide, as far as the best ones tell; 0 when decided.
         sites: every net that holds some of the posterior, most first.
+        history: the posterior after the fail log alone and after each waveform.
     """
 
     verdict: str
@@ -175,3 +197,4 @@ class Localization:
     missing_bits: float = 0.0
     expected_probes: float = 0.0
     sites: tuple[SiteMass, ...] = ()
+    history: tuple[PosteriorStep, ...] = ()

@@ -21,6 +21,7 @@ from analysis.localization.evidence import (
     compare_waveform,
     weigh_waveform,
 )
+from analysis.localization.history import posterior_history
 from analysis.localization.looped import screen_loop
 from analysis.localization.mixture import Layout, Spot
 from analysis.localization.overlay import site_masses
@@ -87,6 +88,7 @@ class Problem:
         beam: width and placement error of the spot for the next probes (its place does not count); ``None`` if unknown.
         sequential: the circuit with its flip-flops where the loop is a functional pattern in which they run; then
             ``patterns`` has the primary inputs only. ``None`` in full-scan view.
+        watched: names of further nets that are looked at.
     """
 
     circuit: Circuit
@@ -98,6 +100,7 @@ class Problem:
     averages: int | None = None
     beam: Spot | None = None
     sequential: SequentialCircuit | None = None
+    watched: tuple[str, ...] = ()
 
     @cached_property
     def layout(self) -> Layout:
@@ -141,17 +144,10 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
             is unknown.
         CircuitError: a large circuit without a fail log or waveform, or a functional loop that does not settle.
     """
-    progress(0.05, "preparing the waveforms")
-    problem = _confine(problem)
-    spotted = [_observe(problem, waveform) for waveform in problem.waveforms]
-    progress(0.1, "simulating faults")
-    screening = screen_die(problem)
-    suspects = screening.suspects
-    stimulated = suspects.stimulated
-    progress(0.5, "weighing the waveforms")
-    prior = _ratio_prior(spotted, stimulated.bits)
-    evidence = [_weigh(item, prior, suspects) for item in spotted]
-    posterior = combine(screening, evidence, tested=problem.fails is not None)
+    weighed_die = weigh_die(problem, progress)
+    problem, spotted, screening = weighed_die.problem, weighed_die.spotted, weighed_die.screening
+    suspects, evidence, posterior = screening.suspects, weighed_die.evidence, weighed_die.posterior
+    tested = problem.fails is not None
     progress(0.7, "describing the waveforms")
     best = _values_of_best(suspects, posterior)
     scenes = _scenes(problem, spotted)
@@ -175,7 +171,44 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
         missing_bits=plan.missing_bits,
         expected_probes=plan.expected_probes,
         sites=site_masses(suspects, posterior),
+        history=posterior_history(screening, evidence, [item.net for item in problem.waveforms], tested=tested),
     )
+
+
+@dataclass(frozen=True)
+class WeighedDie:
+    """Everything known about a die, weighed.
+
+    Attributes:
+        problem: as asked, a large circuit cut to what the die needs.
+        screening: the suspects that the fail log leaves.
+        evidence: of each waveform.
+        posterior: of all of it together.
+        spotted: each waveform with the nets under its spot.
+    """
+
+    problem: Problem
+    screening: Screening
+    evidence: list[WaveformEvidence]
+    posterior: Posterior
+    spotted: list[_Spotted]
+
+
+def weigh_die(problem: Problem, progress: Progress = _no_progress) -> WeighedDie:
+    """Return the suspects of ``problem`` with what speaks for each.
+
+    ``progress`` is called, and errors are raised, as by :func:`localize_fault`.
+    """
+    progress(0.05, "preparing the waveforms")
+    problem = _confine(problem)
+    spotted = [_observe(problem, waveform) for waveform in problem.waveforms]
+    progress(0.1, "simulating faults")
+    screening = screen_die(problem)
+    progress(0.5, "weighing the waveforms")
+    prior = _ratio_prior(spotted, screening.suspects.stimulated.bits)
+    evidence = [_weigh(item, prior, screening.suspects) for item in spotted]
+    posterior = combine(screening, evidence, tested=problem.fails is not None)
+    return WeighedDie(problem, screening, evidence, posterior, spotted)
 
 
 def screen_die(problem: Problem) -> Screening:
@@ -192,7 +225,7 @@ def _confine(problem: Problem) -> Problem:
     if problem.sequential is not None or len(problem.circuit.gates) <= MOST_GATES:
         return problem
     near = [net for probe in problem.waveforms for net, _ in problem.layout.neighbours(probe.net, probe.spot)]
-    names = [*(probe.net for probe in problem.waveforms), *near]
+    names = [*(probe.net for probe in problem.waveforms), *near, *problem.watched]
     watched = sorted({number[name] for name in names if name in number})
     pairs = neighbour_pairs(problem.circuit, problem.places_um)
     circuit, patterns, fails = confine(problem.circuit, problem.patterns, problem.fails, watched, pairs)

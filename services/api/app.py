@@ -35,9 +35,11 @@ from services.api.routers import (
     records,
     repairs,
     results,
+    screenings,
     sessions,
     tables,
     uploads,
+    waveform_comparisons,
     waveform_views,
     waveforms,
     webhooks,
@@ -58,8 +60,9 @@ log = structlog.get_logger(__name__)
 FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
-    waveforms, waveform_views, uploads, jobs, bundles, files, sessions, records, tables, results, administration,
-    instrument_health, layouts, lifetimes, monitoring, webhooks, cases, printabilities, repairs,
+    waveforms, waveform_views, waveform_comparisons, uploads, jobs, bundles, files, sessions, records, tables,
+    results, administration, instrument_health, layouts, lifetimes, monitoring, webhooks, cases, printabilities,
+    repairs, screenings,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

@@ -37,6 +37,13 @@ def localize_key(
     return make_key("localize", algorithm_version, [str(probing_session_id), content_sha256], parameters)
 
 
+def simulation_key(
+    probing_session_id: object, content_sha256: str, algorithm_version: str, parameters: Mapping[str, Any]
+) -> str:
+    """Return the key of simulating the good die of a probing session whose content has this hash."""
+    return make_key("simulation", algorithm_version, [str(probing_session_id), content_sha256], parameters)
+
+
 def reference_key(
     subject_id: object, content_sha256: str, algorithm_version: str, parameters: Mapping[str, Any]
 ) -> str:

@@ -1,6 +1,6 @@
 """Versions of the analyses, importable without the analyses: they are part of job keys."""
 
-LOCALIZATION_VERSION = "7"
+LOCALIZATION_VERSION = "8"
 """Of :mod:`services.pipelines.probing.localization`; raised whenever the same input may give another answer."""
 
 MONITORING_VERSION = "2"
@@ -9,6 +9,9 @@ MONITORING_VERSION = "2"
 
 ANOMALY_VERSION = "1"
 """Of :mod:`services.pipelines.probing.golden_comparison`, in the same sense."""
+
+SIMULATION_VERSION = "1"
+"""Of :mod:`services.pipelines.probing.simulation`, in the same sense."""
 
 AVERAGING_VERSION = "1"
 """Of :mod:`services.pipelines.probing.averaging`, in the same sense."""
@@ -45,3 +48,6 @@ RELIABILITY_ANSWERS_VERSION = "2"
 
 SCREENING_VERSION = "1"
 """Of :mod:`services.pipelines.reliability.screening`, in the same sense."""
+
+REPORT_VERSION = "1"
+"""Of :mod:`services.pipelines.reliability.report_document` and the pages made of it, in the same sense."""

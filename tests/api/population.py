@@ -1,5 +1,6 @@
 """One row of every resource in a program, written straight into the tables."""
 
+import base64
 import hashlib
 import uuid
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ def populate(engine: Engine, blobs: BlobStore, program: uuid.UUID) -> Population
         "account_id": account, "waveform_id": add_waveform(engine, blobs, raw_file, samples),
         "upload_id": add_upload(engine, program),
     }  # fmt: skip
+    ids |= add_probed(engine, blobs, ids, program)
     own: dict[Table, dict[str, object]] = {
         data.data_table: {"kind": "mask_defect", "row_count": 1},
         data.raster: {"kind": "image", "row_count": 1, "column_count": 2, "bands": [["grey", ""]], "dtype": "<i2",
@@ -128,6 +130,31 @@ def populate(engine: Engine, blobs: BlobStore, program: uuid.UUID) -> Population
             summary={"count": 1}, **own.get(table, {}),
         )  # fmt: skip
     return Population(program, ids | _add_monitoring(engine, program, ids) | add_case(engine, program, ids))
+
+
+def add_probed(
+    engine: Engine, blobs: BlobStore, ids: dict[str, uuid.UUID], program: uuid.UUID
+) -> dict[str, uuid.UUID]:
+    """Add a waveform of the session, and the simulation of its one net: 0, 1, 1, 0, in cycles of 25 samples."""
+    levels = np.asarray([1.0, 3.0, 3.0, 1.0], "<f4")
+    body = {
+        "cycle_s": 2.5e-9, "cycles": 4, "edge_sigma_s": 5e-11, "nets": [{"net": "G16", "bits": encode([0b01100000])}],
+        "suspects": [], "waveforms": [{"file": "p.csv", "net": "G16", "levels": encode(levels.tobytes())}],
+    }  # fmt: skip
+    samples = np.repeat(np.asarray([0, 4, 4, 0], np.int16), 25)
+    of_session = {"probing_session_id": ids["session_id"], "member_path": "p.csv", "net": "G16", "t0_s": 0.0}
+    result = add_row(
+        engine, work.result, job_key=uuid.uuid4().hex, job_id=ids["job_id"], program_id=program, kind="simulation",
+        probing_session_id=ids["session_id"], verdict="simulated", body=body, provenance={"version": "1"},
+    )  # fmt: skip
+    return {
+        "simulation_id": result,
+        "probed_id": add_waveform(engine, blobs, ids["file_id"], samples, **of_session),
+    }
+
+
+def encode(content: bytes | list[int]) -> str:
+    return base64.b64encode(bytes(content)).decode()
 
 
 def add_case(

@@ -24,7 +24,10 @@ from tests.api.population import (
 )
 
 PUBLIC = {("options", "/api/v1/uploads"), ("get", "/livez"), ("get", "/readyz"), ("get", "/metrics")}
-NAMED_BY_QUERY = {"/api/v1/waveform-views": "?waveform={waveform_id}"}
+NAMED_BY_QUERY = {
+    "/api/v1/waveform-views": "?waveform={waveform_id}",
+    "/api/v1/waveform-comparisons": "?waveform={probed_id}&simulation={simulation_id}",
+}
 SCOPES = ["read", "write", "upload"]
 PRINTABILITY = {
     "optics": {"wavelength_nm": 193, "numerical_aperture": 0.9, "source": {"shape": "conventional", "outer": 0.5}},
@@ -148,12 +151,14 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/api-keys"): {"label": "k", "scopes": ["read"]},
         ("post", "/chart-baselines"): {"chart": str(ids["chart_id"])},
         ("post", "/probing-sessions/{session_id}/averagings"): {"wrong": 0.01},
+        ("post", "/probing-sessions/{session_id}/simulations"): {},
         ("post", "/probing-sessions/{session_id}/comparisons"): {"golden_session_ids": [str(ids["session_id"])]},
         ("post", "/files/{file_id}/printabilities"): PRINTABILITY,
         ("post", "/files/{file_id}/nets"): {},
         ("post", "/files/{file_id}/matches"): {"inspection_file_id": str(ids["file_id"]), "sigma_nm": [1, 1]},
         ("post", "/files/{file_id}/tiles"): {},
         ("post", "/files/{file_id}/signatures"): {},
+        ("post", "/files/{file_id}/screenings"): {"group": "lot"},
         ("post", "/files/{file_id}/places"): {"places": [{"x_um": 1, "y_um": 2}]},
         ("post", "/files/{file_id}/windows"): {"window_um": [0, 0, 1, 1]},
         ("post", "/files/{file_id}/overlays"): {"inspection_file_id": str(ids["file_id"])},

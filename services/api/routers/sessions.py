@@ -13,15 +13,17 @@ from db.repositories.access import Action
 from db.repositories.catalogue import SESSIONS, fetch_row
 from services.api.analysis_requests import JOB_ANSWERS, AnalysisRequest, ask_for_analysis
 from services.api.context import Analyses, ReadsRecords, RequestContext, RequestUnit
+from services.api.documents import Name
 from services.api.listing import SessionQuery, answer_list, answer_row, describe_page, describe_row
 from services.api.record_documents import SessionDetail, SessionItem
-from services.pipelines.job_keys import anomaly_key, averaging_key, localize_key
-from services.pipelines.versions import ANOMALY_VERSION, AVERAGING_VERSION, LOCALIZATION_VERSION
+from services.pipelines.job_keys import anomaly_key, averaging_key, localize_key, simulation_key
+from services.pipelines.versions import ANOMALY_VERSION, AVERAGING_VERSION, LOCALIZATION_VERSION, SIMULATION_VERSION
 from services.problems import Problem
 
 router = APIRouter(prefix="/probing-sessions", tags=["probing sessions"])
 
 MOST_GOLDEN = 20
+MOST_NETS = 100
 _ASKED = {"localize": "localization", "anomaly": "comparison"}
 """What the audit trail calls what is asked for."""
 
@@ -40,6 +42,14 @@ class NewAveraging(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     wrong: float = Field(default=0.02, gt=0, lt=0.5)
+
+
+class NewSimulation(BaseModel):
+    """Which nets to simulate besides those that were probed and those under their spots."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    nets: list[Name] = Field(default=[], max_length=MOST_NETS)
 
 
 @router.get("", responses=describe_page(SessionItem))
@@ -97,6 +107,20 @@ def judge_averaging(session_id: uuid.UUID, wanted: NewAveraging, context: Analys
         payload = {"wrong": wanted.wrong}
         key = averaging_key(session_id, session.content_sha256, AVERAGING_VERSION, payload)
         return _ask(context, unit, _Question("averaging", key, session.program_id, payload), session_id)
+
+
+@router.post(
+    "/{session_id}/simulations",
+    status_code=202,
+    responses=JOB_ANSWERS,
+)
+def simulate_session(session_id: uuid.UUID, wanted: NewSimulation, context: Analyses) -> Response:
+    """Ask what nets do in a good die and under the first suspects, to be drawn under what was measured."""
+    with context.begin() as unit:
+        session = _find(unit, session_id)
+        payload = {"nets": sorted(set(wanted.nets))}
+        key = simulation_key(session_id, session.content_sha256, SIMULATION_VERSION, payload)
+        return _ask(context, unit, _Question("simulation", key, session.program_id, payload), session_id)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -24,12 +24,10 @@ router = APIRouter(prefix="/waveform-views", tags=["waveforms"])
 MOST_TRACES = 50
 MAX_PIXELS = 4096
 BINARY = "application/octet-stream"
-_COLUMNS = (*SAMPLE_COLUMNS, "name", "net", "averages")
+VIEW_COLUMNS = (*SAMPLE_COLUMNS, "name", "net", "averages")
 Axis = Literal["time", "sample"]
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {BINARY: {"schema": {"type": "string", "format": "binary"}}}},
-    **describe_problems("not-found", "original-missing"),
-}
+BINARY_ANSWER: dict[str, Any] = {"content": {BINARY: {"schema": {"type": "string", "format": "binary"}}}}
+_RESPONSES: dict[int | str, dict[str, Any]] = {200: BINARY_ANSWER, **describe_problems("not-found", "original-missing")}
 
 
 @router.get("", responses=_RESPONSES, response_class=Response)
@@ -49,9 +47,9 @@ def view_waveforms(
     `start + k * step` on the axis. A glitch of one sample is never lost; with few samples each is a bin.
     """
     with context.read() as unit:
-        rows = fetch_rows(unit.connection, unit.caller, WAVEFORMS, waveform, _COLUMNS)
-    scales = [_scale(row, axis) for row in rows]
-    begin, end = _window(rows, scales, first, last)
+        rows = fetch_rows(unit.connection, unit.caller, WAVEFORMS, waveform, VIEW_COLUMNS)
+    scales = [scale_of(row, axis) for row in rows]
+    begin, end = find_window(rows, scales, first, last)
     traces, parts = [], []
     for row, scale in zip(rows, scales, strict=True):
         head, pairs = _trace(context.state.blobs, row, scale, (begin, end, px))
@@ -63,7 +61,7 @@ def view_waveforms(
     return Response(content, headers={"Cache-Control": IMMUTABLE, "Vary": VARY}, media_type=BINARY)
 
 
-def _scale(row: Mapping[str, Any], axis: Axis) -> tuple[float, float]:
+def scale_of(row: Mapping[str, Any], axis: Axis) -> tuple[float, float]:
     """Return where sample 0 lies on the axis, and the distance of two samples."""
     if axis == "sample":
         return 0.0, 1.0
@@ -72,9 +70,10 @@ def _scale(row: Mapping[str, Any], axis: Axis) -> tuple[float, float]:
     return float(row["t0_s"] or 0.0), float(row["dt_s"])
 
 
-def _window(
-    rows: list[Mapping[str, Any]], scales: list[tuple[float, float]], first: float | None, last: float | None
+def find_window(
+    rows: Sequence[Mapping[str, Any]], scales: Sequence[tuple[float, float]], first: float | None, last: float | None
 ) -> tuple[float, float]:
+    """Return the window that is asked for, in units of the axis; raises a problem when it is empty."""
     begin = min(start for start, _ in scales) if first is None else first
     ends = (start + step * row["sample_count"] for row, (start, step) in zip(rows, scales, strict=True))
     end = max(ends) if last is None else last
@@ -83,14 +82,20 @@ def _window(
     return begin, end
 
 
+def covered_samples(count: int, scale: tuple[float, float], window: tuple[float, float]) -> tuple[int, int]:
+    """Return the first sample of ``window`` and the one after its last; one more lets a line reach the edge."""
+    (start, step), (begin, end) = scale, window
+    low = min(max(math.floor((begin - start) / step), 0), count)
+    return low, min(max(math.ceil((end - start) / step) + 1, low), count)
+
+
 def _trace(
     blobs: BlobStore, row: Mapping[str, Any], scale: tuple[float, float], window: tuple[float, float, int]
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    """Return what is told of a trace, and its pairs; the sample after the window lets a line reach its edge."""
+    """Return what is told of a trace, and its pairs."""
     stored: StoredSamples = stored_samples(row)
     (start, step), (begin, end, px) = scale, window
-    low = min(max(math.floor((begin - start) / step), 0), stored.count)
-    high = min(max(math.ceil((end - start) / step) + 1, low), stored.count)
+    low, high = covered_samples(stored.count, scale, (begin, end))
     pairs = np.empty((0, 2), "<f4")
     if high > low:
         minimum, maximum = bin_extremes(blobs, stored, bin_edges(low, high, min(px, high - low)))

@@ -1,12 +1,17 @@
 """Where on the die, in the answer of a localization: mixtures by net, spots with their ellipses, the heat map."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analysis.localization import overlay, spot_nets
 from analysis.localization.mixture import Spot
 from analysis.results import Localization, NetWeight, NextProbe, SpotReport, WaveformVerdict
 from analysis.waveforms import unmixing
+from analysis.waveforms.quality import assess_quality
 from services.pipelines.probing.session_places import StageMap, ellipse_document, place_of_spot, stage_place
 
 Places = Mapping[str, tuple[float, float]]
@@ -73,6 +78,36 @@ def candidate_place(net: str, places_um: Places) -> dict[str, float | None]:
     """Return the drain of ``net`` on the layout, micrometres; nothing known where it has no place."""
     x_um, y_um = places_um.get(net, (None, None))
     return {"x_um": x_um, "y_um": y_um}
+
+
+def quality_document(net: str, values: NDArray[np.float64]) -> dict[str, Any]:
+    """Return what is good or bad about the waveform ``values`` (shape ``(samples,)``) on ``net``."""
+    quality = assess_quality(values)
+    return {
+        "net": net,
+        "low_level": quality.low_level,
+        "high_level": quality.high_level,
+        "sample_noise": quality.noise,
+        "sample_snr": quality.sample_snr if math.isfinite(quality.sample_snr) else None,
+        "clipped_part": quality.clipped_part,
+        "drift": quality.drift,
+        "problems": list(quality.problems),
+    }
+
+
+def history_document(result: Localization) -> list[dict[str, Any]]:
+    """Return what each waveform changed: the posterior of the fail log alone, and after each waveform more."""
+    return [
+        {
+            "waveforms": step.waveforms,
+            "net": step.net,
+            "sites": [{"net": net, "posterior": posterior} for net, posterior in step.sites],
+            "no_fault": step.no_fault,
+            "unmodelled": step.unmodelled,
+            "bits": step.bits,
+        }
+        for step in result.history
+    ]
 
 
 def next_probe(probe: NextProbe, stage: StageMap | None) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Localization of a probing session: the same function for ``faultlight localize`` and for the worker."""
 
-import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +16,19 @@ from analysis.localization.localizer import ProbedWaveform, Problem, Progress, l
 from analysis.localization.mixture import Spot
 from analysis.results import LOCATED_ABOVE, Localization
 from analysis.waveforms.cycles import MOST_DELAY, SETTLED
-from analysis.waveforms.quality import assess_quality
 from instruments.documents import decode_document
 from instruments.packing import PackedReading, PackedRecord, unpack_raster, unpack_waveform
 from instruments.records import Netlist, PatternSet, ProbingSession, Raster, Samples, Waveform
 from services.pipelines.ingestion.reading import open_sandbox
 from services.pipelines.probing import die_documents
-from services.pipelines.probing.die_documents import candidate_place, heat_map_document, next_probe, waveform_places
+from services.pipelines.probing.die_documents import (
+    candidate_place,
+    heat_map_document,
+    history_document,
+    next_probe,
+    quality_document,
+    waveform_places,
+)
 from services.pipelines.probing.session_places import (
     StageMap,
     alignment_document,
@@ -88,13 +93,22 @@ def localize(
 
 
 def _measure(session: ProbingSession, progress: Progress) -> tuple[Localization, list[ProbedWaveform]]:
-    stage = stage_map(session.document)
-    waveforms = [_probed(session, probe, stage) for probe in session.document["waveforms"]]
+    waveforms = probed_waveforms(session)
     cycle_s = float(session.document["stimulus"]["cycle_s"])
     if session.netlist is None or session.patterns is None:
         return compare_with_simulation(session, waveforms, cycle_s), waveforms
     problem = _problem(session, session.netlist, session.patterns, waveforms, cycle_s)
     return localize_fault(problem, progress), waveforms
+
+
+def probed_waveforms(session: ProbingSession) -> list[ProbedWaveform]:
+    """Return the waveforms of ``session`` in its own order, the segments of each averaged.
+
+    Raises:
+        SessionError: a file holds not one waveform, does not say its sample interval, or its segments do not repeat.
+    """
+    stage = stage_map(session.document)
+    return [_probed(session, probe, stage) for probe in session.document["waveforms"]]
 
 
 def build_problem(session: ProbingSession) -> Problem:
@@ -105,10 +119,8 @@ def build_problem(session: ProbingSession) -> Problem:
     """
     if session.netlist is None or session.patterns is None:
         raise SessionError("the session has no netlist and patterns: there are no suspects to tell apart")
-    stage = stage_map(session.document)
-    waveforms = [_probed(session, probe, stage) for probe in session.document["waveforms"]]
     cycle_s = float(session.document["stimulus"]["cycle_s"])
-    return _problem(session, session.netlist, session.patterns, waveforms, cycle_s)
+    return _problem(session, session.netlist, session.patterns, probed_waveforms(session), cycle_s)
 
 
 def _problem(
@@ -232,12 +244,13 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
             )
         ],
         "next_probes": [next_probe(item, stage) for item in result.next_probes],
+        "history": history_document(result),
         "decided": result.decided,
         "missing_bits": result.missing_bits,
         "expected_probes": result.expected_probes,
         "alignment": alignment_document(stage),
         "heat_map": heat_map_document(result, places_um),
-        "quality": [_quality(waveform) for waveform in waveforms],
+        "quality": [quality_document(waveform.net, waveform.values) for waveform in waveforms],
         "simulated": bool(session.document.get("simulated", False)),
         "provenance": _provenance(session),
     }
@@ -245,20 +258,6 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
 
 def _picoseconds(seconds: float | None) -> float | None:
     return None if seconds is None else seconds * 1e12
-
-
-def _quality(waveform: ProbedWaveform) -> dict[str, Any]:
-    quality = assess_quality(waveform.values)
-    return {
-        "net": waveform.net,
-        "low_level": quality.low_level,
-        "high_level": quality.high_level,
-        "sample_noise": quality.noise,
-        "sample_snr": quality.sample_snr if math.isfinite(quality.sample_snr) else None,
-        "clipped_part": quality.clipped_part,
-        "drift": quality.drift,
-        "problems": list(quality.problems),
-    }
 
 
 def _provenance(session: ProbingSession) -> dict[str, Any]:
@@ -274,6 +273,7 @@ def _provenance(session: ProbingSession) -> dict[str, Any]:
             "skew_outlier_probability": "that the delay is not where stated, or unlike the session's other delays",
             **die_documents.CONVENTIONS,
             "bits": "mutual information about the site",
+            "history": "posterior after the fail log alone, then after each waveform; bits is the entropy left",
             "next_probes": "most bits in a second of laboratory time first",
             "decided": "one site or no fault holds enough, or no probe is worth its time",
         },

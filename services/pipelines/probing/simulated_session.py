@@ -39,7 +39,7 @@ def compare_with_simulation(
     Raises:
         WaveformError: a net is not in the dump, or a waveform cannot be compared.
     """
-    cycles = _cycles(session, cycle_s)
+    cycles = cycles_of(session, cycle_s)
     values = {trace.name: bits for trace in session.simulation if (bits := _bits(trace, cycle_s, cycles)) is not None}
     observed = [_observe(waveform, values, cycle_s) for waveform in waveforms]
     prior = usual_ratio([fit_levels(item.observation, of_one_net(item.expected[None])).ratio for item in observed])
@@ -54,7 +54,7 @@ def trace_values(session: ProbingSession, cycle_s: float, nets: Collection[str])
     Raises:
         WaveformError: the dump does not say how long a tick is.
     """
-    cycles = _cycles(session, cycle_s)
+    cycles = cycles_of(session, cycle_s)
     values: dict[str, list[NDArray[np.float64]]] = {}
     for trace in session.simulation:
         net = next((net for net in nets if trace.name == net or trace.name.endswith(f".{net}")), None)
@@ -64,7 +64,12 @@ def trace_values(session: ProbingSession, cycle_s: float, nets: Collection[str])
     return {net: found[0] for net, found in values.items() if len(found) == 1}
 
 
-def _cycles(session: ProbingSession, cycle_s: float) -> int:
+def cycles_of(session: ProbingSession, cycle_s: float) -> int:
+    """Return the cycles of ``cycle_s`` seconds in the loop: as the session says, or as long as its dump is.
+
+    Raises:
+        WaveformError: neither says it.
+    """
     given = session.document["stimulus"].get("cycles")
     if given:
         return int(given)

@@ -1,0 +1,51 @@
+"""What each waveform changed: the posterior after the fail log alone, and after one waveform more each time."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.localization.evidence import WaveformEvidence
+from analysis.localization.posterior import Posterior, combine
+from analysis.localization.screening import Screening
+from analysis.results import PosteriorStep
+
+MOST_SITES = 5
+MOST_STEPS = 200
+"""Waveforms from the last on whose steps are told one by one."""
+
+
+def posterior_history(
+    screening: Screening, evidence: Sequence[WaveformEvidence], nets: Sequence[str], *, tested: bool
+) -> tuple[PosteriorStep, ...]:
+    """Return the posterior of the fail log alone and after each of ``evidence``, waveforms on ``nets`` in that order.
+
+    ``tested`` says whether there was a fail log. Waveforms are independent given the fault, so that their order does
+    not matter for the last step. Only the last :data:`MOST_STEPS` are told.
+    """
+    first = max(0, len(evidence) - MOST_STEPS)
+    steps = []
+    for count in range(first, len(evidence) + 1):
+        posterior = combine(screening, evidence[:count], tested=tested)
+        steps.append(_step(screening, posterior, count, nets[count - 1] if count else None))
+    return tuple(steps)
+
+
+def _step(screening: Screening, posterior: Posterior, count: int, net: str | None) -> PosteriorStep:
+    circuit = screening.suspects.stimulated.circuit
+    mass = posterior.of_sites(screening.suspects.sites, len(circuit.nets))
+    order = [int(place) for place in np.argsort(-mass, kind="stable")[:MOST_SITES] if mass[place] > 0]
+    return PosteriorStep(
+        waveforms=count,
+        net=net,
+        sites=tuple((circuit.nets[place], min(1.0, float(mass[place]))) for place in order),
+        no_fault=posterior.no_fault,
+        unmodelled=posterior.unmodelled,
+        bits=_entropy_bits(np.concatenate([mass, [posterior.no_fault, posterior.unmodelled]])),
+    )
+
+
+def _entropy_bits(probabilities: NDArray[np.float64]) -> float:
+    """Return the entropy in bits of ``probabilities`` that add up to one."""
+    some = probabilities[probabilities > 0]
+    return max(0.0, float(-(some * np.log2(some)).sum()))
