@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from db.repositories.results import NewFinding
-from db.repositories.tables import StoredTable, find_tables
+from db.repositories.tables import StoredTable, find_tables, find_tables_of_files
 from db.unit_of_work import UnitOfWork
 from instruments.documents import decode_document
 from instruments.records import Table
@@ -33,6 +33,23 @@ def load_tables(context: JobContext, identities: Sequence[object], kind: str) ->
         if known[identity].row.kind != kind:
             raise JobRefused(f"the table {identity} has rows of the kind {known[identity].row.kind}, not {kind}")
     return [_load(context, known[identity]) for identity in wanted]
+
+
+def load_tables_of_files(context: JobContext, identities: Sequence[object], kinds: Sequence[str]) -> list[SourceTable]:
+    """Return the stored tables of ``kinds`` in the files with these ids, in the files' order, checked by their hash.
+
+    Raises:
+        JobRefused: a file does not exist, is of another program, or holds no such table.
+        DamagedRecord: stored bytes are not those that were written.
+    """
+    wanted = [uuid.UUID(str(identity)) for identity in dict.fromkeys(identities)]
+    with context.engine.connect() as connection:
+        found = find_tables_of_files(connection, wanted, kinds)
+    mine = [each for each in found if each.row.program_id == context.claimed.program_id]
+    for identity in wanted:
+        if not any(each.row.raw_file_id == identity for each in mine):
+            raise JobRefused(f"the file {identity} has no table of the kinds {', '.join(kinds)}")
+    return [_load(context, each) for each in mine]
 
 
 def _load(context: JobContext, stored: StoredTable) -> SourceTable:

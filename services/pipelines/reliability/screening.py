@@ -10,6 +10,7 @@ from services.pipelines.reliability.screening_requests import ScreenRequest
 from services.pipelines.reliability.screening_rules import (
     Fallout,
     chosen_tests,
+    groups_of,
     screen_averages,
     screen_neighbourhoods,
     screen_residuals,
@@ -72,6 +73,17 @@ def screen_parts(
         "conventions": _conventions(request),
         "provenance": _provenance(parts, request),
     }
+
+
+def count_limits(parts: TestedParts, request: ScreenRequest) -> int:
+    """Return how many rows of limits by test and group the answer would have.
+
+    Raises:
+        ScreeningError: a test that is asked for does not exist.
+    """
+    wafers, groups = len(parts.wafers()), len(groups_of(parts, request))
+    by_test = {"part-average": groups + 1, "neighbour-residual": wafers}
+    return len(chosen_tests(parts, request)) * sum(by_test.get(name, 0) for name in request.screens)
 
 
 def _run_screens(parts: TestedParts, request: ScreenRequest, tests: list[TestName], fallout: Fallout) -> None:

@@ -1,7 +1,7 @@
 """Overkill and escapes of a screen: from parts whose truth is known, or from outliers planted in the readings."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,15 +34,26 @@ def read_labels(path: Path) -> dict[tuple[str, str, str], float]:
             raise TableRefused(
                 f"{path.name}: labels need the headings lot, wafer, part, defective; no {sorted(missing)}"
             )
-        found: dict[tuple[str, str, str], float] = {}
+        labels: list[tuple[str, str, str, bool]] = []
         for number, row in enumerate(reader, 2):
-            key = (row["lot"] or "", row["wafer"] or "", row["part"] or "")
             word = (row["defective"] or "").strip().lower()
-            if word not in _TRUE | _FALSE or key in found:
-                raise TableRefused(
-                    f"{path.name}: row {number} has no label yes or no, or labels a part again: {key[2]}"
-                )
-            found[key] = float(word in _TRUE)
+            if word not in _TRUE | _FALSE:
+                raise TableRefused(f"{path.name}: row {number} has no label yes or no: {row['part']}")
+            labels.append((row["lot"] or "", row["wafer"] or "", row["part"] or "", word in _TRUE))
+    return label_parts(labels)
+
+
+def label_parts(labels: Iterable[tuple[str, str, str, bool]]) -> dict[tuple[str, str, str], float]:
+    """Return by lot, wafer and part whether it is defective (1) or good (0); ``labels`` are these and the truth.
+
+    Raises:
+        TableRefused: a part has two labels.
+    """
+    found: dict[tuple[str, str, str], float] = {}
+    for lot, wafer, part, defective in labels:
+        if (lot, wafer, part) in found:
+            raise TableRefused(f"the part {' '.join((lot, wafer, part)).strip()} has two labels")
+        found[lot, wafer, part] = float(defective)
     return found
 
 

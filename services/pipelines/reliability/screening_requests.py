@@ -1,10 +1,14 @@
-"""What is asked of a screen of tested parts: the options of the command line, the parameters in an answer."""
+"""What is asked of a screen of tested parts: bodies of REST, payloads of jobs, options of the command line."""
 
-from typing import Any, Literal
+import uuid
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.pipelines.reliability.life_requests import tell_errors
+
+KINDS = ("test_run", "test_item", "test_part", "test_result", "test_wafer", "wafer_map", "readout")
+"""Of the tables that tested parts are read from."""
 
 ScreenName = Literal["part-average", "neighbour-residual", "bad-neighbourhood", "stack", "multivariate", "signatures"]
 SCREENS: tuple[ScreenName, ...] = (
@@ -50,3 +54,28 @@ def ask_screen(question: dict[str, Any]) -> ScreenRequest:
         return ScreenRequest.model_validate(question)
     except ValidationError as error:
         raise ValueError(tell_errors(error)) from error
+
+
+Name = Annotated[str, Field(max_length=200)]
+
+
+class LabelledPart(BaseModel):
+    """A part whose truth is known."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lot: Name = ""
+    wafer: Name = ""
+    part: Name
+    defective: bool
+
+
+class StoredScreenRequest(ScreenRequest):
+    """The same of stored files: testers' logs, wafer maps or readouts."""
+
+    other_file_ids: list[uuid.UUID] = Field(
+        default_factory=list, max_length=50, description="further files of the same product"
+    )
+    labels: list[LabelledPart] = Field(
+        default_factory=list, max_length=10_000, description="parts of known truth: overkill and escapes"
+    )

@@ -1,4 +1,4 @@
-"""Tested parts: testers' logs and wafer maps as parts with places, verdicts and readings, for screens."""
+"""Tested parts: testers' logs, wafer maps and readouts as parts with places, verdicts and readings, for screens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.pipelines.reliability.screening_requests import KINDS
 from services.pipelines.table_source import SourceTable, TableRefused, read_tables
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-KINDS = ("test_run", "test_item", "test_part", "test_result", "test_wafer", "wafer_map")
 _SHOWN = 5
+_STRESSES = (("temperature_c", "°C"), ("voltage_v", "V"), ("humidity_percent", "%RH"))
 
 
 @dataclass(frozen=True)
 class TestName:
-    """What tells a test from others; an array's elements are tests of their own."""
+    """What tells a test from others; an array's elements are tests of their own. Readouts have no number: -1."""
 
     number: int
     name: str
@@ -30,7 +31,7 @@ class TestName:
     def label(self) -> str:
         """Number and name as people write them."""
         element = "" if self.element is None else f"[{self.element}]"
-        return f"{self.number} {self.name}".strip() + element
+        return (self.name if self.number < 0 else f"{self.number} {self.name}".strip()) + element
 
 
 @dataclass
@@ -49,6 +50,7 @@ class TestedParts:
         lot, wafer, part_id: names; the wafer is empty after singulation.
         column, row: float64 ``(parts,)``, place on the wafer in dies; NaN where unknown.
         failed: float64 ``(parts,)``, 1 or 0; NaN without a verdict.
+        hard_bin, soft_bin: as the tester numbers them, or a map writes its code; empty where there is none.
         readings: of each parametric test.
         remarks: what was left out, and why.
         sources: one for each file, for the answer's origin.
@@ -61,6 +63,8 @@ class TestedParts:
     column: Floats = field(default_factory=lambda: np.empty(0))
     row: Floats = field(default_factory=lambda: np.empty(0))
     failed: Floats = field(default_factory=lambda: np.empty(0))
+    hard_bin: list[str] = field(default_factory=list)
+    soft_bin: list[str] = field(default_factory=list)
     readings: dict[TestName, Readings] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     sources: list[SourceTable] = field(default_factory=list)
@@ -97,11 +101,16 @@ def collect_parts(sources: Sequence[SourceTable]) -> TestedParts:
 
     Raises:
         TableRefused: there is no part, a test's unit differs from file to file, or there are logs and maps: both count
-            dies from corners of their own.
+            dies from corners of their own; or readouts beside either.
     """
-    if {"test_part", "wafer_map"} <= {source.table.kind for source in sources}:
+    kinds = {source.table.kind for source in sources}
+    if {"test_part", "wafer_map"} <= kinds:
         raise TableRefused("testers' logs and wafer maps count dies from different corners: screen them one by one")
+    if "readout" in kinds and kinds & {"test_part", "wafer_map"}:
+        raise TableRefused("readouts name devices, logs and maps count parts: screen them one by one")
     parts = TestedParts()
+    if "readout" in kinds:
+        _add_readouts(parts, [source for source in sources if source.table.kind == "readout"])
     run: dict[str, SourceTable] = {}
     for source in (*sources, None):
         if source is None or source.table.kind in ("test_run", "wafer_map"):
@@ -140,6 +149,8 @@ def _add_run(parts: TestedParts, run: dict[str, SourceTable]) -> None:
     parts.wafer += [names[index[each]] if 0 <= index[each] < len(names) else "" for each in kept]
     parts.part_id += [identities[each] for each in kept]
     _place(parts, table.numbers("x")[kept], table.numbers("y")[kept], verdict[kept])
+    parts.hard_bin += _numbered(table.numbers("hard_bin")[kept])
+    parts.soft_bin += _numbered(table.numbers("soft_bin")[kept])
     parts.sources.append(table)
     parts.simulated = parts.simulated or ("test_run" in run and _simulated(run["test_run"]))
     if "test_result" in run and "test_item" in run:
@@ -217,7 +228,73 @@ def _add_map(parts: TestedParts, source: SourceTable) -> None:
     parts.wafer += [wafers[place] for place in dies]
     parts.part_id += [f"{int(x)},{int(y)}" for x, y in zip(column, row, strict=True)]
     _place(parts, column, row, verdict)
+    codes = source.texts("bin_code")
+    parts.hard_bin += [codes[place] for place in dies]
+    parts.soft_bin += [""] * len(dies)
     parts.sources.append(source)
+
+
+def _add_readouts(parts: TestedParts, sources: Sequence[SourceTable]) -> None:
+    """Add devices under stress, one part for each device of a lot in all tables; each readout is a test."""
+    devices: dict[tuple[str, str], int] = {}
+    found: dict[TestName, dict[int, float]] = {}
+    failed: list[float] = []
+    repeated = 0
+    for source in sources:
+        lots, names, conditions = source.texts("lot_id"), source.texts("device_id"), _conditions(source)
+        parameters, units = source.texts("parameter"), source.texts("unit")
+        verdicts, hours, values = _readout_verdicts(source), source.numbers("time_h"), source.numbers("value")
+        for row in range(source.table.row_count):
+            key = _named_lot(parts, source.file, lots[row]), names[row]
+            part = devices.setdefault(key, len(devices))
+            if part == len(failed):
+                failed.append(np.nan)
+            # One failing readout fails the device; a passing one counts until then.
+            failed[part] = float(np.fmax(failed[part], verdicts[row]))
+            test = TestName(-1, f"{parameters[row]} at {hours[row]:g} h{conditions[row]}", units[row])
+            readings = found.setdefault(test, {})
+            repeated += part in readings
+            if np.isfinite(values[row]):
+                readings[part] = float(values[row])
+        parts.sources.append(source)
+        parts.simulated = parts.simulated or _says_simulated(source)
+    if repeated:
+        parts.remarks.append(f"{repeated} readouts that a later one of the same device, time and parameter replaced")
+    parts.lot, parts.part_id = [lot for lot, _ in devices], [name for _, name in devices]
+    parts.wafer, parts.hard_bin, parts.soft_bin = ([""] * len(devices) for _ in range(3))
+    nowhere = np.full(len(devices), np.nan)
+    _place(parts, nowhere, nowhere, np.asarray(failed, np.float64))
+    for test, readings in found.items():
+        order = sorted(readings)
+        parts.readings[test] = Readings(np.asarray(order, np.int64), np.asarray([readings[each] for each in order]))
+
+
+def _readout_verdicts(source: SourceTable) -> Floats:
+    """Return of each readout 1 (failed), 0 or NaN: as its result says, else by its limits where it has any."""
+    low, high, value = (source.numbers(name) for name in ("low_limit", "high_limit", "value"))
+    judged = (np.isfinite(low) | np.isfinite(high)) & ~np.isnan(value)
+    by_limits = np.where(judged, ((value < low) | (value > high)).astype(np.float64), np.nan)
+    said = np.asarray([{"pass": 0.0, "fail": 1.0}.get(text.lower(), np.nan) for text in source.texts("result")])
+    return np.asarray(np.where(np.isnan(said), by_limits, said), np.float64)
+
+
+def _conditions(source: SourceTable) -> list[str]:
+    """Return what each row says of its stress, to be told behind the readout's name: stresses are not pooled."""
+    numbers = [(source.numbers(name), unit) for name, unit in _STRESSES]
+    found = []
+    for row, stress in enumerate(source.texts("stress")):
+        said = [stress] * bool(stress) + [f"{each[row]:g} {unit}" for each, unit in numbers if np.isfinite(each[row])]
+        found.append(f", {' '.join(said)}" if said else "")
+    return found
+
+
+def _says_simulated(source: SourceTable) -> bool:
+    comments: Any = source.table.vendor_metadata.get("comments")
+    return isinstance(comments, dict) and str(comments.get("simulated", "")).lower() in ("true", "yes", "1")
+
+
+def _numbered(values: Floats) -> list[str]:
+    return [f"{value:g}" if np.isfinite(value) else "" for value in values.tolist()]
 
 
 def _simulated(run: SourceTable) -> bool:
