@@ -63,8 +63,8 @@ SUMMARIES: dict[str, FormatSummary] = {
     ),
     "delimited": FormatSummary(
         "time and value columns, headers of Tektronix (above or beside the samples, logic lines), LeCroy, Keysight "
-        "InfiniiVision and Infiniium (channels or segments beside one another), PicoScope and Rigol, none; semicolons, tabs, decimal commas; histories without a header as segments, where "
-        "their times begin again",
+        "InfiniiVision and Infiniium (channels or segments beside one another), PicoScope and Rigol, none; semicolons, "
+        "tabs, decimal commas; histories without a header as segments, where their times begin again",
         "values, unit, dt, t0; a sequence number is not taken for time; Start and Increment applied",
         "lines counted on the bytes, rows parsed, the count in the header; each printed time against t0 + i dt",
         "a missing or repeated sample, variants of known writers that are not known",

@@ -127,6 +127,19 @@ netlist = _document_table("netlist", "A gate-level circuit.")
 pattern_set = _document_table("pattern_set", "Stimulus: one row of input bits per cycle.")
 fail_log = _document_table("fail_log", "The tester's failing bits.")
 placement = _document_table("placement", "Where each driver's drain lies, in micrometres.")
+traced_layout = Table(
+    "traced_layout",
+    metadata,
+    identifier(),
+    reference("program_id", "program"),
+    Column("trace_key", Text, nullable=False, comment="sha256 of the layout's content, connectivity, cell and version"),
+    Column("content_sha256", Text, nullable=False, comment="of the layout"),
+    Column("version", Text, nullable=False, comment="of the tracing"),
+    Column("blob_key", Text, nullable=False),
+    created_at(),
+    UniqueConstraint("program_id", "trace_key"),
+    comment="Nets and cells of layouts, traced once for all jobs that ask about them.",
+)
 data_table = _document_table(
     "data_table",
     "Columns with units in one Parquet file: mask defects, test results, repair steps, lifetimes, …",

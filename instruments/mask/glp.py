@@ -14,19 +14,27 @@ vertices. No description of the format by its maker was found; what is read here
 anything else is refused by line.
 """
 
+import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from instruments.adapter import HEAD_BYTES, Confidence, Sniff, Source
+from instruments.description import Reach
 from instruments.errors import CorruptField, NotThisFormat, ReadingLimit, Truncated, UnsupportedVersion
-from instruments.text_lines import decode_text, split_lines
+from instruments.mask.vocabulary import LAYOUT_POLYGON
+from instruments.records import Record
+from instruments.text_lines import decode_text, head_text, split_lines
+from instruments.vocabulary import Remarks
 
 MAX_BYTES = 64 << 20
 _COMMENT = re.compile(r"/\*.*?\*/")
+_START = re.compile(r"\s*(?:BEGIN\s+)?EQUIV\s+\S+\s+\S+\s+\w")
+_UM_PER_NM = 1e-3
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _IGNORED = frozenset({"BEGIN", "CNAME", "LEVEL", "CELL"})
 
@@ -38,18 +46,81 @@ class ClipLayout:
     Attributes:
         name: of the cell, or of the file.
         levels: level name to polygons, each float64 of shape ``(vertices, 2)``, x and y in nanometres.
+        unit_nm: nanometres of a unit of the file.
+        warnings: doubts about its text.
     """
 
     name: str
     levels: Mapping[str, tuple[NDArray[np.float64], ...]]
+    unit_nm: float = 1.0
+    warnings: tuple[str, ...] = ()
 
     def polygons(self) -> list[NDArray[np.float64]]:
         """Return the polygons of all levels."""
         return [polygon for polygons in self.levels.values() for polygon in polygons]
 
 
-def read_glp(path: Path) -> ClipLayout:
-    """Return the clip in the file at ``path``.
+class GlpAdapter:
+    """Reads a GLP clip into a ``layout_polygon`` table."""
+
+    name = "glp"
+    version = "1"
+    formats = ("glp",)
+    reach = Reach.WALK
+
+    def sniff(self, source: Source) -> Sniff:
+        """Look for BEGIN and EQUIV at the beginning of ``source``."""
+        if not source.is_bundle and begins_like_glp(source.head):
+            return Sniff(Confidence.CERTAIN, "it begins with BEGIN and EQUIV of a GLP clip")
+        return Sniff(Confidence.NO, "it does not begin with BEGIN and EQUIV of a GLP clip")
+
+    def read(self, source: Source) -> tuple[str, Iterable[Record]]:
+        """Return the polygons of ``source``, level by level in the order of the levels' first shapes.
+
+        Raises:
+            Truncated, CorruptField, UnsupportedVersion, ReadingLimit: see :func:`read_glp`.
+        """
+        clip = read_glp(source.path, source.name)
+        rows = [(level, polygon) for level, polygons in clip.levels.items() for polygon in polygons]
+        areas = np.asarray([_area(polygon) for _, polygon in rows])
+        flat = int(np.count_nonzero(areas == 0))
+        doubts = (f"{flat} of {len(rows)} polygons have no area",) if flat else ()
+        low = np.asarray([polygon.min(axis=0) for _, polygon in rows]).reshape(-1, 2) * _UM_PER_NM
+        high = np.asarray([polygon.max(axis=0) for _, polygon in rows]).reshape(-1, 2) * _UM_PER_NM
+        columns = {
+            "level": [level for level, _ in rows],
+            "vertices": [len(polygon) for _, polygon in rows],
+            "left_um": low[:, 0],
+            "bottom_um": low[:, 1],
+            "right_um": high[:, 0],
+            "top_um": high[:, 1],
+            "area_um2": areas * _UM_PER_NM**2,
+            "points_nm": [json.dumps(polygon.tolist()) for _, polygon in rows],
+        }
+        remarks = Remarks({"cell": clip.name, "unit_nm": clip.unit_nm}, clip.warnings + doubts)
+        return "glp", [LAYOUT_POLYGON.make_table(clip.name, columns, remarks)]
+
+
+def _area(polygon: NDArray[np.float64]) -> float:
+    """Return the area within ``polygon``, of the sign of no side."""
+    x, y = (polygon - polygon[0]).T
+    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+
+
+def begins_like_glp(head: bytes) -> bool:
+    """Return whether the beginning of a file is that of a clip: BEGIN or EQUIV, and EQUIV's words soon after."""
+    text = _COMMENT.sub(" ", head_text(head))
+    return _START.match(text) is not None
+
+
+def is_glp(path: Path) -> bool:
+    """Return whether the file at ``path`` begins like a clip, whatever it is called."""
+    with path.open("rb") as file:
+        return begins_like_glp(file.read(HEAD_BYTES))
+
+
+def read_glp(path: Path, name: str | None = None) -> ClipLayout:
+    """Return the clip in the file at ``path``, which is called ``name`` in errors.
 
     Raises:
         NotThisFormat: it does not begin with BEGIN or EQUIV.
@@ -58,15 +129,15 @@ def read_glp(path: Path) -> ClipLayout:
         UnsupportedVersion: an axis or a unit, or a record, that is not known.
         ReadingLimit: the file is too large.
     """
-    if path.stat().st_size > MAX_BYTES:
-        raise ReadingLimit(
-            "the clip is too large", file=path.name, expected=f"<= {MAX_BYTES}", found=path.stat().st_size
-        )
+    name = path.name if name is None else name
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ReadingLimit("the clip is too large", file=name, expected=f"<= {MAX_BYTES}", found=size)
     try:
-        text, _ = decode_text(path.read_bytes())
+        text, doubts = decode_text(path.read_bytes())
     except UnicodeDecodeError:
-        raise NotThisFormat("the file is no text", file=path.name, offset=0) from None
-    return _Reader(path.name).read(split_lines(text))
+        raise NotThisFormat("the file is no text", file=name, offset=0) from None
+    return replace(_Reader(name).read(split_lines(text)), warnings=doubts)
 
 
 class _Reader:
@@ -103,7 +174,8 @@ class _Reader:
             raise Truncated(
                 "the clip ends before ENDMSG", file=self.file, offset=len(lines), offset_unit="line", expected="ENDMSG"
             )
-        return ClipLayout(self.name, {level: tuple(polygons) for level, polygons in self.levels.items()})
+        levels = {level: tuple(polygons) for level, polygons in self.levels.items()}
+        return ClipLayout(self.name, levels, self.nm_per_unit or 1.0)
 
     def _record(self, words: list[str], number: int) -> None:
         keyword = words[0]

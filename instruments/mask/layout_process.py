@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -85,6 +85,19 @@ class LayoutSummary:
     layers: tuple[dict[str, Any], ...]
     warnings: tuple[str, ...]
 
+    @staticmethod
+    def from_document(document: Mapping[str, Any]) -> "LayoutSummary":
+        """Return the summary of its JSON, which has the same names."""
+        boxes = tuple(None if box is None else (box[0], box[1], box[2], box[3]) for box in document["boxes_um"])
+        return LayoutSummary(
+            document["format"],
+            document["unit_um"],
+            tuple(document["top_cells"]),
+            boxes,
+            tuple(document["layers"]),
+            tuple(document["warnings"]),
+        )
+
 
 class LayoutEngine(Protocol):
     """What others need of an open layout; raises :class:`instruments.errors.InstrumentError` throughout."""
@@ -134,21 +147,18 @@ class LayoutProcess:
         except BaseException:
             self.close()
             raise
-        boxes = tuple(None if box is None else (box[0], box[1], box[2], box[3]) for box in document["boxes_um"])
-        self._summary = LayoutSummary(
-            document["format"],
-            document["unit_um"],
-            tuple(document["top_cells"]),
-            boxes,
-            tuple(document["layers"]),
-            tuple(document["warnings"]),
-        )
+        self._summary = LayoutSummary.from_document(document)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there; it ends by itself when nobody asks for a while."""
+        return self._process is not None and self._process.poll() is None
 
     def close(self) -> None:
         """End the process."""

@@ -1,14 +1,15 @@
 """The process that holds one layout: ``python -m instruments.mask.layout_worker``, started by ``layout_process``.
 
 It is the only one besides the reading process that loads klayout. It answers messages on standard input until that
-ends, under limits of memory and of processor time for each answer. A file is first read by the adapter of layouts,
-which walks all records itself: what that refuses never gets here.
+ends, or until nobody has asked for :data:`IDLE_S`, under limits of memory and of processor time for each answer. A
+file is first read by the adapter of layouts, which walks all records itself: what that refuses never gets here.
 """
 
 import contextlib
 import os
 import resource
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ from instruments.bundle import open_source
 from instruments.errors import CorruptField, InstrumentError, ReaderCrashed, ReadingLimit
 from instruments.mask.layout import LayoutAdapter
 from instruments.mask.layout_engine import import_engine, load_layout
-from instruments.mask.layout_messages import Arrays, read_message, write_message
+from instruments.mask.layout_messages import Arrays, MessageLate, read_message, write_message
 from instruments.mask.layout_windows import describe_layers, query_window
 from instruments.mask.net_extraction import NetExtraction
 from instruments.mask.process import read_process
 from instruments.sandbox import describe_error
+
+IDLE_S = 900.0
+"""How long the process waits for a question before it ends."""
 
 Answer = tuple[dict[str, Any], Arrays]
 
@@ -102,8 +106,8 @@ def serve() -> None:
         import_engine("")  # before the limits: they are of the layout, not of the libraries
     while True:
         try:
-            request, _ = read_message(0)
-        except EOFError:
+            request, _ = read_message(0, time.monotonic() + IDLE_S)
+        except (EOFError, MessageLate):
             return
         try:
             _limit(request["limits"])

@@ -5,6 +5,7 @@ shapes take their area out of the conductor: gates out of diffusion, and the lay
 which a tie cell's resistor joins its output to the supply. ``labels`` are layers whose texts name a conductor.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -85,6 +86,11 @@ class Process:
             ],
             "cell_boundary": _lists(self.cell_boundary),
         }
+
+    def connectivity_sha256(self) -> str:
+        """Return the hash (hex) of all that tracing depends on: everything but what the process is called."""
+        rules = {key: value for key, value in self.to_document().items() if key not in ("name", "source")}
+        return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
 
 def known_processes() -> tuple[str, ...]:

@@ -77,6 +77,21 @@ LAYOUT_CELL = Vocabulary(
     ),
 )
 
+LAYOUT_POLYGON = Vocabulary(
+    "layout_polygon",
+    "one polygon of a clip",
+    (
+        Column("level", "text", "", "the level that it is on", required=True),
+        Column("vertices", "integer", "", "how many it has", required=True),
+        Column("left_um", "number", "um", "bounding box", required=True),
+        Column("bottom_um", "number", "um", "bounding box", required=True),
+        Column("right_um", "number", "um", "bounding box", required=True),
+        Column("top_um", "number", "um", "bounding box", required=True),
+        Column("area_um2", "number", "um2", "area within its outline", required=True),
+        Column("points_nm", "text", "", "its vertices in nanometres as JSON: [x, y] each", required=True),
+    ),
+)
+
 LAYOUT_LAYER = Vocabulary(
     "layout_layer",
     "one layer and datatype of a layout",

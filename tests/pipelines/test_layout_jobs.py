@@ -15,7 +15,7 @@ from instruments.errors import CorruptField
 from services.pipelines.context import JobRefused
 from services.pipelines.kinds import HANDLERS
 from services.pipelines.mask import layout_jobs
-from services.pipelines.mask.layout_nets import trace_asked
+from services.pipelines.mask.layout_nets import asked_process
 from services.pipelines.mask.layout_requests import (
     MatchRequest,
     NetsRequest,
@@ -138,7 +138,7 @@ def test_what_cannot_be_answered_is_refused_and_nothing_is_stored(
 )
 def test_a_process_is_known_or_a_document_and_never_a_file(process: Any, words: str) -> None:
     with pytest.raises(CorruptField) as caught:
-        trace_asked(None, "x.gds", {"process": process, "cell": None})  # type: ignore[arg-type]
+        asked_process(process)
     assert words in str(caught.value)
 
 

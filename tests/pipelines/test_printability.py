@@ -17,6 +17,7 @@ from services.cli import app
 from services.pipelines.context import JobRefused
 from services.pipelines.mask.defect_tables import read_defects
 from services.pipelines.mask.inspected_defects import add_inspection, defects_of_tables
+from services.pipelines.mask.mask_patterns import PatternFile
 from services.pipelines.mask.overlay_settings import OverlaySettings
 from services.pipelines.mask.printability import judge_file, print_path
 from services.pipelines.mask.printability_job import run
@@ -65,7 +66,7 @@ def spot(name: str, width_nm: float, **fields: Any) -> dict[str, Any]:
 
 def judge(tmp_path: Path, asked: dict[str, Any], scale: int = 1) -> dict[str, Any]:
     clip = write_clip(tmp_path / "lines.glp", scale)
-    return judge_file(clip, clip.name, PrintabilityRequest.model_validate(asked), "cpu")
+    return judge_file(PatternFile(clip, clip.name), PrintabilityRequest.model_validate(asked), "cpu")
 
 
 def test_small_and_large_and_repaired(tmp_path: Path) -> None:
@@ -146,22 +147,24 @@ def test_a_layout_is_the_same_as_its_clip(tmp_path: Path) -> None:
     """One layer of a GDSII file; without a layer it is refused."""
     layout = write_layout(tmp_path / "lines.gds")
     asked = question(spot("a", 40), layout={"layer": "1/0"})
-    found = judge_file(layout, layout.name, PrintabilityRequest.model_validate(asked), "cpu")
+    found = judge_file(PatternFile(layout, layout.name), PrintabilityRequest.model_validate(asked), "cpu")
     clip = judge(tmp_path, question(spot("a", 40)))
     assert found["format"] == "gdsii"
     assert found["defects"][0]["fraction"] == pytest.approx(clip["defects"][0]["fraction"], rel=1e-9)
     plate = PrintabilityRequest.model_validate(question(spot("a", 40), layout={"layer": "2/0"}))
-    refused = judge_file(layout, layout.name, plate, "cpu")["defects"][0]
+    refused = judge_file(PatternFile(layout, layout.name), plate, "cpu")["defects"][0]
     assert "changes nothing" in refused["refused"]
     within = question(spot("a", 40), spot("far", 40, y_um=900.0), layout={"layer": "1/0", "cell": "INNER"})
-    inner, far = judge_file(layout, layout.name, PrintabilityRequest.model_validate(within), "cpu")["defects"]
+    inner, far = judge_file(PatternFile(layout, layout.name), PrintabilityRequest.model_validate(within), "cpu")[
+        "defects"
+    ]
     assert inner["fraction"] == pytest.approx(clip["defects"][0]["fraction"], rel=1e-9)
     assert "nothing is drawn around the defect" in far["refused"]
     with pytest.raises(InstrumentError, match="which layer"):
-        judge_file(layout, layout.name, PrintabilityRequest.model_validate(question(spot("a", 40))), "cpu")
+        judge_file(PatternFile(layout, layout.name), PrintabilityRequest.model_validate(question(spot("a", 40))), "cpu")
     wrong = PrintabilityRequest.model_validate(question(spot("a", 40), layout={"layer": "9/9"}))
     with pytest.raises(InstrumentError, match="9/9"):
-        judge_file(layout, layout.name, wrong, "cpu")
+        judge_file(PatternFile(layout, layout.name), wrong, "cpu")
 
 
 def test_no_width_is_no_change_of_zero(tmp_path: Path) -> None:
@@ -190,7 +193,7 @@ def test_a_clip_of_several_levels_needs_one_named(tmp_path: Path) -> None:
     for level in (None, "M1", "M2", "M3"):
         request = PrintabilityRequest.model_validate(question(spot("a", 40), layout={"layer": level}))
         try:
-            fractions[level] = judge_file(clip, clip.name, request, "cpu")["defects"][0].get("fraction")
+            fractions[level] = judge_file(PatternFile(clip, clip.name), request, "cpu")["defects"][0].get("fraction")
         except InstrumentError as error:
             fractions[level] = str(error)
     assert fractions["M1"] == pytest.approx(judge(tmp_path, question(spot("a", 40)))["defects"][0]["fraction"])

@@ -2,10 +2,10 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from db.blobs import record_key
 from db.identifiers import uuid7
@@ -19,18 +19,36 @@ from services.pipelines.stored_answer import Answer as StoredAnswer
 from services.pipelines.stored_answer import code_version, store_answer
 from services.pipelines.stored_file import fetch_original, find_file
 
+if TYPE_CHECKING:
+    from services.pipelines.mask.stored_layouts import StoredLayout
+
 MOST_FINDINGS = 5000
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A question about a file, with another one where it needs two."""
+    """A question about a file, with another one where it needs two; files are fetched where they are needed."""
 
-    path: Path
-    subject: Subject
+    context: JobContext
+    subjects: Sequence[Subject]
     question: Mapping[str, Any]
-    other: tuple[Path, Subject] | None
     folder: Path
+
+    @property
+    def name(self) -> str:
+        """What the file is called."""
+        return self.subjects[0].name
+
+    def fetch(self, place: int = 0) -> Path:
+        """Return the original of the first file, or of the other one, as a file."""
+        return fetch_original(self.context, self.subjects[place], self.folder, f"original-{place}")
+
+    @property
+    def layout(self) -> "StoredLayout":
+        """The first file as a layout."""
+        from services.pipelines.mask.stored_layouts import StoredLayout  # noqa: PLC0415  (numerics load in workers)
+
+        return StoredLayout(self.subjects[0], self.fetch)
 
 
 Answer = Callable[[_Asked, Progress], dict[str, Any]]
@@ -48,9 +66,7 @@ def _run(
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="layout-", dir=scratch) as name:
         folder = Path(name)
-        paths = [fetch_original(context, each, folder, f"original-{place}") for place, each in enumerate(subjects)]
-        other = (paths[1], subjects[1]) if len(subjects) > 1 else None
-        asked = _Asked(paths[0], subjects[0], question, other, folder)
+        asked = _Asked(context, subjects, question, folder)
         document = analyse(context, lambda progress: answer(asked, progress))
         packed = document.pop("packed", None)
         blob = None if packed is None else _store(context, subjects[0], Path(packed))
@@ -94,10 +110,9 @@ def run_nets(context: JobContext) -> Completion:
 
     def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
         from services.pipelines.mask import layout_nets  # noqa: PLC0415  (numerics load in workers only)
+        from services.pipelines.mask.stored_layouts import traced_layout  # noqa: PLC0415
 
-        progress(0.1, "tracing the nets")
-        with layout_nets.open_layout(asked.path, asked.subject.name) as engine:
-            traced = layout_nets.trace_asked(engine, asked.subject.name, asked.question)
+        traced = traced_layout(context, asked.layout, asked.question, progress)
         document = layout_nets.nets_document(traced, inner=bool(asked.question["inner"]))
         doubtful = any(each["kind"] in ("joined-names", "divided-name") for each in document["warnings"])
         return document | {"verdict": "doubtful" if doubtful else "traced"}
@@ -110,11 +125,11 @@ def run_places(context: JobContext) -> Completion:
 
     def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
         from services.pipelines.mask import layout_nets  # noqa: PLC0415  (numerics load in workers only)
+        from services.pipelines.mask.stored_layouts import traced_layout  # noqa: PLC0415
 
         places = [layout_nets.Place(**each) for each in asked.question["places"]]
-        progress(0.1, "tracing the nets")
-        with layout_nets.open_layout(asked.path, asked.subject.name) as engine:
-            traced = layout_nets.trace_asked(engine, asked.subject.name, asked.question)
+        traced = traced_layout(context, asked.layout, asked.question, progress)
+        progress(0.7, "asking what lies under the places")
         document = layout_nets.places_document(traced, places)
         outside = sum(not each["inside"] for each in document["places"])
         return document | {"verdict": "outside" if outside == len(places) else "placed"}
@@ -135,16 +150,18 @@ def run_window(context: JobContext) -> Completion:
     """Handle a job of the kind ``window``; raises ``JobRefused`` where the layout cannot be read."""
 
     def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
-        from services.pipelines.mask.layout_nets import open_layout, provenance  # noqa: PLC0415  (see above)
+        from services.pipelines.mask.layout_nets import provenance  # noqa: PLC0415  (see above)
         from services.pipelines.mask.layout_window import window_document  # noqa: PLC0415
+        from services.pipelines.mask.stored_layouts import OPEN  # noqa: PLC0415
 
         question = asked.question
         left, bottom, right, top = question["window_um"]
+        layers, clip, cell = question["layers"], question["clip"], question["cell"]
         progress(0.1, "reading the layout")
-        with open_layout(asked.path, asked.subject.name) as engine:
-            document = window_document(
-                engine, (left, bottom, right, top), question["layers"], clip=question["clip"], cell=question["cell"]
-            )
+        document = OPEN.ask(
+            asked.layout,
+            lambda engine: window_document(engine, (left, bottom, right, top), layers, clip=clip, cell=cell),
+        )
         return document | {"verdict": "drawn" if document["layers"] else "empty", "provenance": provenance({})}
 
     return _run(context, answer, _no_findings)
@@ -154,11 +171,13 @@ def run_tiles(context: JobContext) -> Completion:
     """Handle a job of the kind ``tiles``; raises ``JobRefused`` where the layout cannot be read."""
 
     def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
-        from services.pipelines.mask.layout_nets import open_layout, provenance  # noqa: PLC0415  (see above)
+        from services.pipelines.mask.layout_nets import provenance  # noqa: PLC0415  (see above)
         from services.pipelines.mask.layout_tiles import pack_tiles  # noqa: PLC0415
+        from services.pipelines.mask.stored_layouts import OPEN  # noqa: PLC0415
 
-        with open_layout(asked.path, asked.subject.name) as engine:
-            document = pack_tiles(engine, asked.folder / "tiles", asked.question, progress)
+        document = OPEN.ask(
+            asked.layout, lambda engine: pack_tiles(engine, asked.folder / "tiles", asked.question, progress)
+        )
         return document | {"verdict": "drawn" if document["layers"] else "empty", "provenance": provenance({})}
 
     return _run(context, answer, _no_findings)
@@ -168,21 +187,18 @@ def run_overlay(context: JobContext) -> Completion:
     """Handle a job of the kind ``overlay``; raises ``JobRefused`` where layout and defects do not go together."""
 
     def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
-        from services.pipelines.mask import layout_nets  # noqa: PLC0415  (numerics load in workers only)
-        from services.pipelines.mask.defect_overlay import overlay_document  # noqa: PLC0415
+        from services.pipelines.mask.defect_overlay import overlay_document  # noqa: PLC0415  (see above)
         from services.pipelines.mask.defect_tables import read_defects  # noqa: PLC0415
         from services.pipelines.mask.overlay_settings import SCHEMA, read_settings  # noqa: PLC0415
+        from services.pipelines.mask.stored_layouts import traced_layout  # noqa: PLC0415
 
-        assert asked.other is not None
         settings = read_settings({"schema": SCHEMA} | dict(asked.question["settings"]), "settings")
-        path, subject = asked.other
+        inspection = asked.subjects[1].name
         progress(0.05, "reading the defects")
-        tables = read_defects(path, subject.name)
-        progress(0.2, "tracing the nets")
-        with layout_nets.open_layout(asked.path, asked.subject.name) as engine:
-            traced = layout_nets.trace_asked(engine, asked.subject.name, asked.question)
+        tables = read_defects(asked.fetch(1), inspection)
+        traced = traced_layout(context, asked.layout, asked.question, progress)
         progress(0.7, "laying the defects on the layout")
-        return overlay_document(traced, tables, settings, subject.name)
+        return overlay_document(traced, tables, settings, inspection)
 
     return _run(context, answer, _defect_findings)
 
@@ -212,12 +228,12 @@ def run_match(context: JobContext) -> Completion:
     def answer(asked: _Asked, progress: Progress) -> dict[str, Any]:
         from services.pipelines.mask.defect_signatures import MatchOptions, match_files  # noqa: PLC0415  (see above)
 
-        assert asked.other is not None
         values = {name: value for name, value in asked.question.items() if name != "inspection_file_id"}
         first, second = values.pop("sigma_nm")
         options = MatchOptions(sigma_nm=(first, second), **values)
         progress(0.1, "reading the defects")
-        return match_files((asked.path, asked.subject.name), (asked.other[0], asked.other[1].name), options)
+        first_file, second_file = ((asked.fetch(place), asked.subjects[place].name) for place in (0, 1))
+        return match_files(first_file, second_file, options)
 
     return _run(context, answer, _match_findings)
 
@@ -240,9 +256,9 @@ def run_signatures(context: JobContext) -> Completion:
         pitch = values.pop("field_um")
         options = SignatureOptions(**values, field_um=None if pitch is None else (pitch[0], pitch[1]))
         progress(0.1, "reading the defects")
-        tables = read_defects(asked.path, asked.subject.name)
+        tables = read_defects(asked.fetch(), asked.name)
         progress(0.2, "comparing with maps by chance")
-        return signatures_document(tables, options, asked.subject.name)
+        return signatures_document(tables, options, asked.name)
 
     return _run(context, answer, _signature_findings)
 

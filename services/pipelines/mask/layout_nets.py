@@ -14,7 +14,7 @@ import numpy as np
 from analysis.coordinates.affine import Points
 from analysis.mask.nets import REACH_SIGMAS, NetIndex, NetShapes, PlaceNets
 from instruments.errors import CorruptField
-from instruments.mask.layout_process import LayoutEngine, LayoutProcess
+from instruments.mask.layout_process import LayoutEngine, LayoutProcess, LayoutSummary
 from instruments.mask.nets import TOP, TracedNets
 from instruments.mask.process import DEFAULT, Process, known_processes, load_process, read_process
 from instruments.sandbox import SandboxLimits
@@ -61,7 +61,11 @@ def trace_layout(engine: LayoutEngine, name: str, process: Process, cell: str | 
     Raises:
         instruments.errors.InstrumentError: it cannot be traced, and why.
     """
-    summary, nets = engine.summary(), engine.nets(process, cell)
+    return index_nets(engine.nets(process, cell), name, process, engine.summary())
+
+
+def index_nets(nets: TracedNets, name: str, process: Process, summary: LayoutSummary) -> TracedLayout:
+    """Return ``nets``, traced by the rules of ``process`` in a layout called ``name``, ready to be asked."""
     shapes = NetShapes(
         nets.unit_um,
         nets.trapezoids,
@@ -87,17 +91,15 @@ def trace_layout(engine: LayoutEngine, name: str, process: Process, cell: str | 
     return TracedLayout(nets, index, process, document)
 
 
-def trace_asked(engine: LayoutEngine, name: str, question: Mapping[str, Any]) -> TracedLayout:
-    """Trace as a request asks: its ``process`` is a name that is known or a document, its ``cell`` a name or none.
+def asked_process(asked: str | Mapping[str, Any]) -> Process:
+    """Return the process that a request asks for: the name of one that is known, or a document; never a file.
 
     Raises:
-        instruments.errors.InstrumentError: it cannot be traced, or there is no such process.
+        CorruptField: there is no such process, or the document is not right.
     """
-    asked = question["process"]
     if isinstance(asked, str) and asked not in known_processes():
         raise CorruptField("there is no such process", expected=", ".join(known_processes()), found=asked[:80])
-    process = load_process(asked) if isinstance(asked, str) else read_process(asked, "process")
-    return trace_layout(engine, name, process, question["cell"])
+    return load_process(asked) if isinstance(asked, str) else read_process(asked, "process")
 
 
 def describe_process(process: Process) -> dict[str, Any]:

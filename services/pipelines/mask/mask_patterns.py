@@ -1,7 +1,7 @@
 """The drawn pattern around a defect, from a layout or a clip, on the wafer in nanometres."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.errors import CorruptField
-from instruments.mask.glp import read_glp
+from instruments.mask.glp import ClipLayout, is_glp, read_glp
 from instruments.mask.layout_process import LayoutEngine
 from services.pipelines.mask.layout_nets import open_layout
 from services.pipelines.mask.layout_window import read_layers
@@ -104,26 +104,52 @@ class LayoutPatterns:
         )
 
 
+@dataclass(frozen=True)
+class PatternFile:
+    """A layout or a clip.
+
+    Attributes:
+        path: the file.
+        name: what it is called in answers and errors.
+        opener: opens it as a layout, where it may be open already; by default in a process of its own.
+    """
+
+    path: Path
+    name: str
+    opener: Callable[[], AbstractContextManager[LayoutEngine]] | None = None
+
+
+def choose_level(clip: ClipLayout, file: str, level: str | None) -> ClipPatterns:
+    """Return the polygons of one level of ``clip``, of its only one where none is named.
+
+    Raises:
+        CorruptField: there is no such level, or there are several and none is named.
+    """
+    levels = list(clip.levels) if level is None else [level]
+    if len(levels) != 1 or levels[0] not in clip.levels:
+        there = ", ".join(sorted(clip.levels))
+        message = "which level of the clip the mask is, is not said right (layout.layer)"
+        raise CorruptField(message, file=file, expected=there or "a level", found=level or "nothing")
+    return ClipPatterns(
+        clip.levels[levels[0]], warnings=clip.warnings, unit_nm=clip.unit_nm
+    )  # a level is there because a shape is on it
+
+
 @contextmanager
-def open_patterns(path: Path, name: str, layer: str | None, cell: str | None) -> Iterator[PatternSource]:
-    """Open the layout or clip at ``path``, called ``name``; a layout needs a ``layer``.
+def open_patterns(file: PatternFile, layer: str | None, cell: str | None) -> Iterator[PatternSource]:
+    """Open a layout, which needs a ``layer``, or a clip.
 
     Raises:
         instruments.errors.InstrumentError: it cannot be read, or the layer is not said.
         FileNotFoundError: there is no such file.
     """
+    path, name = file.path, file.name
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {name}")
-    if name.lower().endswith(".glp"):
-        clip = read_glp(path)
-        levels = list(clip.levels) if layer is None else [layer]
-        if len(levels) != 1 or levels[0] not in clip.levels:
-            there = ", ".join(sorted(clip.levels))
-            message = "which level of the clip the mask is, is not said right (layout.layer)"
-            raise CorruptField(message, file=name, expected=there or "a level", found=layer or "nothing")
-        yield ClipPatterns(clip.levels[levels[0]])  # a level is there because a shape is on it
+    if is_glp(path) or name.lower().endswith(".glp"):
+        yield choose_level(read_glp(path, name), name, layer)
         return
     if layer is None:
         raise CorruptField("the question does not say which layer of the layout the mask is (layout.layer)", file=name)
-    with open_layout(path, name) as engine:
+    with open_layout(path, name) if file.opener is None else file.opener() as engine:
         yield LayoutPatterns(engine, layer, cell)

@@ -27,7 +27,7 @@ from analysis.mask.thin_mask import (
     transmitting_patch,
 )
 from analysis.mask.transforms import TransformError
-from services.pipelines.mask.mask_patterns import Box, PatternSource, Polygon, open_patterns
+from services.pipelines.mask.mask_patterns import Box, PatternFile, PatternSource, Polygon, open_patterns
 from services.pipelines.mask.printability_documents import describe_printability, describe_repair, verdict_of
 from services.pipelines.mask.printability_request import DefectPart, PatchPart, PrintabilityRequest, read_request
 from services.pipelines.versions import PRINTABILITY_VERSION
@@ -49,7 +49,7 @@ def print_path(
     if inspection is not None:
         request = inspection(request)
     try:
-        found = judge_file(layout, layout.name, request, device)
+        found = judge_file(PatternFile(layout, layout.name), request, device)
     except (DeviceError, TransformError) as error:
         raise ValueError(str(error)) from error
     refused = [each["refused"] for each in found["defects"] if each["verdict"] == "refused"]
@@ -63,9 +63,9 @@ Inspection = Callable[[PrintabilityRequest], PrintabilityRequest]
 
 
 def judge_file(
-    path: Path, name: str, request: PrintabilityRequest, device: str = "auto", progress: Progress = _silent
+    file: PatternFile, request: PrintabilityRequest, device: str = "auto", progress: Progress = _silent
 ) -> dict[str, Any]:
-    """Judge every defect of ``request`` on the layout or clip at ``path``, called ``name``.
+    """Judge every defect of ``request`` on a layout or clip.
 
     A defect that cannot be judged is answered with the reason; the others are judged all the same.
 
@@ -79,7 +79,7 @@ def judge_file(
     chosen = choose_device(device)
     setting = _Setting(request)
     documents = []
-    with open_patterns(path, name, request.layout.layer, request.layout.cell) as source:
+    with open_patterns(file, request.layout.layer, request.layout.cell) as source:
         box = source.box_nm()
         for number, defect in enumerate(request.defects):
             progress(number / len(request.defects), f"defect {number + 1} of {len(request.defects)}")
@@ -88,7 +88,7 @@ def judge_file(
     progress(1.0, "done")
     return {
         "verdict": verdict_of(documents),
-        "layout": name,
+        "layout": file.name,
         "format": form,
         "defects": documents,
         "warnings": warnings,

@@ -20,7 +20,9 @@ def run(context: JobContext) -> Completion:
     Raises:
         JobRefused: there is no such file, it is no layout, or no defect can be judged.
     """
-    from services.pipelines.mask.printability import judge_file  # noqa: PLC0415  (numerics load in workers only)
+    from services.pipelines.mask.mask_patterns import PatternFile  # noqa: PLC0415  (numerics load in workers only)
+    from services.pipelines.mask.printability import judge_file  # noqa: PLC0415
+    from services.pipelines.mask.stored_layouts import OPEN, StoredLayout  # noqa: PLC0415
 
     payload = context.claimed.payload
     subject = find_file(context, payload["raw_file_id"])
@@ -28,7 +30,9 @@ def run(context: JobContext) -> Completion:
     context.settings.scratch().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="printability-", dir=context.settings.scratch()) as folder:
         path = fetch_original(context, subject, Path(folder))
-        document = analyse(context, lambda progress: judge_file(path, subject.name, request, "auto", progress))
+        layout = StoredLayout(subject, lambda: path)
+        file = PatternFile(path, subject.name, lambda: OPEN.opened(layout))
+        document = analyse(context, lambda progress: judge_file(file, request, "auto", progress))
     provenance = document["provenance"] | {
         "inputs": sorted({subject.content_sha256, *document["provenance"]["inputs"]}),
         "content_sha256": subject.content_sha256,

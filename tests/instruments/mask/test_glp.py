@@ -1,5 +1,6 @@
 """GLP clips: our own small ones, the contest's, and what is refused by line."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,17 +10,9 @@ import pytest
 from instruments.errors import CorruptField, InstrumentError, NotThisFormat, ReadingLimit, Truncated, UnsupportedVersion
 from instruments.mask import glp
 from instruments.mask.glp import read_glp
-
-CLIP = """BEGIN     /* GL1TOGULP CALLED ON FRI MAY 17 11:33:25 2013 */
-EQUIV  1  1000  MICRON  +X,+Y
-CNAME Temp_Top
-LEVEL M1
-
-CELL Temp_Top PRIME
-   RECT N M1  80  492  452  88
-   PGON N M2  216  80  304  80  304  140  216 140
-ENDMSG
-"""
+from instruments.registry import Registry, read_source
+from tests.adapter_contract.cases import place_file
+from tests.instruments.mask.clips import CLIP
 
 
 def write(folder: Path, text: str) -> Path:
@@ -85,6 +78,18 @@ def test_too_large_and_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(glp, "MAX_BYTES", 10)
     with pytest.raises(ReadingLimit, match="too large"):
         read_glp(write(tmp_path, CLIP))
+
+
+def test_a_clip_is_a_table_of_polygons(tmp_path: Path) -> None:
+    """Micrometres, areas and vertices; a polygon that folds onto itself is read and doubted."""
+    text = CLIP.replace("304  140  216 140", "304  80  216  80")
+    result = read_source(place_file(tmp_path, "any.txt", text.encode()), Registry.load(strict=True))
+    (table,) = result.records
+    assert (result.format, table.kind, table.columns["level"].tolist()) == ("glp", "layout_polygon", ["M1", "M2"])
+    assert table.columns["right_um"].tolist() == pytest.approx([0.532, 0.304])
+    assert table.columns["area_um2"].tolist() == pytest.approx([0.452 * 0.088, 0.0])
+    assert json.loads(table.columns["points_nm"][0])[2] == [532, 580]
+    assert table.warnings == ("1 of 2 polygons have no area",)
 
 
 @pytest.mark.shared_data

@@ -1,0 +1,12 @@
+"""A GLP clip as the contest writes them."""
+
+CLIP = """BEGIN     /* GL1TOGULP CALLED ON FRI MAY 17 11:33:25 2013 */
+EQUIV  1  1000  MICRON  +X,+Y
+CNAME Temp_Top
+LEVEL M1
+
+CELL Temp_Top PRIME
+   RECT N M1  80  492  452  88
+   PGON N M2  216  80  304  80  304  140  216 140
+ENDMSG
+"""
