@@ -2,6 +2,7 @@
 
 import uuid
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -9,16 +10,18 @@ from starlette.responses import Response
 from db.repositories.catalogue import SESSIONS, WAVEFORMS, fetch_rows
 from services.api.context import RequestUnit
 from services.api.listing import WaveformQuery
+from services.api.routers import sessions as api
 from services.api.routers.waveform_views import MOST_TRACES
 from services.problems import Problem
 from services.web.lists import ListSource, answer_csv, load_list, wants_csv
-from services.web.page import AnyPage, Page, PageRoute
+from services.web.page import AnyPage, Page, PageRoute, redirect
+from services.web.pages.beside_waveforms import Beside, nets_worth_simulating
 
 router = APIRouter(prefix="/waveforms", include_in_schema=False, route_class=PageRoute)
 
 _COLUMNS = (
     "id", "name", "net", "unit", "t0_s", "dt_s", "sample_count", "minimum", "maximum", "averages", "segment_index",
-    "raw_file_id", "probing_session_id",
+    "raw_file_id", "probing_session_id", "member_path",
 )  # fmt: skip
 LIST = ListSource(WAVEFORMS, WaveformQuery, "waveforms")
 
@@ -48,7 +51,11 @@ def _show_viewer(page: Page, wanted: list[str]) -> Response:
         starts = [(row["t0_s"] or 0.0) if axis == "time" else 0.0 for row in rows]
         steps = [row["dt_s"] if axis == "time" else 1.0 for row in rows]
         ends = [start + step * row["sample_count"] for row, start, step in zip(rows, starts, steps, strict=True)]
-        session = next((row["probing_session_id"] for row in rows if row["probing_session_id"]), None)
+        sessions = {row["probing_session_id"] for row in rows}
+        beside = Beside.find(unit, page.query, sessions.pop()) if len(sessions) == 1 and axis == "time" else Beside()
+        for row in rows:
+            row["probe"] = beside.probe_of(row["member_path"])
+            row["timing"] = beside.timing_of(row["probe"])
         return page.show(
             unit,
             "waveform_viewer.html",
@@ -56,8 +63,9 @@ def _show_viewer(page: Page, wanted: list[str]) -> Response:
             axis=axis,
             begin=min(starts),
             end=max(ends),
-            session=session,
+            beside=beside,
             api_url="/api/v1/waveform-views?" + "&".join([*(f"waveform={row['id']}" for row in rows), f"axis={axis}"]),
+            here=page.request.url.query,
         )
 
 
@@ -78,3 +86,17 @@ def mark_simulated(unit: RequestUnit, rows: list[dict[str, Any]]) -> None:
         told = {each: row["simulated"] for each, row in zip(sessions, found, strict=True)}
     for row in rows:
         row["simulated"] = told.get(str(row["probing_session_id"]), False)
+
+
+@router.post("/simulations")
+def ask_for_simulation(page: AnyPage) -> Response:
+    """Ask for a simulation of the session that the form names, as the API does, and go back to the waveforms."""
+    session_id, net = page.identity("session"), page.form.get("net", "").strip()
+    if session_id is None:
+        raise Problem("invalid-request", "the form names no session")
+    with page.read() as unit:
+        nets = nets_worth_simulating(unit, session_id)
+    wanted = api.NewSimulation(nets=[*([net] if net else []), *nets][: api.MOST_NETS])
+    api.simulate_session(session_id, wanted, page.context)
+    kept = [(name, value) for name, value in parse_qsl(page.form.get("here", "")) if name != "sim"]
+    return redirect(f"/waveforms?{urlencode(kept)}")

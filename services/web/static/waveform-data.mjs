@@ -2,14 +2,15 @@
 
 export const MOST_BYTES = 1_000_000;
 const PAIR_BYTES = 8;
-const HEAD_BYTES = 40_000;
+const HEAD_BYTES = 800;
 
 /** Bins of each trace such that all of them fit into one answer of at most MOST_BYTES. */
 export function binsFor(traceCount, wanted) {
-  return Math.max(16, Math.min(wanted, 4096, Math.floor((MOST_BYTES - HEAD_BYTES) / (PAIR_BYTES * traceCount))));
+  const room = MOST_BYTES - HEAD_BYTES * traceCount;
+  return Math.max(16, Math.min(wanted, 4096, Math.floor(room / (PAIR_BYTES * traceCount))));
 }
 
-/** The traces of an answer of /waveform-views, each with its pairs as a Float32Array. */
+/** The traces of a view, each with its pairs as a Float32Array; `parts` has them by waveform and part. */
 export function parseView(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const view = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
@@ -19,19 +20,28 @@ export function parseView(buffer) {
     offset += trace.bins * PAIR_BYTES;
   }
   view.bytes = buffer.byteLength;
+  view.parts = [];
+  for (const trace of view.traces) {
+    const part = trace.part ?? "measured";
+    if (part === "measured") view.parts.push({});
+    view.parts.at(-1)[part] = trace;
+  }
   return view;
 }
 
-/** Ask for a window of several waveforms; from and to undefined: all there is. */
-export async function fetchView(ids, axis, from, to, bins, signal) {
-  const query = new URLSearchParams({ axis, px: String(bins) });
-  for (const id of ids) query.append("waveform", id);
+/** The problem that the service told. */
+export class Refused extends Error {}
+
+/** Ask `source` (path, and pairs of its query) for a window; from and to undefined: all there is. */
+export async function fetchView(source, from, to, bins, signal) {
+  const query = new URLSearchParams([...source.query, ["px", String(bins)]]);
   if (from !== undefined) query.set("from", String(from));
   if (to !== undefined) query.set("to", String(to));
-  const answer = await fetch(`/api/v1/waveform-views?${query}`, { signal });
+  const answer = await fetch(`${source.path}?${query}`, { signal });
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
-    throw new Error(problem.detail ?? `the service answered ${answer.status}`);
+    const text = problem.detail ?? `the service answered ${answer.status}`;
+    throw answer.status === 422 ? new Refused(text) : new Error(text);
   }
   return parseView(await answer.arrayBuffer());
 }

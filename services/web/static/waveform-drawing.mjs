@@ -51,10 +51,10 @@ export function writeValue(value, span) {
   return value.toFixed(decimals);
 }
 
-/** Where each visible trace goes: one lane for all of a unit, or a lane each. */
-export function layOut(traces, height, stacked) {
+/** Where each series goes: one lane for all of a unit, or a lane for each waveform; differences have their own. */
+export function layOut(series, height, stacked) {
   const inner = height - MARGIN.top - MARGIN.bottom;
-  const lanes = stacked ? traces.map((trace) => [trace]) : groupByUnit(traces);
+  const lanes = groupBy(series, (each) => `${stacked ? each.index : each.unit} ${each.part === "difference"}`);
   const gap = lanes.length > 12 ? 2 : 8;
   const tall = (inner - gap * (lanes.length - 1)) / lanes.length;
   return lanes.map((members, i) => {
@@ -65,13 +65,13 @@ export function layOut(traces, height, stacked) {
   });
 }
 
-function groupByUnit(traces) {
+function groupBy(items, keyOf) {
   const groups = new Map();
-  for (const trace of traces) groups.set(trace.unit, [...(groups.get(trace.unit) ?? []), trace]);
+  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
   return [...groups.values()];
 }
 
-function themeColour(name) {
+export function themeColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
@@ -82,6 +82,20 @@ function packColour(text) {
 
 function packRgb([red, green, blue]) {
   return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+}
+
+/** A value in a unit with its standard error, in the prefix that suits it. */
+export function writeMeasured(value, sigma, unit) {
+  const [factor, prefix] = value === 0 ? [1, ""] : prefixFor(Math.abs(value));
+  const error = sigma === null || sigma === undefined ? "" : ` ± ${Number((sigma / factor).toPrecision(2))}`;
+  return `${Number((value / factor).toPrecision(3))}${error} ${prefix}${unit}`;
+}
+
+function laneTitle(lane) {
+  const first = lane.members[0];
+  const unit = first.unit || "no unit";
+  const one = lane.members.every((each) => each.index === first.index) ? `${first.label}, ` : "";
+  return first.part === "difference" ? `${one}measured − simulated, ${unit}` : `${one}${unit}`;
 }
 
 /** A canvas with the window `from` … `to` of a view; `draw` is called for every change. */
@@ -112,13 +126,15 @@ export class Plot {
     return state.from + ((x - MARGIN.left) / this.innerWidth) * (state.to - state.from);
   }
 
-  draw(view, state, traces) {
-    const lanes = layOut(traces, this.height, state.stacked);
+  /** Draw series of a view; `strips` are drawn below, each with its height and what draws it, `over` above all. */
+  draw(view, state, series, strips = [], over = undefined) {
+    const below = strips.reduce((sum, strip) => sum + strip.height, 0);
+    const lanes = layOut(series, this.height - below, state.stacked);
     this.#begin();
     const sparse = [];
     for (const lane of lanes) {
       for (const meta of lane.members) {
-        const trace = view.traces[meta.index];
+        const trace = view.parts[meta.index]?.[meta.part];
         if (!trace?.bins) continue;
         if (this.#isSparse(trace, state)) sparse.push([trace, meta, lane]);
         else this.#fillColumns(trace, meta, lane, state);
@@ -129,6 +145,12 @@ export class Plot {
     this.context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     this.#drawAxes(lanes, state);
     for (const [trace, meta, lane] of sparse) this.#drawLine(trace, meta, lane, state);
+    over?.(this, lanes);
+    let top = this.height - MARGIN.bottom - below;
+    for (const strip of strips) {
+      strip.draw(this, state, { top: top + 8, height: strip.height - 8 });
+      top += strip.height;
+    }
     this.#drawCursors(state);
   }
 
@@ -148,7 +170,8 @@ export class Plot {
   #fillColumns(trace, meta, lane, state) {
     const { ratio, pixels } = this;
     const stride = this.canvas.width;
-    const colour = packRgb(colourOf(meta.index));
+    const outline = meta.part === "simulated" ? Math.max(1, Math.round(1.5 * ratio)) : 0;
+    const colour = outline ? packColour(themeColour("--simulated")) : packRgb(colourOf(meta.index));
     const left = Math.round(MARGIN.left * ratio);
     const right = Math.round((this.width - MARGIN.right) * ratio);
     const scaleX = ((right - left) / (state.to - state.from)) * trace.step;
@@ -173,6 +196,15 @@ export class Plot {
       [lastTop, lastBottom] = [ownTop, ownBase];
       top = Math.max(topLimit, top);
       base = Math.min(bottomLimit, base);
+      if (outline && base - top > 2 * outline) { // what is simulated must not hide what was measured
+        for (let x = begin; x < end; x += 1) {
+          for (let k = 0; k < outline; k += 1) {
+            pixels[(top + k) * stride + x] = colour;
+            pixels[(base - k) * stride + x] = colour;
+          }
+        }
+        continue;
+      }
       for (let x = begin; x < end; x += 1) {
         for (let p = top * stride + x, stop = base * stride + x; p <= stop; p += stride) pixels[p] = colour;
       }
@@ -182,14 +214,16 @@ export class Plot {
   #drawLine(trace, meta, lane, state) {
     const context = this.context;
     const [red, green, blue] = colourOf(meta.index);
+    const simulated = meta.part === "simulated";
     const yOf = (value) => lane.top + lane.height * (1 - (value - lane.low) / (lane.high - lane.low));
     const wide = ((state.to - state.from) / trace.step) * 6 < this.innerWidth;
     context.save();
     context.beginPath();
     context.rect(MARGIN.left, lane.top, this.innerWidth, lane.height);
     context.clip();
-    context.strokeStyle = context.fillStyle = `rgb(${red} ${green} ${blue})`;
-    context.lineWidth = 1.3;
+    context.strokeStyle = context.fillStyle = simulated ? themeColour("--simulated") : `rgb(${red} ${green} ${blue})`;
+    context.lineWidth = simulated ? 1.6 : 1.3;
+    if (simulated) context.setLineDash([7, 3]);
     context.beginPath();
     let pen = false;
     for (let i = 0; i < trace.bins; i += 1) {
@@ -199,7 +233,7 @@ export class Plot {
       if (pen) context.lineTo(x, yOf(value));
       else context.moveTo(x, yOf(value));
       pen = true;
-      if (wide) context.rect(x - 1.5, yOf(value) - 1.5, 3, 3), context.moveTo(x, yOf(value));
+      if (wide && !simulated) context.rect(x - 1.5, yOf(value) - 1.5, 3, 3), context.moveTo(x, yOf(value));
     }
     context.stroke();
     context.restore();
@@ -217,7 +251,7 @@ export class Plot {
     for (let value = Math.ceil(state.from / step) * step; value <= state.to; value += step) {
       const x = Math.round(this.xOf(value, state)) + 0.5;
       context.globalAlpha = 0.6;
-      this.#line(x, MARGIN.top, x, this.height - MARGIN.bottom);
+      this.line(x, MARGIN.top, x, this.height - MARGIN.bottom);
       context.globalAlpha = 1;
       const text = writePosition(Math.abs(value) < step / 1e6 ? 0 : value, step, state.axis);
       context.fillText(text, Math.min(Math.max(x, MARGIN.left + 20), this.width - 34), this.height - 14);
@@ -238,7 +272,7 @@ export class Plot {
         context.fillText(writeValue(Math.abs(value) < step / 1e6 ? 0 : value, step * 10), MARGIN.left - 6, y + 4);
       }
       context.textAlign = "left";
-      context.fillText(lane.members[0].unit || "no unit", MARGIN.left + 6, lane.top + 14);
+      context.fillText(laneTitle(lane), MARGIN.left + 6, lane.top + 14);
       context.textAlign = "right";
     } else if (lane.height >= 9) {
       const name = lane.members[0].label;
@@ -253,14 +287,14 @@ export class Plot {
       const x = Math.round(this.xOf(position, state)) + 0.5;
       context.strokeStyle = context.fillStyle = themeColour("--focus");
       context.setLineDash(name === "a" ? [] : [5, 4]);
-      this.#line(x, MARGIN.top, x, this.height - MARGIN.bottom);
+      this.line(x, MARGIN.top, x, this.height - MARGIN.bottom);
       context.setLineDash([]);
       context.textAlign = "left";
       context.fillText(name.toUpperCase(), x + 4, MARGIN.top + 12);
     }
   }
 
-  #line(x0, y0, x1, y1) {
+  line(x0, y0, x1, y1) {
     this.context.beginPath();
     this.context.moveTo(x0, y0);
     this.context.lineTo(x1, y1);

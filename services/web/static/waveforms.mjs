@@ -1,11 +1,14 @@
 // The waveform page: state in the address, pan and zoom, cursors, and a fresh view from the service when needed.
 
-import { binOf, binsFor, fetchView } from "./waveform-data.mjs";
-import { Plot, MARGIN, colourOf, roundStep, writePosition, writeValue } from "./waveform-drawing.mjs";
+import { Refused, binOf, binsFor, fetchView } from "./waveform-data.mjs";
+import { Plot, colourOf, writeMeasured, writePosition, writeValue } from "./waveform-drawing.mjs";
+import { EDGES_HEIGHT, edgeStrip, nearestEdge } from "./waveform-edges.mjs";
+import { PAN_STEP, ZOOM_STEP, bindKeys, bindPointer } from "./waveform-input.mjs";
+import { drawLevels, drawLogic, logicHeight } from "./waveform-logic.mjs";
+import { bindMixture } from "./waveform-mixture.mjs";
+import { Simulated, bindSimulated } from "./waveform-simulation.mjs";
 
 const AHEAD = 0.25; // of the window is asked for on each side, so that small moves need no answer
-const ZOOM_STEP = 1.6;
-const PAN_STEP = 0.2;
 const SETTLE_MS = 40;
 
 class Viewer {
@@ -17,16 +20,20 @@ class Viewer {
     this.readout = root.querySelector("[data-readout]");
     this.rows = [...document.querySelectorAll("[data-trace]")];
     this.traces = this.rows.map((row, index) => ({
-      index, id: row.dataset.trace, unit: row.dataset.unit, label: row.dataset.label,
+      index, id: row.dataset.trace, unit: row.dataset.unit, label: row.dataset.label, net: row.dataset.net,
+      file: row.dataset.file, probe: row.dataset.probe === undefined ? undefined : Number(row.dataset.probe),
       low: Number(row.dataset.low), high: Number(row.dataset.high),
     }));
     this.ids = this.traces.map((trace) => trace.id);
+    this.simulated = new Simulated(root, this.traces);
     this.state = this.readAddress();
+    this.reach = this.traces.map((trace) => (trace.high - trace.low) / 2);
     this.next = "a";
   }
 
   readAddress() {
     const query = new URLSearchParams(location.search);
+    this.simulated.readAddress(query);
     const number = (name) => (query.has(name) && Number.isFinite(Number(query.get(name))) ? Number(query.get(name)) : undefined);
     return {
       axis: this.root.dataset.axis,
@@ -48,16 +55,23 @@ class Viewer {
     set("hidden", [...hidden].join(","));
     set("a", cursors.a === undefined ? undefined : String(cursors.a));
     set("b", cursors.b === undefined ? undefined : String(cursors.b));
+    this.simulated.writeAddress(query);
     history.replaceState(null, "", `?${query}`);
+    const source = this.simulated.source(this.ids, this.state.axis);
+    const window = whole ? [] : [["from", String(from)], ["to", String(to)]];
+    this.root.querySelector("[data-api]").href = `${source.path}?${new URLSearchParams([...source.query, ...window])}`;
   }
 
   async start() {
     this.colourRows();
     this.bindControls();
-    this.bindPointer();
-    this.bindKeys();
-    this.plot.resize();
+    bindPointer(this);
+    bindKeys(this);
     const { from, to } = this.state;
+    if (this.simulated.simulation || this.simulated.localization) await this.simulated.load();
+    bindSimulated(this.simulated, () => this.change());
+    bindMixture(this.simulated, () => this.change());
+    this.fitHeight();
     this.all = { from: Number(this.root.dataset.from), to: Number(this.root.dataset.to) };
     const view = await this.ask(from, to);
     this.state.from = view.from;
@@ -76,15 +90,55 @@ class Viewer {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.colourRows(); this.draw(); });
   }
 
+  /** Make the canvas as high as its logic and its edges need. */
+  fitHeight() {
+    const logic = this.simulated.logic ? logicHeight(this.visible().length) : 0;
+    const wanted = Math.max(480, logic + 60) + (this.simulated.edges ? EDGES_HEIGHT : 0);
+    if (wanted === this.tall) return;
+    this.canvas.style.height = `${wanted}px`;
+    this.tall = wanted;
+    this.plot.resize();
+  }
+
   async ask(from, to, widen = 1) {
     this.asking?.abort();
     this.asking = new AbortController();
     this.root.setAttribute("aria-busy", "true");
-    const bins = binsFor(this.ids.length, Math.round(this.plot.innerWidth * this.plot.ratio * widen));
-    const view = await fetchView(this.ids, this.state.axis, from, to, bins, this.asking.signal);
+    const count = this.ids.length * (this.simulated.compares ? 3 : 1);
+    const bins = binsFor(count, Math.round(this.plot.innerWidth * this.plot.ratio * widen));
+    const key = this.simulated.key();
+    this.asked = key;
+    let view;
+    try {
+      view = await fetchView(this.simulated.source(this.ids, this.state.axis), from, to, bins, this.asking.signal);
+    } catch (error) {
+      if (!(error instanceof Refused) || !this.simulated.compares) throw error;
+      this.simulated.refused = error.message; // what was measured is shown all the same
+      return this.ask(from, to, widen);
+    }
+    view.key = key;
     this.root.removeAttribute("aria-busy");
-    this.status.textContent = "";
+    this.status.textContent = this.simulated.refused ? `Nothing is simulated beside it: ${this.simulated.refused}` : "";
+    this.growReach(view);
     return view;
+  }
+
+  /** Differences keep one scale, which grows when a larger one is met: none is ever cut off. */
+  growReach(view) {
+    view.parts.forEach((parts, index) => {
+      for (const value of parts.difference?.pairs ?? []) {
+        if (Math.abs(value) > this.reach[index]) this.reach[index] = Math.abs(value);
+      }
+    });
+  }
+
+  /** What is drawn: the parts of each trace that is not hidden. */
+  series() {
+    const parts = this.simulated.parts();
+    return this.visible().flatMap((trace) => parts.map((part) => {
+      const reach = this.reach[trace.index] || 1;
+      return part === "difference" ? { ...trace, part, low: -reach, high: reach } : { ...trace, part };
+    }));
   }
 
   visible() {
@@ -94,8 +148,20 @@ class Viewer {
   draw() {
     if (!this.view) return;
     const traces = this.visible();
-    this.plot.draw(this.view, this.state, traces);
+    const strips = this.simulated.edges ? [edgeStrip(this.timing())] : [];
+    this.state.shifts = this.simulated.shifts();
+    this.state.suspect = this.simulated.suspect;
+    if (this.simulated.logic) {
+      this.plot.draw(this.view, this.state, [], strips, () => {
+        this.wrong = drawLogic(this.plot, this.view, this.state, traces, this.simulated.document);
+      });
+    } else {
+      const levels = this.simulated.levels && this.simulated.document;
+      const over = levels ? (plot, lanes) => drawLevels(plot, this.state, lanes, levels) : undefined;
+      this.plot.draw(this.view, this.state, this.series(), strips, over);
+    }
     this.tellCursors();
+    this.tellFits();
     if (!this.needsView()) { // what is shown is exact: every sample of the window is in some column of it
       this.canvas.dataset.drawn = String(Number(this.canvas.dataset.drawn ?? 0) + 1);
       this.canvas.dataset.bytes = String(this.view.bytes);
@@ -105,6 +171,12 @@ class Viewer {
 
   /** After any change of the window: draw what is there at once, ask for what is missing. */
   change(force = false) {
+    if (this.simulated.key() !== this.asked) {
+      this.asked = this.simulated.key();
+      this.simulated.refused = "";
+      force = true;
+    }
+    this.fitHeight();
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.draw());
     clearTimeout(this.timer);
@@ -117,7 +189,11 @@ class Viewer {
   needsView() {
     const { from, to } = this.state;
     const fine = to - from >= this.madeFor * 0.999;
-    return !(fine && from >= this.covered.from && to <= this.covered.to);
+    return !(fine && this.view.key === this.simulated.key() && from >= this.covered.from && to <= this.covered.to);
+  }
+
+  timing() {
+    return this.simulated.timing.filter((item) => !this.state.hidden.has(item.index));
   }
 
   /** Whether one more step would leave what is here. */
@@ -188,9 +264,17 @@ class Viewer {
   }
 
   moveCursor(name, samples) {
-    const trace = this.view.traces[0];
+    const trace = this.view.parts[0].measured;
     const at = this.state.cursors[name] ?? (this.state.from + this.state.to) / 2;
     this.setCursor(name, trace.start + (Math.round((at - trace.start) / trace.step) + samples) * trace.step);
+  }
+
+  jumpToEdge(direction) {
+    const found = nearestEdge(this.timing(), this.state.cursors.a ?? (direction > 0 ? this.state.from : this.state.to), direction);
+    if (!found) return;
+    this.setCursor("a", found.edge.at);
+    const half = (this.state.to - this.state.from) / 2;
+    if (found.edge.at < this.state.from || found.edge.at > this.state.to) this.setWindow(found.edge.at - half, found.edge.at + half);
   }
 
   tellCursors() {
@@ -202,6 +286,9 @@ class Viewer {
       parts.push(`B − A ${writePosition(b - a, step, this.state.axis)}`);
       if (this.state.axis === "time" && a !== b) parts.push(`1/(B − A) ${(1 / Math.abs(b - a) / 1e6).toPrecision(4)} MHz`);
     }
+    const edge = this.simulated.edges && a !== undefined ? nearestEdge(this.timing(), a) : undefined;
+    if (edge) parts.push(`nearest edge ${this.traces[edge.item.index].label} ${edge.edge.skew.toFixed(0)} ± ${edge.edge.sigma.toFixed(0)} ps`);
+    if (this.simulated.logic && this.simulated.document) parts.push(`${this.wrong} cycle${this.wrong === 1 ? "" : "s"} shown differ from what is simulated`);
     const text = parts.join("   ") || "Click to set cursor A, click again for B.";
     if (this.readout.textContent !== text) this.readout.textContent = text;
     this.cells ??= this.rows.map((row) => [row.querySelector("[data-at-a]"), row.querySelector("[data-at-b]")]);
@@ -214,13 +301,24 @@ class Viewer {
 
   /** The value at a position: of the nearest sample when samples are shown, else the range of its bin. */
   valueAt(index, position) {
-    const trace = this.view.traces[index];
+    const trace = this.view.parts[index]?.measured;
     if (position === undefined || !trace?.bins) return "–";
     const i = binOf(trace, Math.round((position - trace.start) / trace.step));
     if (i < 0) return "–";
-    const [low, high] = [trace.pairs[2 * i], trace.pairs[2 * i + 1]];
     const span = this.traces[index].high - this.traces[index].low;
-    return low === high ? writeValue(low, span) : `${writeValue(low, span)} to ${writeValue(high, span)}`;
+    const { simulated, difference } = this.view.parts[index];
+    const beside = simulated ? `\nsimulated ${writeRange(simulated, i, span)}\ndifference ${writeRange(difference, i, span)}` : "";
+    return writeRange(trace, i, span) + beside;
+  }
+
+  /** How each simulation was scaled to its waveform. */
+  tellFits() {
+    this.fits ??= this.rows.map((row) => row.querySelector("[data-fit]"));
+    this.fits.forEach((cell, i) => {
+      const trace = this.view.parts[i]?.simulated;
+      const text = trace ? describeFit(trace) : "–";
+      if (cell && cell.textContent !== text) cell.textContent = text;
+    });
   }
 
   colourRows() {
@@ -250,50 +348,18 @@ class Viewer {
       });
     });
   }
+}
 
-  bindPointer() {
-    const place = (event) => event.clientX - this.canvas.getBoundingClientRect().left;
-    let grabbed;
-    this.canvas.addEventListener("pointerdown", (event) => {
-      if (!this.view || event.button !== 0) return;
-      grabbed = { x: place(event), from: this.state.from, to: this.state.to, moved: false };
-      this.canvas.setPointerCapture(event.pointerId);
-    });
-    this.canvas.addEventListener("pointermove", (event) => {
-      if (!grabbed) return;
-      const shift = ((grabbed.x - place(event)) / this.plot.innerWidth) * (grabbed.to - grabbed.from);
-      grabbed.moved ||= Math.abs(grabbed.x - place(event)) > 3;
-      this.moving = true;
-      if (grabbed.moved) this.setWindow(grabbed.from + shift, grabbed.to + shift);
-    });
-    this.canvas.addEventListener("pointerup", (event) => {
-      if (grabbed && !grabbed.moved) this.setCursor(event.shiftKey ? "b" : this.next, this.plot.positionOf(place(event), this.state));
-      grabbed = undefined;
-      this.moving = false;
-    });
-    this.canvas.addEventListener("wheel", (event) => {
-      if (!this.view || place(event) < MARGIN.left) return;
-      event.preventDefault();
-      const sideways = Math.abs(event.deltaX) > Math.abs(event.deltaY);
-      if (sideways) this.pan(event.deltaX / this.plot.innerWidth);
-      else this.zoom(Math.exp(-event.deltaY / 400), this.plot.positionOf(place(event), this.state));
-    }, { passive: false });
-  }
+function writeRange(trace, bin, span) {
+  const [low, high] = [trace.pairs[2 * bin], trace.pairs[2 * bin + 1]];
+  return low === high ? writeValue(low, span) : `${writeValue(low, span)} to ${writeValue(high, span)}`;
+}
 
-  bindKeys() {
-    const keys = {
-      ArrowLeft: () => this.pan(-PAN_STEP), ArrowRight: () => this.pan(PAN_STEP),
-      "+": () => this.zoom(ZOOM_STEP), "=": () => this.zoom(ZOOM_STEP), "-": () => this.zoom(1 / ZOOM_STEP),
-      Home: () => this.fit(), a: () => this.moveCursor("a", 0), b: () => this.moveCursor("b", 0),
-      ",": () => this.moveCursor("a", -1), ".": () => this.moveCursor("a", 1),
-      "<": () => this.moveCursor("b", -1), ">": () => this.moveCursor("b", 1),
-    };
-    this.canvas.addEventListener("keydown", (event) => {
-      if (!this.view || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
-      event.preventDefault();
-      keys[event.key]();
-    });
-  }
+function describeFit(trace) {
+  const { fit, mixture, unit } = trace;
+  const nets = mixture.map(({ net, weight }) => (weight === 1 ? net : `${weight} × ${net}`)).join(" + ");
+  const swing = writeMeasured(fit.swing, fit.swing_sigma, unit);
+  return `${nets}: swing ${swing}, ${writeMeasured(fit.residual, null, unit)} left in a cycle`;
 }
 
 const root = document.querySelector("[data-viewer]");
