@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from services import risk_commands
 from services.offline_answers import JsonFlag, answer_offline
 
 app = typer.Typer(help="Life data, failure rates, test plans.", no_args_is_help=True, add_completion=False)
+app.add_typer(risk_commands.app, name="risk")
 Files = Annotated[list[Path], typer.Argument(help="Tables of lifetimes: status, time_h, count, …")]
 Confidence = Annotated[float, typer.Option(help="Of a one-sided upper bound, such as 0.6 or 0.9.")]
 Level = Annotated[float, typer.Option(help="Of two-sided intervals.")]
@@ -226,6 +228,9 @@ def screen(
     shape: Annotated[str, typer.Option(help="symmetric, asymmetric or by-skewness.")] = "symmetric",
     least_parts: Annotated[int, typer.Option(help="Fewer parts make no limit.")] = 30,
     threshold: Annotated[float, typer.Option(help="Failing neighbours that make a bad neighbourhood.")] = 4.0,
+    together: Annotated[
+        str, typer.Option(help="What is screened by several tests: readings, residuals, both.")
+    ] = "both",
     labels: Annotated[
         Path | None, typer.Option(help="CSV of lot,wafer,part,defective: escapes and overkill of known parts.")
     ] = None,
@@ -241,6 +246,7 @@ def screen(
     def compute() -> dict[str, Any]:
         asked: dict[str, Any] = {"group": group, "sigmas": sigmas, "quartiles": quartiles, "shape": shape}
         asked |= {"least_parts": least_parts, "fail_threshold": threshold, "tests": test or []}
+        asked |= {"together": together}
         asked |= {"planted": planted, "planted_sigmas": planted_sigmas} | ({"screens": only} if only else {})
         return screen_paths(files, ask_screen(asked), labels)
 

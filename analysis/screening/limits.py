@@ -33,6 +33,10 @@ LEAST_LOTS = 6
 SKEWED_FROM = 3.0
 """Standard errors of Bowley's coefficient beyond which a test counts as skewed."""
 _BOWLEY_ERROR = 1.356
+_PLACES: dict[QuartileRule, tuple[float, float]] = {
+    "linear": (1.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0), "median_unbiased": (1 / 3, 1 / 3),
+}  # fmt: skip
+"""Of each rule, alpha and beta in the place ``n p + alpha + p (1 - alpha - beta)`` of the part p (Hyndman and Fan)."""
 _FEWEST = 4
 _COARSE_BELOW = 8
 
@@ -128,9 +132,10 @@ def robust_limits(values: ArrayLike, rule: LimitRule | None = None) -> PartLimit
     used = given[np.isfinite(given)]
     if used.size < rule.least_parts:
         raise TooFewParts(used.size, rule.least_parts, "a robust limit")
-    first, centre, third = (float(each) for each in np.quantile(used, (0.25, 0.5, 0.75), method=rule.quartiles))
+    ordered = np.sort(used)
+    first, centre, third = _quartiles(ordered, rule.quartiles)
     spread = third - first
-    at_centre = int((used == centre).sum())
+    at_centre = _between(ordered, centre, centre)
     if not spread > 0:
         raise NoSpread(used.size, centre, at_centre)
     skewness = (third + first - 2 * centre) / spread
@@ -144,25 +149,42 @@ def robust_limits(values: ArrayLike, rule: LimitRule | None = None) -> PartLimit
     if not (math.isfinite(low) and math.isfinite(high) and low < centre < high):
         raise ScreeningError(f"readings about {centre:.3g} leave limits no room in double precision")
     shape = "asymmetric" if asymmetric else "symmetric"
-    fallen = int(((used < low) | (used > high)).sum())
-    other = _by_other_rules(used, rule, fallen, asymmetric=asymmetric)
-    distinct = np.unique(used).size
+    other = _by_other_rules(ordered, rule, used.size - _between(ordered, low, high), asymmetric=asymmetric)
+    distinct = int(np.count_nonzero(ordered[1:] > ordered[:-1])) + 1
     return PartLimits(
         centre, sigma_low, sigma_high, low, high, used.size, given.size - used.size, rule, shape,
         skewness, errors, distinct, other,
     )  # fmt: skip
 
 
-def _by_other_rules(used: Floats, rule: LimitRule, fallen: int, *, asymmetric: bool) -> dict[str, int]:
+def _quartiles(ordered: Floats, rule: QuartileRule) -> tuple[float, float, float]:
+    """Return the quartiles of values in order as numpy does, bit for bit, without sorting them again."""
+    alpha, beta = _PLACES[rule]
+    size, found = ordered.size, []
+    for part in (0.25, 0.5, 0.75):
+        place = size * part + (alpha + part * (1.0 - alpha - beta)) - 1.0
+        below = min(max(math.floor(place), 0), size - 1)
+        low, high = float(ordered[below]), float(ordered[min(below + 1, size - 1)])
+        share = min(max(place - below, 0.0), 1.0)
+        found.append(low + (high - low) * share if share < 0.5 else high - (high - low) * (1.0 - share))
+    return found[0], found[1], found[2]
+
+
+def _between(ordered: Floats, low: float, high: float) -> int:
+    """Return how many values in order lie from ``low`` to ``high``, both included."""
+    return int(np.searchsorted(ordered, high, "right") - np.searchsorted(ordered, low, "left"))
+
+
+def _by_other_rules(ordered: Floats, rule: LimitRule, fallen: int, *, asymmetric: bool) -> dict[str, int]:
     """Return how many parts fall out under the other rules for quartiles, where that differs from ``fallen``."""
     found: dict[str, int] = {}
     for name in QUARTILE_RULES:
         if name == rule.quartiles:
             continue
-        first, centre, third = np.quantile(used, (0.25, 0.5, 0.75), method=name)
+        first, centre, third = _quartiles(ordered, name)
         below, above = (2 * (centre - first), 2 * (third - centre)) if asymmetric else (third - first, third - first)
         reach = rule.sigmas / rule.divisor
-        count = int(((used < centre - reach * below) | (used > centre + reach * above)).sum())
+        count = ordered.size - _between(ordered, centre - reach * below, centre + reach * above)
         if count != fallen:
             found[name] = count
     return found

@@ -3,6 +3,9 @@
 LOCALIZATION_VERSION = "8"
 """Of :mod:`services.pipelines.probing.localization`; raised whenever the same input may give another answer."""
 
+BATCH_LOCALIZATION_VERSION = "1"
+"""Of :mod:`services.pipelines.probing.batch_localization`, in the same sense."""
+
 MONITORING_VERSION = "2"
 """Of :mod:`services.pipelines.monitoring.reference_readings` and
 :mod:`services.pipelines.monitoring.chart_evaluation`, in the same sense."""
@@ -19,6 +22,9 @@ AVERAGING_VERSION = "1"
 LAYOUT_VERSION = "2"
 """Of :mod:`services.pipelines.mask.layout_nets` and :mod:`services.pipelines.mask.layout_window`, in the same sense."""
 
+FRAMES_VERSION = "1"
+"""Of :mod:`services.pipelines.mask.coordinate_frames`, in the same sense."""
+
 HANDOFF_VERSION = "2"
 """Of :mod:`services.pipelines.repair.handoff`, in the same sense."""
 
@@ -28,10 +34,10 @@ LEARNING_VERSION = "1"
 METROLOGY_VERSION = "2"
 """Of :mod:`services.pipelines.mask.mask_metrology`, in the same sense."""
 
-OUTCOME_VERSION = "2"
+OUTCOME_VERSION = "3"
 """Of :mod:`services.pipelines.repair.repair_outcomes`, in the same sense."""
 
-ADVICE_VERSION = "1"
+ADVICE_VERSION = "2"
 """Of :mod:`services.pipelines.repair.repair_advice`, in the same sense."""
 
 PRINTABILITY_VERSION = "2"
@@ -46,8 +52,14 @@ LIFE_DATA_VERSION = "2"
 RELIABILITY_ANSWERS_VERSION = "2"
 """Of :mod:`services.pipelines.reliability.reliability_answers`, in the same sense."""
 
-SCREENING_VERSION = "1"
+SCREENING_VERSION = "2"
 """Of :mod:`services.pipelines.reliability.screening`, in the same sense."""
 
 REPORT_VERSION = "1"
 """Of :mod:`services.pipelines.reliability.report_document` and the pages made of it, in the same sense."""
+
+LATENT_RISK_VERSION = "1"
+"""Of :mod:`services.pipelines.latent_risk`, in the same sense; a model of another version is refused."""
+
+DEGRADATION_VERSION = "1"
+"""Of :mod:`services.pipelines.reliability.degradation`, in the same sense."""

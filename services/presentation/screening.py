@@ -77,7 +77,8 @@ def describe_reason(reason: Mapping[str, Any]) -> str:
         return f"fail score {reason['score']:.3g} around it"
     if screen == "stack":
         return f"its place failed on {reason['fails']} of {reason['wafers']} wafers (p {reason['p_value']:.1g})"
-    return f"distance {reason['distance']:.3g} over {', '.join(reason['tests'])} (limit {reason['limit']:.3g})"
+    of = "residuals of " if reason.get("of") == "residuals" else ""
+    return f"distance {reason['distance']:.3g} over {of}{', '.join(reason['tests'])} (limit {reason['limit']:.3g})"
 
 
 def _number(value: float | str) -> str:

@@ -16,7 +16,7 @@ from services.pipelines.reliability.tested_parts import collect_parts
 from services.pipelines.table_source import SourceTable, TableRefused
 from tests.adapter_contract.cases import place_file
 from tests.instruments.electrical.wafer_map_writer import e142, e142_body
-from tests.pipelines.simulated_wafers import simulate_wafer, write_atdf
+from tests.pipelines.simulated_wafers import RADIUS, simulate_wafer, write_atdf
 
 
 def planted_parts(wafers):
@@ -70,11 +70,20 @@ def test_a_part_against_the_correlation_is_seen_in_both_tests_only(tmp_path):
     wafer = simulate_wafer(5, planted=0)
     wafer.leakage_ua[100], wafer.delay_ns[100] = 5.25, 1.875
     assert not screened(tmp_path, [wafer], screens=["part-average"])["outliers"]
-    found = screened(tmp_path, [wafer], screens=["multivariate"])
+    found = screened(tmp_path, [wafer], screens=["multivariate"], together="readings")
     assert [each["part"] for each in found["outliers"]] == ["W1-100"]
     alone = screened(tmp_path, [wafer], screens=["multivariate"], tests=["delay"])
     assert alone["verdict"] == "refused"
     assert "not 1" in alone["groups"][0]["refused"]
+
+
+def test_a_pattern_hides_what_is_against_the_correlation_from_readings_and_not_from_residuals(tmp_path):
+    wafer = simulate_wafer(5, planted=0, slope=1.0)
+    rise = 1.0 * np.hypot(wafer.column[100], wafer.row[100]) / RADIUS
+    wafer.leakage_ua[100], wafer.delay_ns[100] = 5.25 + rise, 1.875
+    assert not screened(tmp_path, [wafer], screens=["multivariate"], together="readings")["outliers"]
+    (found,) = screened(tmp_path, [wafer], screens=["multivariate"])["outliers"]
+    assert (found["part"], [each["of"] for each in found["reasons"]]) == ("W1-100", ["residuals"])
 
 
 def test_static_limits_come_with_lots_enough(tmp_path):

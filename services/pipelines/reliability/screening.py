@@ -180,7 +180,7 @@ def _conventions(request: ScreenRequest) -> dict[str, Any]:
         "bad_neighbourhood": f"{request.fail_threshold:g} weighted failing dies within {request.fail_reach} dies, "
         "scaled to a full set at the edge",
         "multivariate": f"minimum covariance determinant; false alarm {request.false_alarm:g} a group of normal parts, "
-        f"and not less rare than {request.sigmas:g} sigmas in one test",
+        f"and not less rare than {request.sigmas:g} sigmas in one test; of readings and residuals: {request.together}",
         "signatures": "fails dealt out anew over the tested dies; lengths in dies; no part falls out for one",
         "stack": "Poisson-binomial tail of each place, Benjamini-Hochberg over places",
     }

@@ -6,6 +6,7 @@ import numpy as np
 
 from analysis.screening.covariance import RobustDistances, robust_distances
 from analysis.screening.errors import ScreeningError
+from analysis.screening.neighbours import neighbour_residuals
 from analysis.screening.wafer_signatures import WaferSignatures, wafer_signatures
 from services.pipelines.reliability.screening_requests import ScreenRequest
 from services.pipelines.reliability.screening_rules import (
@@ -20,22 +21,43 @@ from services.pipelines.reliability.tested_parts import Floats, Integers, Tested
 
 
 def screen_together(parts: TestedParts, request: ScreenRequest, tests: list[TestName], fallout: Fallout) -> None:
-    """Screen by the robust distance over all ``tests`` together."""
-    readings = np.column_stack([good_readings(parts, test) for test in tests]) if len(tests) > 1 else np.empty((0, 0))
-    for key, members in groups_of(parts, request).items():
-        row = group_row("multivariate", key, None) | {"tests": [test.label for test in tests]}
-        try:
-            values = readings[members] if readings.size else np.empty((members.size, len(tests)))
-            found = robust_distances(values, request.false_alarm, request.sigmas)
-        except ScreeningError as error:
-            fallout.groups.append(row | {"refused": str(error)})
-            continue
-        _note_distances(fallout, row, members, found)
+    """Screen by the robust distance over all ``tests`` together: of readings, and of what neighbours leave of them."""
+    readings = np.column_stack([good_readings(parts, test) for test in tests])
+    labels = [test.label for test in tests]
+    if request.together != "residuals":
+        for key, members in groups_of(parts, request).items():
+            row = group_row("multivariate", key, None) | {"tests": labels, "of": "readings"}
+            _screen_distances(fallout, row, members, readings[members], request)
+    if request.together == "readings":
+        return
+    for key, grid, known in wafer_grids(parts, "multivariate", fallout):
+        left = [
+            neighbour_residuals(grid, readings[known, place], request.residual_reach, request.least_neighbours).values
+            for place in range(len(tests))
+        ]
+        row = group_row("multivariate", key, None) | {"tests": labels, "of": "residuals"}
+        _screen_distances(fallout, row, known, np.column_stack(left), request)
+
+
+def _screen_distances(
+    fallout: Fallout, row: dict[str, Any], members: Integers, values: Floats, request: ScreenRequest
+) -> None:
+    try:
+        found = robust_distances(values, request.false_alarm, request.sigmas)
+    except ScreeningError as error:
+        fallout.groups.append(row | {"refused": str(error)})
+        return
+    _note_distances(fallout, row, members, found)
 
 
 def _note_distances(fallout: Fallout, row: dict[str, Any], members: Integers, found: RobustDistances) -> None:
     for place in np.flatnonzero(found.outside).tolist():
-        reason = {"screen": "multivariate", "tests": row["tests"], "distance": float(np.sqrt(found.squared[place]))}
+        reason = {
+            "screen": "multivariate",
+            "tests": row["tests"],
+            "of": row["of"],
+            "distance": float(np.sqrt(found.squared[place])),
+        }
         fallout.add(members[place], reason | {"limit": float(np.sqrt(found.limit))})
     about = {
         "parts": found.parts,

@@ -38,6 +38,7 @@ class ScreenRequest(BaseModel):
     least_wafers: int = Field(default=5, ge=2, le=1000, description="of a stack")
     rate: float = Field(default=0.05, gt=0, lt=0.5, description="false-discovery rate of stacks and signatures")
     false_alarm: float = Field(default=0.05, gt=0.004, lt=0.5, description="that a multivariate screen errs on a group")
+    together: Literal["readings", "residuals", "both"] = Field(default="both", description="what tests are joined")
     planted: int = Field(default=0, ge=0, le=10_000, description="outliers planted in the readings, for escapes")
     planted_sigmas: float = Field(default=8.0, gt=0, le=1000, description="of the planted parts' shift")
     level: float = Field(default=0.9, gt=0, lt=1, description="of the intervals of overkill and escapes")
