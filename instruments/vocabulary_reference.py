@@ -16,6 +16,7 @@ MODULES = (
     "instruments.electrical.stress_vocabulary",
     "instruments.electrical.lifetimes",
     "instruments.electrical.readouts",
+    "instruments.electrical.unit_evidence",
 )
 """Where vocabularies and the names that vendors use for their columns are declared."""
 

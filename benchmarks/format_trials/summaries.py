@@ -42,7 +42,7 @@ SUMMARIES: dict[str, FormatSummary] = {
     ),
     "float_container": FormatSummary(
         "Keysight/Agilent AG01, AG03, AG10 and Rigol RG01 (MSO5000, MSO7000, MSO8000) and RG03 (DHO) .bin; segments, "
-        "peak detect as envelopes, logic",
+        "peak detect as envelopes, logic, also as the MSO5074 stores it",
         "float32 values, unit, dt, t0, time tags of segments, model, date, label",
         "the walk over all headers and buffers ends at the declared and the real end of the file",
         "histograms, concatenated exports whose sizes contradict each other",
@@ -170,6 +170,12 @@ SUMMARIES: dict[str, FormatSummary] = {
         "status, times in hours, counts, truncation, mode, stress; other columns as they are",
         "lines in the bytes or row groups, declared rows and devices",
         "times without a unit, times that contradict the status or the truncation, counts that are no whole numbers",
+    ),
+    "unit_evidence": FormatSummary(
+        "text as of readouts and Parquet: a unit a row, a feature of a modality a column, samples of traces too",
+        "unit, when it was judged, outcome and since when it is known, lot, wafer; features with their units",
+        "lines in the bytes or row groups, declared rows and failed units",
+        "times that are none, outcomes known before the unit was judged, words for outcomes that are not known",
     ),
     "atdf": FormatSummary(
         "ATDF with any delimiter, lines that go on, LF and CR LF",

@@ -49,6 +49,7 @@ class StressColumns:
         texts: missing ``""``.
         other: outside the vocabulary, with their units.
         metadata, warnings: for the table.
+        decimal_comma: numbers in the texts have one.
     """
 
     file: str
@@ -59,6 +60,7 @@ class StressColumns:
     other: dict[str, tuple[NDArray[Any], str]] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    decimal_comma: bool = False
 
     def __contains__(self, name: str) -> bool:
         return name in self.numbers or name in self.texts
@@ -156,6 +158,7 @@ def _read_text(source: Source, headings: Headings, table: CommentedTable) -> Str
         return CorruptField(message, file=source.name, offset=table.lines[row], found=shown, offset_unit="line")
 
     made = StressColumns(source.name, len(table.rows), place, warnings=list(table.warnings))
+    made.decimal_comma = table.decimal_comma
     made.metadata = {"comments": table.comments, "header": list(table.header)}
     declared = table.comments.get("rows")
     if declared is not None and declared != str(len(table.rows)):

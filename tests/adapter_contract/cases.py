@@ -17,7 +17,7 @@ from instruments.registry import Registry
 from instruments.secs.journal_lines import Heading, Received, write_journal
 from services.demo.oscilloscope_files import Scaling, write_lecroy_trc, write_time_reflectance_csv
 from tests.instruments.electrical import atdf_files, stdf_writer, wmap_files
-from tests.instruments.electrical.stress_tables import LIFETIMES, READOUTS
+from tests.instruments.electrical.stress_tables import LIFETIMES, READOUTS, UNIT_EVIDENCE
 from tests.instruments.electrical.wafer_map_writer import DIES, SINF, device_list, e142, g85
 from tests.instruments.mask.clips import CLIP
 from tests.instruments.mask.klarf_writer import flat
@@ -268,6 +268,7 @@ CASES = {
         single("wmap_map", "a.wmap", wmap_files.SAMPLE.encode(), (("wafer_map", 8),), WHOLE, spare=1),
         single("readouts", "readouts.csv", READOUTS.encode(), (("readout", 3),), ROWS),
         single("lifetimes", "lifetimes.csv", LIFETIMES.encode(), (("lifetime", 5),), ROWS),
+        single("unit_evidence", "units.csv", UNIT_EVIDENCE.encode(), (("unit_evidence", 4),), ROWS),
         single("laser_log", "job.jsonl", LASER_JSON.encode(), (("repair_step", 2),), WHOLE, spare=1),
         single("fib_log", "job.xml", FIB_XML.encode(), (("repair_step", 2),), WHOLE, spare=1),
         single("stdf", "lot.stdf", stdf_writer.sample().data(), STDF_COUNTS, ROWS),
@@ -325,6 +326,13 @@ VARIANTS = {
         "float_container",
         "a.bin",
         writers.container([writers.container_waveform([(1, FLOATS)], long=True)], b"RG03"),
+        waves(60),
+        WHOLE,
+    ),
+    "MSO5074, logic lines": single(
+        "float_container",
+        "a.bin",
+        writers.container([writers.container_waveform([(5, np.floor(60 + 9 * FLOATS))], kind=6)], b"RG01"),
         waves(60),
         WHOLE,
     ),

@@ -227,6 +227,7 @@ COUNTS: dict[str, Callable[[Files, Sequence[Record]], Counted]] = {
     "placement_table": table(1),
     "readouts": table(1),
     "lifetimes": table(1),
+    "unit_evidence": table(1),
     "mask_metrology": table(1),
     "bench_netlist": bench,
     "standard_delay": sdf,

@@ -1,4 +1,4 @@
-"""Tables of lifetimes and readouts for tests."""
+"""Tables of lifetimes, readouts and unit evidence for tests."""
 
 LIFETIMES = """# rows: 5
 # devices: 81
@@ -15,4 +15,13 @@ device_id,time [min],parameter,value,unit,low_limit,high_limit,result,stress
 D1,0,vth,0.45,V,0.4,0.5,pass,HTOL
 D1,2880,vth,0.47,V,0.4,0.5,pass,HTOL
 D2,2880,idss,1.5e-6,A,,1e-6,fail,HTOL
+"""
+
+UNIT_EVIDENCE = """# rows: 4
+# failed: 1
+unit_id,judged_at,outcome,known_at,lot_id,electrical.iddq [uA],electrical.vmin_v,neighbourhood.failed,Tool
+U1,2024-01-02T08:00:00+00:00,survived,2024-06-01,L1,1.25,0.71,0,A
+U2,2024-01-02 09:30,failed,2024-03-01T12:00:00+02:00,L1,9.5,,3,A
+U3,2024-02-01,,,L2,,0.69,1,B
+U4,2024-02-01,Survived,2024-06-01,L2,1.5,0.7,,B
 """
