@@ -60,7 +60,7 @@ def metrology(
 
 
 @app.command()
-def outcome(
+def outcome(  # noqa: PLR0913, PLR0917 - the options of a command are its arguments
     logs: Annotated[list[Path], typer.Argument(help="Logs of laser, ion-beam and electron-beam repairs.")],
     defects: Annotated[Path | None, typer.Option(help="The inspection that the repairs answer, a KLARF file.")] = None,
     after: Annotated[Path | None, typer.Option(help="A second inspection of the same sample, after them.")] = None,
@@ -69,14 +69,18 @@ def outcome(
     ] = False,
     sigma_um: Annotated[float, typer.Option(help="Standard deviation of positions whose file states none.")] = 1.0,
     criteria: Annotated[Path | None, typer.Option(help="When a repair has held, a .toml or .json file.")] = None,
+    printability: Annotated[
+        list[Path] | None, typer.Option(help="What mask print --json said of what repairs left; may be repeated.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Join repairs to their defects and say how probably tools and recipes succeed."""
-    from services.pipelines.repair.repair_outcomes import Frame, judge_paths
+    from services.pipelines.repair.repair_outcomes import Frame, JudgedBy, judge_paths
     from services.presentation.outcome import print_outcome
 
     def compute() -> dict[str, Any]:
-        return judge_paths(logs, defects, after, Frame(same_frame, sigma_um, sigma_um), criteria)
+        by = JudgedBy(criteria, printability or ())
+        return judge_paths(logs, defects, after, Frame(same_frame, sigma_um, sigma_um), by)
 
     answer_offline(compute, print_outcome, as_json=as_json)
 
@@ -93,8 +97,8 @@ def advise(
 ) -> None:
     """Say whether laser, ion beam or electron beam suits a defect, and why; or that nothing supports any."""
     from analysis.repair.advice import Question
-    from services.pipelines.repair.repair_advice import Basis, advise_on
+    from services.pipelines.repair.repair_advice import advise_on, read_basis
     from services.presentation.outcome import print_advice
 
     question = Question(defect_type, size_nm, tone, layer)
-    answer_offline(lambda: advise_on(question, Basis(rules, record)), print_advice, as_json=as_json)
+    answer_offline(lambda: advise_on(question, read_basis(rules, record)), print_advice, as_json=as_json)

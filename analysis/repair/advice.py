@@ -117,6 +117,46 @@ class Advice:
     notes: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class SizeLimit:
+    """The sizes of defects that a technique repairs, at mask scale.
+
+    Attributes:
+        technique: which.
+        least_nm, most_nm: at least, and below; ``None`` where there is no such bound.
+        source, label: what vouches for it.
+    """
+
+    technique: Technique
+    least_nm: float | None
+    most_nm: float | None
+    source: str
+    label: Label = "unverified"
+
+
+LIMIT_NOTES = "order of magnitude; no figure was found in a source: set your tool's own"
+DEFAULT_LIMITS: tuple[SizeLimit, ...] = (
+    SizeLimit("laser", 500.0, None, "nanosecond laser repair ends at about 0.5 um; " + NOTES),
+    SizeLimit("fib", 30.0, 10_000.0, LIMIT_NOTES),
+    SizeLimit("e-beam", 10.0, 5_000.0, LIMIT_NOTES),
+)
+"""Where each technique ends until a laboratory says otherwise: the spot below, the time and the field above."""
+
+
+def limit_rules(limits: Sequence[SizeLimit]) -> list[Rule]:
+    """Return the rules that ``limits`` are: each speaks against its technique outside of its sizes."""
+    rules = []
+    for limit in limits:
+        vouched = (limit.label, limit.source)
+        if limit.least_nm is not None:
+            reason = f"{limit.technique} repairs nothing below {limit.least_nm:g} nm"
+            rules.append(Rule(limit.technique, "against", reason, *vouched, size_max_nm=limit.least_nm))
+        if limit.most_nm is not None:
+            reason = f"{limit.technique} repairs nothing of {limit.most_nm:g} nm and more"
+            rules.append(Rule(limit.technique, "against", reason, *vouched, size_min_nm=limit.most_nm))
+    return rules
+
+
 OPAQUE_TYPES = ("bridge", "extension", "pinspot", "spot", "cr-extension", "mosin-bridge")
 CLEAR_TYPES = ("pinhole", "intrusion", "clear-extension", "break")
 
@@ -130,7 +170,6 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         tones=("opaque",),
         layers=("chromium",),
     ),
-    Rule("laser", "against", "nanosecond laser repair ends at about 0.5 um", "unverified", NOTES, size_max_nm=500.0),
     Rule(
         "laser",
         "caution",

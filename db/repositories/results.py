@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Row, insert, select
 
 from db.bulk import copy_rows
 from db.identifiers import uuid7
@@ -63,6 +63,14 @@ def insert_result(connection: Connection, new: NewResult, findings: Sequence[New
     )
     copy_rows(connection, finding, (_finding_row(item, identity, new.program_id) for item in findings))
     return identity
+
+
+def find_result(connection: Connection, program_id: uuid.UUID, identity: uuid.UUID) -> Row[Any] | None:
+    """Return kind, body and provenance of a result of ``program_id``, ``None`` when it has no such result."""
+    query = select(result.c.kind, result.c.body, result.c.provenance).where(
+        result.c.id == identity, result.c.program_id == program_id
+    )
+    return connection.execute(query).one_or_none()
 
 
 def _finding_row(item: NewFinding, result_id: uuid.UUID, program_id: uuid.UUID) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from services.api.routers import (
     administration,
     bundles,
     cases,
+    coordinate_conversions,
     documentation,
     files,
     health,
@@ -33,6 +34,7 @@ from services.api.routers import (
     monitoring,
     printabilities,
     records,
+    repair_questions,
     repairs,
     results,
     screenings,
@@ -62,7 +64,7 @@ _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
     waveforms, waveform_views, waveform_comparisons, uploads, jobs, bundles, files, sessions, records, tables,
     results, administration, instrument_health, layouts, lifetimes, monitoring, webhooks, cases, printabilities,
-    repairs, screenings,
+    repairs, repair_questions, coordinate_conversions, screenings,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

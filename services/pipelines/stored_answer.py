@@ -9,7 +9,7 @@ from typing import Any
 from db.repositories import audit, results
 from db.repositories.results import NewFinding, NewResult
 from db.unit_of_work import UnitOfWork
-from services.pipelines.context import JobContext
+from services.pipelines.context import JobContext, JobRefused
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,21 @@ def store_answer(
     )
     audit.record(unit.connection, f"service:{claimed.kind}", claimed.request_id, entry)
     return result_id
+
+
+def load_result(context: JobContext, identity: uuid.UUID, kind: str) -> dict[str, Any]:
+    """Return the document of a stored result of the job's program, with its provenance.
+
+    Raises:
+        JobRefused: the program has no such result, or it is of another kind.
+    """
+    with context.engine.connect() as connection:
+        row = results.find_result(connection, context.claimed.program_id, identity)
+    if row is None:
+        raise JobRefused(f"there is no result {identity}")
+    if row.kind != kind:
+        raise JobRefused(f"the result {identity} is of the kind {row.kind}, not {kind}")
+    return dict(row.body) | {"provenance": dict(row.provenance)}
 
 
 def code_version() -> str:

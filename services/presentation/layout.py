@@ -94,10 +94,10 @@ def print_conversion(document: dict[str, Any], console: Console | None = None) -
     """Print a place in both frames and the maps between them."""
     console = console or Console()
     source, target = document["source"], document["target"]
-    x, y = source["xy"]
-    console.print(f"\n{source['frame']}: ({x:.6g}, {y:.6g}) {source['unit']}, sigma {source['sigma']:.4g}")
-    (x, y), sigma = target["xy"], " x ".join(f"{value:.4g}" for value in target["sigma"])
-    console.print(f"{target['frame']}: ({x:.10g}, {y:.10g}) {target['unit']}, sigma {sigma}")
+    for place in document["places"]:
+        for frame, part in ((source, place["source"]), (target, place["target"])):
+            (x, y), sigma = part["xy"], " x ".join(f"{value:.4g}" for value in part["sigma"])
+            console.print(f"{frame['frame']}: ({x:.10g}, {y:.10g}) {frame['unit']}, sigma {sigma}")
     for link in document["links"]:
         fit = f", rms {link['rms']:.4g}, outliers {link['outliers'] or 'none'}" if link["fitted"] else ""
         mirror = ", mirrored" if link["mirrored"] else ""

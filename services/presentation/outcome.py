@@ -44,6 +44,8 @@ def print_outcome(document: dict[str, Any], console: Console | None = None) -> N
     for run in document["runs"]:
         if run["disagree"]:
             console.print(f"  note: {run['file']}, {run['defect']}: {run['by']} against {', '.join(run['disagree'])}")
+    if document["printed_without_run"]:
+        console.print(f"  note: imaged, and no run was on: {', '.join(document['printed_without_run'][:10])}")
     if document["unknown_words"]:
         console.print(f"  note: results that are not known: {', '.join(document['unknown_words'][:10])}")
 

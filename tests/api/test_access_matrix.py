@@ -138,6 +138,15 @@ def expected(kind: Kind, actions: frozenset[Action], method: str, path: str) -> 
     return DONE if is_list else frozenset({404})
 
 
+CONVERSION = {
+    "program": "alpha",
+    "frames": {"schema": "faultlight.frames/1"},
+    "source": "mask",
+    "target": "die",
+    "places": [{"x": 1, "y": 2}],
+}
+
+
 def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
     unique = uuid.uuid4().hex
     members = [{"path": "a", "sha256": unique * 2, "size_bytes": 3}]
@@ -162,6 +171,9 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/files/{file_id}/places"): {"places": [{"x_um": 1, "y_um": 2}]},
         ("post", "/files/{file_id}/windows"): {"window_um": [0, 0, 1, 1]},
         ("post", "/files/{file_id}/overlays"): {"inspection_file_id": str(ids["file_id"])},
+        ("post", "/repair-advices"): {"program": "alpha", "tone": "opaque"},
+        ("post", "/repair-handoffs"): {"program": "alpha", "handoff": HANDOFF},
+        ("post", "/coordinate-conversions"): CONVERSION,
         ("post", "/tables/{table_id}/handoffs"): {"handoff": HANDOFF},
         ("post", "/tables/{table_id}/repair-learnings"): {"material": "silicon"},
         ("post", "/tables/{table_id}/repair-outcomes"): {"defect_table_id": str(ids["table_id"])},

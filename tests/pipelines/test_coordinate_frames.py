@@ -1,6 +1,7 @@
 """Frames of a file: chains of all kinds of links, fitted ones with outliers, and what is refused."""
 
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,15 @@ from typer.testing import CliRunner
 from analysis.coordinates.affine import Points
 from analysis.coordinates.frames import FramesRefused
 from analysis.coordinates.registration import RegistrationRefused
+from db.schema.work import finding, result
 from instruments.errors import CorruptField
 from services.cli import app
+from services.pipelines.context import JobRefused
+from services.pipelines.kinds import handler
+from services.pipelines.mask.conversion_request import ConversionRequest
 from services.pipelines.mask.coordinate_frames import read_frames
+from tests.pipelines.bench import Bench
+from tests.workers.scenery import add_job
 
 STAGE = np.array([[0.998, -0.03], [0.03, 0.998]])
 
@@ -117,10 +124,29 @@ def test_the_command_converts_and_refuses(tmp_path: Path) -> None:
     arguments = ["mask", "convert", str(path), "mask", "package", "8000", "6000", "--sigma", "0.4"]
     told = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert told["target"]["unit"] == "mm"
-    assert told["target"]["xy"] == pytest.approx([4 - 1.3, 3 - 2.5])
+    assert told["places"][0]["target"]["xy"] == pytest.approx([4 - 1.3, 3 - 2.5])
     assert told["round_trip_error"] < 1e-6
-    assert told["provenance"] == ["definition", "not stated", "not stated"]
+    assert told["way"] == ["definition", "not stated", "not stated"]
     plain = CliRunner().invoke(app, arguments).stdout
     assert "outliers [2]" in plain
     refused = CliRunner().invoke(app, ["mask", "convert", str(path), "mask", "moon", "0", "0", "--json"])
     assert (refused.exit_code, json.loads(refused.stdout)["error"]["type"]) == (2, "FramesRefused")
+
+
+def test_the_job_converts_places_with_their_correlations_and_refuses(bench: Bench, program_id: uuid.UUID) -> None:
+    def ask(target: str, **place: Any) -> Any:
+        request = ConversionRequest(
+            program="alpha", frames=description(), source="die", target=target, places=[place | {"name": "p"}]
+        )
+        payload = {"question": request.model_dump(mode="json")}
+        context = bench.claim(add_job(bench.engine, program_id, "convert", payload=payload))
+        bench.finish(context, handler("convert")(context))
+        return bench.rows(result)[-1]
+
+    row = ask("package", x=100, y=50, sigma_x=2, sigma_y=1, correlation=0.5)
+    (place,) = row.body["places"]
+    np.testing.assert_allclose(place["target"]["covariance"], np.array([[1, -1], [-1, 4]]) * 1e-6)
+    assert place["target"]["xy"] == pytest.approx([4 - 0.05, 3 + 0.1])
+    assert (row.verdict, bench.rows(finding)[0].subject) == ("converted", "p")
+    with pytest.raises(JobRefused, match="no frame 'moon'"):
+        ask("moon", x=1, y=1)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from db.repositories.results import NewResult, insert_result
 from db.schema.data import data_table
 from db.schema.files import raw_file
 from db.schema.work import finding, result
@@ -17,7 +18,14 @@ from instruments.repair.laser_log import LaserLogAdapter
 from services.pipelines.context import JobRefused
 from services.pipelines.kinds import HANDLERS, handler
 from services.pipelines.repair import repair_jobs
-from services.pipelines.repair.repair_requests import LearningRequest, MetrologyRequest, OutcomeRequest, PlanRequest
+from services.pipelines.repair.advice_request import AdviceRequest
+from services.pipelines.repair.repair_requests import (
+    HandoffQuestion,
+    LearningRequest,
+    MetrologyRequest,
+    OutcomeRequest,
+    PlanRequest,
+)
 from tests.instruments.mask.sources import read_all, written
 from tests.pipelines import simulated_laboratory as laboratory
 from tests.pipelines import simulated_repairs as repairs
@@ -52,6 +60,14 @@ def perform(bench: Bench, program: uuid.UUID, kind: str, table: uuid.UUID, quest
     return bench.rows(result)[-1]
 
 
+def ask(bench: Bench, program: uuid.UUID, kind: str, question: Any) -> Any:
+    """Perform a job on no stored table."""
+    payload = {"question": question.model_dump(mode="json", by_alias=True)}
+    context = bench.claim(add_job(bench.engine, program, kind, payload=payload))
+    bench.finish(context, handler(kind)(context))
+    return bench.rows(result)[-1]
+
+
 def test_learning_and_a_plan_that_rests_on_it(bench: Bench, program_id: uuid.UUID, tmp_path: Path) -> None:
     laser = store(bench, program_id, tmp_path, "laser.csv", laboratory.laser_log())
     beam = store(bench, program_id, tmp_path, "beam.csv", laboratory.beam_log())
@@ -72,6 +88,20 @@ def test_learning_and_a_plan_that_rests_on_it(bench: Bench, program_id: uuid.UUI
     assert set(learned.provenance["inputs"]) <= set(plan.provenance["inputs"])
     (handoff,) = [row for row in bench.rows(finding) if row.kind == "handoff"]
     assert handoff.probability <= 1e-3
+
+    def planned(**named: str) -> Any:
+        return ask(bench, program_id, "handoff", HandoffQuestion.model_validate(question | named))
+
+    question = {"program": "alpha", "handoff": QUESTION}
+    by_table = planned()
+    assert "laboratory" not in {row["label"] for row in by_table.body["constants"]}
+    by_result = planned(learning_result_id=str(learned.id))
+    assert by_result.simulated
+    assert str(learned.id) in by_result.provenance["inputs"]
+    passes = [row.body["handoff"]["passes"] for row in (by_table, by_result)]
+    assert passes[0] < passes[1] == plan.body["handoff"]["passes"]
+    with pytest.raises(JobRefused, match="of the kind handoff, not repair-learning"):
+        planned(learning_result_id=str(plan.id))
 
 
 def test_outcomes_and_maps(bench: Bench, program_id: uuid.UUID, tmp_path: Path) -> None:
@@ -101,6 +131,46 @@ def test_what_cannot_be_done_is_refused_with_the_analysis_own_words(
     foreign = make_program(bench.engine, "foreign")
     with pytest.raises(JobRefused, match="there is no table"):
         perform(bench, foreign, "metrology", table, MetrologyRequest(scale="mask"))
+
+
+def test_what_an_image_says_of_a_repair_counts_and_the_record_ranks_advice(
+    bench: Bench, program_id: uuid.UUID, tmp_path: Path
+) -> None:
+    log = "Step,Operation,Tool,Job,Defect,Start time,Wavelength [nm],Pulse [fs],Result\n" + "".join(
+        f"{number},ablate,L-1,R,{number},2024-05-01T1{number}:00:00Z,1030,350,ok\n" for number in (1, 2, 3)
+    )
+    logs = store(bench, program_id, tmp_path, "repairs.csv", log)
+    answers = [
+        {"name": str(number), "outcome": outcome, "fraction": 0.2, "sigma": 0.01}
+        for number, outcome in enumerate(("cleared", "not-cleared", "unsure", "cleared"), 1)
+    ]
+    printed = add_result(bench, program_id, "printability", {"defects": answers, "simulated": True})
+    row = perform(bench, program_id, "repair-outcome", logs, OutcomeRequest(printability_result_ids=[printed]))
+    told = [(run["held"], run["by"], run["disagree"]) for run in row.body["runs"]]
+    assert told == [(True, "printability", []), (False, "printability", ["tool"]), (True, "tool", [])]
+    assert row.body["runs"][1]["printed"]["fraction"] == 0.2
+    assert (row.body["printed_without_run"], row.simulated) == (["4"], True)
+    with pytest.raises(JobRefused, match=f"{printed} and {printed} both judge a defect of the name 1"):
+        perform(bench, program_id, "repair-outcome", logs, OutcomeRequest(printability_result_ids=[printed, printed]))
+    bare = add_result(bench, program_id, "printability", {"defects": [{"name": "1", "verdict": "prints"}]})
+    with pytest.raises(JobRefused, match="judges no repair"):
+        perform(bench, program_id, "repair-outcome", logs, OutcomeRequest(printability_result_ids=[bare]))
+
+    asked = AdviceRequest(program="alpha", size_nm=1500, tone="opaque", layer="chromium", outcome_result_id=row.id)
+    advice = ask(bench, program_id, "repair-advice", asked)
+    assert (advice.verdict, advice.body["advised"], advice.simulated) == ("advice", ["laser", "fib", "e-beam"], True)
+    (first, *_rest) = [each for each in bench.rows(finding) if each.kind == "technique"]
+    assert (first.subject, first.evidence["record"]["successes"], first.evidence["record"]["runs"]) == ("laser", 2, 3)
+    elsewhere = make_program(bench.engine, "elsewhere")
+    with pytest.raises(JobRefused, match="there is no result"):
+        ask(bench, elsewhere, "repair-advice", asked)
+
+
+def add_result(bench: Bench, program: uuid.UUID, kind: str, body: dict[str, Any]) -> uuid.UUID:
+    job_id = add_job(bench.engine, program, kind)
+    new = NewResult(uuid.uuid4().hex, job_id, program, kind, None, body, {"simulated": False}, False)
+    with bench.engine.begin() as connection:
+        return insert_result(connection, new, [])
 
 
 def test_the_kinds_are_known() -> None:

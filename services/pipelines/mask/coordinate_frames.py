@@ -1,13 +1,14 @@
-"""Frames of a sample and the maps between them, from a file ``faultlight.frames/1``: ``faultlight mask convert``.
+"""Frames of a sample and the maps between them, ``faultlight.frames/1``: ``faultlight mask convert`` and the job.
 
 A link says how the coordinates of one frame become those of another: by a matrix and a shift, by a definition
 (``mask``, ``backside``), or by places that are known in both, to which a map is fitted; then its residuals and outliers
 are told.
 """
 
+import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from analysis.coordinates.affine import Affine, Points
 from analysis.coordinates.frames import Frames, Link, backside_mirror, mask_to_wafer
 from analysis.coordinates.registration import Registration, fit_registration
 from instruments.errors import CorruptField
+from services.pipelines.mask.conversion_request import FramePlace
+from services.pipelines.versions import FRAMES_VERSION
 
 SCHEMA = "faultlight.frames/1"
 _KINDS = ("matrix", "mask", "backside", "matches")
@@ -31,11 +34,15 @@ def load_frames(path: Path) -> tuple[Frames, list[dict[str, Any]]]:
         analysis.coordinates.frames.FramesRefused: a link joins frames that are joined already, or not declared.
         FileNotFoundError: there is no such file.
     """
+    return read_frames(read_json(path), path.name)
+
+
+def read_json(path: Path) -> Any:
+    """Return the JSON document in the file ``path``; raises ``CorruptField`` where it is none."""
     try:
-        document = json.loads(path.read_bytes())
+        return json.loads(path.read_bytes())
     except ValueError as error:
         raise CorruptField(f"the frames are no JSON: {error}", file=path.name) from None
-    return read_frames(document, path.name)
 
 
 def read_frames(document: Any, file: str = "") -> tuple[Frames, list[dict[str, Any]]]:
@@ -147,23 +154,66 @@ def convert_path(path: Path, way: tuple[str, str], place: tuple[float, float], s
     Raises:
         ValueError: as :func:`load_frames`, or no map leads there.
     """
-    frames, links = load_frames(path)
-    source, target = way
     if not all(math.isfinite(value) for value in (*place, sigma)) or sigma < 0:
         raise CorruptField("a place is two numbers and a deviation of at least 0", found=f"{place}, {sigma}")
-    start = Points.isotropic(np.array([place]), sigma)
+    start = FramePlace(x=place[0], y=place[1], sigma_x=sigma, sigma_y=sigma)
+    return convert_places(read_json(path), path.name, way, [start])
+
+
+def convert_places(document: Any, file: str, way: tuple[str, str], places: Sequence[FramePlace]) -> dict[str, Any]:
+    """Return ``places`` of the first frame of ``way`` in the second, each with its covariance, and what the maps are.
+
+    Args:
+        document: the frames, ``faultlight.frames/1``.
+        file: names the frames in errors.
+        way: names of the source and the target frame.
+        places: in the source frame's unit.
+
+    Raises:
+        ValueError: as :func:`load_frames`, or no map leads there.
+    """
+    frames, links = read_frames(document, file)
+    source, target = way
+    start = _points(places)
     end = frames.convert(start, source, target)
-    back = frames.between(target, source).apply(Points(end.xy, np.zeros((1, 2, 2))))
+    back = frames.between(target, source).apply(Points(end.xy, np.zeros((len(end.xy), 2, 2))))
+    rows = zip(places, end.xy.tolist(), end.covariance.tolist(), end.sigma_along_axes.tolist(), strict=True)
     return {
-        "source": {"frame": source, "unit": frames.units[source], "xy": list(place), "sigma": sigma},
-        "target": {
-            "frame": target,
-            "unit": frames.units[target],
-            "xy": end.xy[0].tolist(),
-            "covariance": end.covariance[0].tolist(),
-            "sigma": end.sigma_along_axes[0].tolist(),
-        },
-        "round_trip_error": float(np.abs(back.xy[0] - place).max()),
-        "provenance": list(frames.provenance(source, target)),
+        "verdict": "converted",
+        "source": {"frame": source, "unit": frames.units[source]},
+        "target": {"frame": target, "unit": frames.units[target]},
+        "places": [
+            {
+                "name": place.name or None,
+                "source": {"xy": [place.x, place.y], "sigma": [place.sigma_x, place.sigma_y]},
+                "target": {"xy": xy, "covariance": covariance, "sigma": sigma},
+            }
+            for place, xy, covariance, sigma in rows
+        ],
+        "round_trip_error": float(np.abs(back.xy - start.xy).max()),
+        "way": list(frames.provenance(source, target)),
         "links": links,
+        "provenance": {
+            "algorithm": "affine maps, composed with their covariances; fitted ones by weighted least squares",
+            "algorithm_version": FRAMES_VERSION,
+            "inputs": [hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()],
+            "parameters": {"source": source, "target": target},
+            "conventions": {
+                "covariance": "of the place in the target frame: its own through the map, and the map's",
+                "sigma": "one standard deviation along the axes of the frame",
+                "round_trip_error": "largest difference of a place from itself, there and back, in the source's unit",
+            },
+            "device": "cpu",
+            "precision": "float64",
+            "simulated": False,
+        },
     }
+
+
+def _points(places: Sequence[FramePlace]) -> Points:
+    rows = [(each.x, each.y, each.sigma_x, each.sigma_y, each.correlation) for each in places]
+    table = np.asarray(rows, np.float64).reshape(-1, 5)
+    covariance = np.zeros((len(table), 2, 2))
+    covariance[:, 0, 0], covariance[:, 1, 1] = table[:, 2] ** 2, table[:, 3] ** 2
+    covariance[:, 0, 1] = covariance[:, 1, 0] = table[:, 2] * table[:, 3] * table[:, 4]
+    return Points(table[:, :2], covariance)

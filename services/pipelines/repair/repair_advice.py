@@ -1,78 +1,88 @@
-"""Which technique suits a defect: for ``faultlight repair advise``, with rules and a record of the laboratory's own."""
+"""Which technique suits a defect, with rules and a record of the laboratory's own: the command and the job."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from analysis.repair.advice import CLEAR_TYPES, DEFAULT_RULES, OPAQUE_TYPES, TECHNIQUES, Advice, Question, Rule, advise
+from analysis.repair.advice import (
+    CLEAR_TYPES,
+    DEFAULT_LIMITS,
+    DEFAULT_RULES,
+    OPAQUE_TYPES,
+    TECHNIQUES,
+    Advice,
+    Question,
+    Rule,
+    SizeLimit,
+    advise,
+    limit_rules,
+)
 from analysis.repair.success import Rate, raw_rate
+from services.pipelines.repair.advice_request import OwnRules, RuleFile
 from services.pipelines.repair.repair_constants import DocumentRefused, explain, read_document
 from services.pipelines.versions import ADVICE_VERSION
-
-_Words = Annotated[list[str], Field(max_length=50)]
-
-
-class GivenRule(BaseModel):
-    """A rule of the laboratory's own."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    technique: str
-    stance: str
-    reason: str = Field(min_length=1, max_length=500)
-    source: str = Field(min_length=1, max_length=500)
-    label: str = "laboratory"
-    defect_types: _Words = []
-    tones: _Words = []
-    layers: _Words = []
-    size_min_nm: float | None = Field(default=None, ge=0)
-    size_max_nm: float | None = Field(default=None, gt=0)
-
-
-class RuleFile(BaseModel):
-    """A file of rules; ``replace`` leaves the defaults out."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-    schema_name: str = Field(
-        default="faultlight.repair-rules/1", alias="schema", pattern=r"^faultlight\.repair-rules/1$"
-    )
-    replace: bool = False
-    rules: list[GivenRule] = Field(max_length=500)
 
 
 @dataclass(frozen=True)
 class Basis:
-    """What advice rests on: a file of rules, and an answer of ``faultlight repair outcome --json``."""
+    """What advice rests on.
 
-    rules: Path | None = None
-    outcome: Path | None = None
+    Attributes:
+        own: rules and limits of the laboratory's own.
+        outcome: an answer of ``faultlight repair outcome``, the laboratory's record; ``None`` without one.
+        inputs: what both were read from, for the provenance.
+    """
+
+    own: OwnRules = field(default_factory=OwnRules)
+    outcome: Mapping[str, Any] | None = None
+    inputs: tuple[str, ...] = ()
+
+
+def read_basis(rules: Path | None, outcome: Path | None) -> Basis:
+    """Return the basis in a file of rules and in one with an answer of ``faultlight repair outcome --json``.
+
+    Raises:
+        DocumentRefused: a file is not what it must be.
+    """
+    own = OwnRules()
+    if rules is not None:
+        try:
+            own = RuleFile.model_validate(read_document(rules))
+        except ValidationError as error:
+            raise DocumentRefused(f"{rules.name}: {explain(error)}") from error
+    record = None
+    if outcome is not None:
+        record = read_document(outcome)
+        if not isinstance(record.get("runs"), list):
+            raise DocumentRefused(f"{outcome.name} is no answer of faultlight repair outcome --json")
+    return Basis(own, record, tuple(path.name for path in (rules, outcome) if path is not None))
 
 
 def advise_on(question: Question, basis: Basis) -> dict[str, Any]:
-    """Return the answer of ``faultlight repair advise --json``.
+    """Return the answer of ``faultlight repair advise --json`` and of the job.
 
     Raises:
-        DocumentRefused: a file is not what it must be, or tone and type contradict each other.
+        DocumentRefused: tone and type contradict each other, or the size is none.
     """
-    rules = _rules(basis.rules)
     completed, derived = _complete(question)
     records = _records(basis.outcome, completed.defect_type) if basis.outcome is not None else {}
-    found = advise(completed, rules, records)
+    limits = _limits(basis.own)
+    found = advise(completed, [*_rules(basis.own), *limit_rules(limits)], records)
     return _document(completed, found, derived) | {
+        "limits": [asdict(limit) for limit in limits],
         "provenance": {
             "algorithm": "rules; the record orders what they call suitable",
             "algorithm_version": ADVICE_VERSION,
             "parameters": asdict(completed),
-            "inputs": [path.name for path in (basis.rules, basis.outcome) if path is not None],
+            "inputs": list(basis.inputs),
             "device": "cpu",
             "precision": "float64",
-            "simulated": False,
-        }
+            "simulated": bool((basis.outcome or {}).get("provenance", {}).get("simulated", False)),
+        },
     }
 
 
@@ -92,13 +102,7 @@ def _complete(question: Question) -> tuple[Question, list[str]]:
     return Question(kind, question.size_nm, tone or implied, layer), notes
 
 
-def _rules(path: Path | None) -> Sequence[Rule]:
-    if path is None:
-        return DEFAULT_RULES
-    try:
-        given = RuleFile.model_validate(read_document(path))
-    except ValidationError as error:
-        raise DocumentRefused(f"{path.name}: {explain(error)}") from error
+def _rules(given: OwnRules) -> list[Rule]:
     own = []
     for item in given.rules:
         fields: dict[str, Any] = item.model_dump()
@@ -108,14 +112,18 @@ def _rules(path: Path | None) -> Sequence[Rule]:
     return own if given.replace else [*DEFAULT_RULES, *own]
 
 
-def _records(path: Path, defect_type: str | None) -> dict[Any, Rate]:
+def _limits(given: OwnRules) -> list[SizeLimit]:
+    """Return the laboratory's limits, and the defaults of the techniques that it leaves open."""
+    own = {item.technique: SizeLimit(**item.model_dump()) for item in given.limits}
+    if given.replace:
+        return list(own.values())
+    return [own.get(limit.technique, limit) for limit in DEFAULT_LIMITS]
+
+
+def _records(outcome: Mapping[str, Any], defect_type: str | None) -> dict[Any, Rate]:
     """Return the laboratory's rates by technique, of the same type of defect where that is known."""
-    document = read_document(path)
-    runs = document.get("runs")
-    if not isinstance(runs, list):
-        raise DocumentRefused(f"{path.name} is no answer of faultlight repair outcome --json")
     counts: dict[str, list[int]] = {technique: [0, 0] for technique in TECHNIQUES}
-    for run in runs:
+    for run in outcome["runs"]:
         if not isinstance(run, dict) or run.get("technique") not in counts or run.get("held") is None:
             continue
         kind = str(run.get("defect_type", "")).lower().replace("_", "-").replace(" ", "-")

@@ -6,18 +6,50 @@ from typing import Any
 from db.repositories.results import NewFinding
 from services.pipelines.context import Completion, JobContext
 from services.pipelines.probing.session_job import analyse
-from services.pipelines.repair.repair_requests import LearningRequest, MetrologyRequest, OutcomeRequest, PlanRequest
+from services.pipelines.repair.advice_request import AdviceRequest
+from services.pipelines.repair.repair_constants import GivenConstant
+from services.pipelines.repair.repair_requests import (
+    HandoffQuestion,
+    LearningRequest,
+    MetrologyRequest,
+    OutcomeRequest,
+    PlanRequest,
+)
+from services.pipelines.stored_answer import load_result
 from services.pipelines.table_job import load_tables, store_document
 
 
 def run_handoff(context: JobContext) -> Completion:
-    """Handle a job of the kind ``handoff``: learn the constants of a log and plan with them.
+    """Handle a job of the kind ``handoff``: plan with the constants that are known, or learn those of a log first.
 
     Raises:
-        JobRefused: there is no such log, nothing can be learned from it, or the question lies outside the model.
+        JobRefused: there is no such log or result, nothing can be learned, or the question lies outside the model.
     """
     from services.pipelines.repair.handoff import plan_handoff  # noqa: PLC0415  (numerics load in workers only)
-    from services.pipelines.repair.repair_constants import GivenConstant  # noqa: PLC0415
+
+    payload = context.claimed.payload
+    if "table_id" in payload:
+        return _learn_and_plan(context)
+    question = HandoffQuestion.model_validate(payload["question"])
+    learned: dict[str, Any] = {"constants": [], "provenance": {"simulated": False}}
+    if question.learning_result_id is not None:
+        learned = load_result(context, question.learning_result_id, "repair-learning")
+    given = [GivenConstant.model_validate(row) for row in learned["constants"]]
+
+    def compute(_progress: Any) -> dict[str, Any]:
+        plan = plan_handoff(question.handoff, given)
+        named = [] if question.learning_result_id is None else [str(question.learning_result_id)]
+        simulated = plan["provenance"]["simulated"] or bool(learned["provenance"]["simulated"])
+        inputs = [*plan["provenance"]["inputs"], *named]
+        return plan | {"provenance": plan["provenance"] | {"inputs": inputs, "simulated": simulated}}
+
+    document = analyse(context, compute)
+    return lambda unit: store_document(unit, context, document, _of_handoff(document))
+
+
+def _learn_and_plan(context: JobContext) -> Completion:
+    """Learn the constants of a log and plan with them."""
+    from services.pipelines.repair.handoff import plan_handoff  # noqa: PLC0415  (numerics load in workers only)
     from services.pipelines.repair.repair_learning import learn_tables  # noqa: PLC0415
 
     payload = context.claimed.payload
@@ -62,8 +94,9 @@ def run_outcome(context: JobContext) -> Completion:
     """Handle a job of the kind ``repair-outcome``.
 
     Raises:
-        JobRefused: there is no such log or inspection, or the log holds no run.
+        JobRefused: there is no such log, inspection or result, or the log holds no run.
     """
+    from services.pipelines.repair.printed_repairs import gather_printed  # noqa: PLC0415
     from services.pipelines.repair.repair_outcomes import Frame, Question, judge_repairs  # noqa: PLC0415
     from services.pipelines.repair.repair_records import Criteria  # noqa: PLC0415
 
@@ -75,8 +108,15 @@ def run_outcome(context: JobContext) -> Completion:
         for identity in (request.defect_table_id, request.after_table_id)
     ]
     frame = Frame(request.same_frame, request.sigma_um, request.sigma_um)
-    question = Question(logs, lists[0], lists[1], frame, Criteria(**request.criteria.model_dump()))
-    document = analyse(context, lambda _progress: judge_repairs(question))
+    named = [str(each) for each in request.printability_result_ids]
+    answers = [(str(each), load_result(context, each, "printability")) for each in request.printability_result_ids]
+    criteria = Criteria(**request.criteria.model_dump())
+
+    def compute(_progress: Any) -> dict[str, Any]:
+        printed = gather_printed(answers, named)
+        return judge_repairs(Question(logs, lists[0], lists[1], frame, criteria, printed))
+
+    document = analyse(context, compute)
     return lambda unit: store_document(unit, context, document, _of_outcome(document))
 
 
@@ -97,6 +137,38 @@ def run_metrology(context: JobContext) -> Completion:
 
     document = analyse(context, compute)
     return lambda unit: store_document(unit, context, document, _of_metrology(document))
+
+
+def run_advice(context: JobContext) -> Completion:
+    """Handle a job of the kind ``repair-advice``.
+
+    Raises:
+        JobRefused: tone and type contradict each other, or there is no such record.
+    """
+    from analysis.repair.advice import Question  # noqa: PLC0415
+    from services.pipelines.repair.repair_advice import Basis, advise_on  # noqa: PLC0415
+
+    request = AdviceRequest.model_validate(context.claimed.payload["question"])
+    outcome = None
+    if request.outcome_result_id is not None:
+        outcome = load_result(context, request.outcome_result_id, "repair-outcome")
+    question = Question(request.defect_type, request.size_nm, request.tone, request.layer)
+    inputs = () if request.outcome_result_id is None else (str(request.outcome_result_id),)
+    document = analyse(context, lambda _progress: advise_on(question, Basis(request.own, outcome, inputs)))
+    return lambda unit: store_document(unit, context, document, _of_advice(document))
+
+
+def _of_advice(document: Mapping[str, Any]) -> Iterator[NewFinding]:
+    """Yield every technique, those that are advised first."""
+    order = {technique: rank for rank, technique in enumerate(document["advised"])}
+    opinions = sorted(document["opinions"], key=lambda each: order.get(each["technique"], len(order)))
+    for rank, each in enumerate(opinions, 1):
+        record = each["record"]
+        evidence = {name: each[name] for name in ("status", "reasons", "missing", "record")}
+        yield NewFinding(
+            "technique", rank, each["technique"], None, None if record is None else record["probability"],
+            None if record is None else (record["low"], record["high"]), evidence,
+        )  # fmt: skip
 
 
 def _of_handoff(document: Mapping[str, Any]) -> Iterator[NewFinding]:

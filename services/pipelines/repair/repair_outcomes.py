@@ -14,6 +14,7 @@ from analysis.coordinates.registration import RegistrationRefused, fit_registrat
 from analysis.repair import joining, success
 from analysis.repair.joining import Joined, check_id, have_near, join_by_id, join_by_place
 from analysis.repair.success import Judged, Rate, judge_models, pool_rates, raw_rate
+from services.pipelines.repair.printed_repairs import Printed, PrintedDefect, read_printed
 from services.pipelines.repair.repair_constants import DocumentRefused, explain, read_document
 from services.pipelines.repair.repair_records import Criteria, RepairRun, count_groups, find_repairs
 from services.pipelines.repair.repair_requests import GivenCriteria
@@ -55,6 +56,7 @@ class Question:
     after: list[SourceTable]
     frame: Frame = field(default_factory=Frame)
     criteria: Criteria = field(default_factory=Criteria)
+    printed: Printed = field(default_factory=Printed)
 
 
 def read_criteria(path: Path | None) -> Criteria:
@@ -67,11 +69,19 @@ def read_criteria(path: Path | None) -> Criteria:
         raise DocumentRefused(f"{path.name}: {explain(error)}") from error
 
 
+@dataclass(frozen=True)
+class JudgedBy:
+    """By what repairs are judged: a file of criteria, and answers of ``faultlight mask print`` on what was left."""
+
+    criteria: Path | None = None
+    printability: Sequence[Path] = ()
+
+
 def judge_paths(
-    logs: Sequence[Path], defects: Path | None, after: Path | None, frame: Frame, criteria: Path | None = None
+    logs: Sequence[Path], defects: Path | None, after: Path | None, frame: Frame, judged_by: JudgedBy
 ) -> dict[str, Any]:
     """Return the answer for files; raises what reading and :func:`judge_repairs` raise."""
-    limits = read_criteria(criteria)
+    limits, printed = read_criteria(judged_by.criteria), read_printed(judged_by.printability)
     return judge_repairs(
         Question(
             read_tables(logs, "repair_step"),
@@ -79,31 +89,33 @@ def judge_paths(
             read_tables([after], "mask_defect") if after is not None else [],
             frame,
             limits,
+            printed,
         )
     )
 
 
 @dataclass(frozen=True)
 class _Defects:
-    """Defects of all tables in one row: ids, classes, places (NaN without)."""
+    """Defects of all tables in one row: ids, names with their table's, classes, places (NaN without)."""
 
     ids: list[str]
+    names: list[str]
     classes: list[str]
     xy: Any
 
     @staticmethod
     def of(sources: list[SourceTable]) -> "_Defects":
-        ids, classes, places = [], [], []
+        ids, names, classes, places = [], [], [], []
         for source in sources:
+            names += [f"{source.table.name} {value}" for value in source.table.columns["defect_id"].tolist()]
             ids += [str(value) for value in source.table.columns["defect_id"].tolist()]
             numbers = source.numbers("class_number")
-            names = source.texts("class_name")
             classes += [
                 name or (f"class {number:g}" if np.isfinite(number) else "")
-                for name, number in zip(names, numbers, strict=True)
+                for name, number in zip(source.texts("class_name"), numbers, strict=True)
             ]
             places.append(np.column_stack([source.numbers("x_um"), source.numbers("y_um")]))
-        return _Defects(ids, classes, np.concatenate(places) if places else np.empty((0, 2)))
+        return _Defects(ids, names, classes, np.concatenate(places) if places else np.empty((0, 2)))
 
 
 def judge_repairs(question: Question) -> dict[str, Any]:
@@ -119,10 +131,12 @@ def judge_repairs(question: Question) -> dict[str, Any]:
     joins, frame = _join(runs, defects, question)
     doubt = _doubt_inspections(joins, defects, question)
     again: list[bool | None] = [None] * len(runs) if doubt else _found_again(joins, defects, question)
-    outcomes = [_outcome(run, state) for run, state in zip(runs, again, strict=True)]
+    left = [_find_printed(run, joined, defects, question.printed) for run, joined in zip(runs, joins, strict=True)]
+    outcomes = [_outcome(run, state, image) for run, state, image in zip(runs, again, left, strict=True)]
     documents = [
         _describe(run, joined, defects, outcome) for run, joined, outcome in zip(runs, joins, outcomes, strict=True)
     ]
+    without_run = sorted(set(question.printed.defects) - {image.name for image in left if image is not None})
     known = [(run, document) for run, document in zip(runs, documents, strict=True) if document["held"] is not None]
     rates = _rates(known)
     return {
@@ -131,6 +145,7 @@ def judge_repairs(question: Question) -> dict[str, Any]:
         "joined": sum(joined.defect is not None for joined in joins),
         "frame": frame,
         "without_outcome": len(runs) - len(known),
+        "printed_without_run": without_run,
         "flags": [*([doubt] if doubt else []), *_flags(rates["judged"])],
         "unknown_words": sorted({word for run in runs for word in run.words}),
         **rates,
@@ -251,13 +266,27 @@ def _found_again(joins: list[Joined], defects: _Defects, question: Question) -> 
     return found
 
 
-def _outcome(run: RepairRun, again: bool | None) -> dict[str, Any]:
-    """Return whether the repair held and who says so: figures before a second inspection, that before the tool."""
-    said = {"figures": run.verified, "inspection": None if again is None else not again, "tool": run.said}
+def _find_printed(run: RepairRun, joined: Joined, defects: _Defects, printed: Printed) -> PrintedDefect | None:
+    """Return what the image of what was left says of the run's defect, by the defect's name in the question."""
+    if joined.defect is None:
+        return printed.defects.get(run.defect_id) if not defects.ids else None
+    names = (defects.names[joined.defect], defects.ids[joined.defect])
+    return next((printed.defects[name] for name in names if name in printed.defects), None)
+
+
+def _outcome(run: RepairRun, again: bool | None, left: PrintedDefect | None) -> dict[str, Any]:
+    """Return whether the repair held and who says so: figures, then the image, a second inspection, the tool."""
+    said = {
+        "figures": run.verified,
+        "printability": None if left is None else left.held,
+        "inspection": None if again is None else not again,
+        "tool": run.said,
+    }
     by = next((name for name, value in said.items() if value is not None), None)
     held = said[by] if by is not None else None
     against = [name for name, value in said.items() if value is not None and value != held]
-    return {"held": held, "by": by, "said": said, "disagree": against}
+    image = None if left is None else asdict(left)
+    return {"held": held, "by": by, "said": said, "disagree": against, "printed": image}
 
 
 def _describe(run: RepairRun, joined: Joined, defects: _Defects, outcome: dict[str, Any]) -> dict[str, Any]:
@@ -349,17 +378,18 @@ def _provenance(question: Question) -> dict[str, Any]:
             "fewest_judged": success.FEWEST_JUDGED,
         },
         "conventions": {
-            "outcome": "figures measured after the repair, then a second inspection, then the tool's own word",
+            "outcome": "figures measured after the repair, then whether the image of what was left prints, then a "
+            "second inspection, then the tool's own word",
             "split": "by time: each run is predicted from those before it, after the first third",
             "interval": "95 %, central",
             "criteria": question.criteria.source,
         },
-        "inputs": sorted({source.sha256 for source in sources}),
+        "inputs": sorted({*(source.sha256 for source in sources), *question.printed.inputs}),
         "inputs_by_role": dict(grouped),
         "adapters": sorted({source.adapter for source in sources}),
         "device": "cpu",
         "precision": "float64",
-        "simulated": any(_simulated(source) for source in sources),
+        "simulated": question.printed.simulated or any(_simulated(source) for source in sources),
     }
 
 

@@ -44,6 +44,11 @@ class OutcomeRequest(_Strict):
     other_table_ids: OtherTables
     defect_table_id: uuid.UUID | None = Field(default=None, description="the inspection that the repairs answer")
     after_table_id: uuid.UUID | None = Field(default=None, description="a second inspection of the same sample")
+    printability_result_ids: list[uuid.UUID] = Field(
+        default_factory=list,
+        max_length=MOST_TABLES,
+        description="results of the kind printability that judge what the repairs left, defects by name",
+    )
     criteria: GivenCriteria = Field(default_factory=GivenCriteria)
     same_frame: bool = Field(default=False, description="positions of the tool are in the frame of the defects")
     sigma_um: float = Field(default=1.0, gt=0, le=1e4, description="of positions whose file states none")
@@ -69,3 +74,13 @@ class PlanRequest(_Strict):
 
     other_table_ids: OtherTables
     handoff: HandoffRequest
+
+
+class HandoffQuestion(_Strict):
+    """A hand-off without a log; the constants that were learned before are those of a stored result."""
+
+    program: str = Field(min_length=1, max_length=200, description="the program whose question this is")
+    handoff: HandoffRequest
+    learning_result_id: uuid.UUID | None = Field(
+        default=None, description="a result of the kind repair-learning, whose constants stand before the table's"
+    )

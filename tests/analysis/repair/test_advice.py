@@ -2,16 +2,18 @@
 
 import pytest
 
-from analysis.repair.advice import DEFAULT_RULES, Question, Rule, advise
+from analysis.repair.advice import DEFAULT_LIMITS, DEFAULT_RULES, Question, Rule, SizeLimit, advise, limit_rules
 from analysis.repair.success import raw_rate
+
+DEFAULTS = [*DEFAULT_RULES, *limit_rules(DEFAULT_LIMITS)]
 
 
 def statuses(question: Question) -> dict[str, str]:
-    return {opinion.technique: opinion.status for opinion in advise(question, DEFAULT_RULES).opinions}
+    return {opinion.technique: opinion.status for opinion in advise(question, DEFAULTS).opinions}
 
 
 def test_a_large_opaque_defect_in_chromium_suits_all() -> None:
-    found = advise(Question("bridge", 3000, "opaque", "chromium"), DEFAULT_RULES)
+    found = advise(Question("bridge", 3000, "opaque", "chromium"), DEFAULTS)
     assert set(found.advised) == {"laser", "fib", "e-beam"}
     assert any("nothing ranks" in note for note in found.notes)
 
@@ -26,11 +28,22 @@ def test_a_clear_defect_is_nothing_for_a_laser() -> None:
 
 
 def test_what_is_open_is_not_answered() -> None:
-    found = advise(Question("bridge", None, "opaque", "chromium"), DEFAULT_RULES)
-    laser = found.opinions[0]
-    assert (laser.status, laser.missing) == ("not-known", ("size_nm",))
-    assert "laser" not in found.advised
+    found = advise(Question("bridge", None, "opaque", "chromium"), DEFAULTS)
+    assert {(each.status, each.missing) for each in found.opinions} == {("not-known", ("size_nm",))}
+    assert found.advised == ()
     assert any("not known: size_nm" in note for note in found.notes)
+
+
+def test_each_technique_ends_at_its_sizes_and_says_on_what_ground() -> None:
+    sizes = {5.0: set(), 20.0: {"e-beam"}, 200.0: {"fib", "e-beam"}, 3e3: {"laser", "fib", "e-beam"}, 2e4: {"laser"}}
+    for size, suitable in sizes.items():
+        found = statuses(Question("bridge", size, "opaque", "chromium"))
+        assert {technique for technique, status in found.items() if status == "suitable"} == suitable
+    assert all(limit.label == "unverified" and limit.source for limit in DEFAULT_LIMITS)
+    own = limit_rules([SizeLimit("fib", 60.0, None, "acceptance test of May", "laboratory")])
+    (rule,) = own
+    assert (rule.stance, rule.size_min_nm, rule.size_max_nm) == ("against", None, 60.0)
+    assert rule.reason == "fib repairs nothing below 60 nm"
 
 
 @pytest.mark.parametrize("question", [Question(), Question("haze", 3000, None, "quartz"), Question("particle", 10.0)])
