@@ -32,6 +32,10 @@ from instruments.probing.delimited_text import (
 from instruments.probing.delimited_titles import Heading
 from instruments.records import Record, Samples, Segment, Waveform
 
+_SEND_PAIR = (
+    "if the first column is no time, which nothing in the file says, send the settings and samples that the "
+    "oscilloscope keeps (of Rohde & Schwarz .bin and .Wfm.bin, as one bundle)"
+)
 KEPT_BYTES = 16 << 20
 """Text up to this size is parsed once and kept; a longer one is parsed again for each of its columns."""
 
@@ -251,7 +255,12 @@ def _conclude(source: Source, opening: Opening, heading: Heading, check: AxisChe
         return Axis(dt_s, (only,) * heading.segments, warnings)
     cells = [row[0] for row in opening.rows]
     step = printed_step(cells, check.largest, opening.dialect.decimal_comma)
-    warnings = check.conclude(step)
+    try:
+        warnings = check.conclude(step)
+    except CorruptField as error:
+        if heading.writer == "bare":
+            error.message = f"{error.message}; {_SEND_PAIR}"
+        raise
     axis = Axis(check.interval * scale, tuple(float(start) * scale for start in check.starts), warnings)
     if heading.dt_s is None or heading.t0_s is None:
         return axis

@@ -15,6 +15,7 @@ from instruments.probing.delimited_titles import (
     COUNTER_NAMES,
     TIME_NAMES,
     TIME_UNITS,
+    UNITS,
     UNKNOWN_UNIT,
     Heading,
     count_in,
@@ -135,7 +136,12 @@ def _table(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
         found = lines[-1][0][:40]
         raise NotThisFormat("the first column is not a time", file=source.name, expected="a time", found=found)
     place = candidates[0]
-    titles = full[place]
+    titles, above = full[place], full[place - 1] if place else []
+    if _are_units(titles):  # the names, if there are any, stand above the units
+        named = len(above) == len(titles) and above[0] in ("", "X", "Time")
+        names = above[1:] if named else [f"column {index}" for index in range(2, len(titles) + 1)]
+        full[place : place + 1] = [["Time", *names], titles]
+        titles = full[place]
     below = full[place + 1] if place + 1 < len(full) else []
     if place + 2 < len(full):
         message = "there are lines between the titles and the numbers that are not understood"
@@ -175,6 +181,11 @@ def _table(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
         metadata=metadata_of(opening),
         warnings=tuple(warnings),
     )
+
+
+def _are_units(titles: Sequence[str]) -> bool:
+    """Tell whether the line of titles is one of units alone, such as ``Second,Volt,Volt``."""
+    return titles[0].lower() in TIME_UNITS and len(titles) > 1 and all(title.lower() in UNITS for title in titles[1:])
 
 
 def _axis(title: str) -> tuple[str, str]:

@@ -5,7 +5,8 @@ MSO8000 (``RG01``) and DHO800 and DHO1000 (``RG03``). A file header with the
 file's length and the number of waveforms; for each waveform a header and then its buffers, each with a header of its
 own. The walk over all headers must end exactly at the end of the file: that is the independent count.
 
-Peak-detect waveforms have a buffer of minima and one of maxima; logic buffers hold eight lines in a byte.
+Peak-detect waveforms have a buffer of minima and one of maxima; logic buffers hold eight lines in a byte, or, as the
+MSO5074 writes them, in a float32 that is a whole number from 0 to 255.
 """
 
 import math
@@ -35,8 +36,10 @@ UNITS = {1: "V", 2: "s", 4: "A", 5: "dB", 6: "Hz"}
 FLOAT_KINDS = {1: "waveform", 2: "envelope_max", 3: "envelope_min"}
 LOGIC = 6
 DHO_LOGIC = 5
+RG01_FLOAT_LOGIC = 5
 UNTAGGED_BYTES = 128
 _SECOND = 2
+_MOST_LEVELS = 255
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,14 @@ class _Buffer:
     count: int
     kind: str
     header: dict[str, Any]
+    stored: str
 
 
 class FloatContainerAdapter:
     """Reads every waveform of the file, block by block; the segments of a channel are one waveform."""
 
     name = "float_container"
-    version = "2"
+    version = "3"
     formats = ("keysight-bin", "rigol-bin")
     reach = Reach.HEADER
 
@@ -207,8 +211,9 @@ def _read_buffer_header(file: BinaryIO, source: Source, header: dict[str, Any], 
     start = file.tell()
     size, kind, width, length = _unpack(file, LONG_BUFFER_HEADER if long else BUFFER_HEADER, source)
     logic_here = DHO_LOGIC if source.head[:4] == b"RG03" else LOGIC
+    float_logic = source.head[:4] == b"RG01" and header["type"] == LOGIC and (kind, width) == (RG01_FLOAT_LOGIC, 4)
     logic = kind == logic_here
-    if width != (1 if logic else 4) or not (logic or kind in FLOAT_KINDS):
+    if not float_logic and (width != (1 if logic else 4) or not (logic or kind in FLOAT_KINDS)):
         message = "the buffer is not of float32 or of logic levels"
         raise UnsupportedVersion(message, file=source.name, offset=start + 4, found=f"type {kind}, {width} bytes")
     if length != header["points"] * width:
@@ -217,7 +222,9 @@ def _read_buffer_header(file: BinaryIO, source: Source, header: dict[str, Any], 
         raise CountMismatch(message, file=source.name, offset=start + 8, expected=expected, found=length)
     begin = start + size
     file.seek(begin + length)
-    return _Buffer(begin, header["points"], "digital_lines" if logic else FLOAT_KINDS[kind], header)
+    if logic or float_logic:
+        return _Buffer(begin, header["points"], "digital_lines", header, "<f4" if float_logic else "<u1")
+    return _Buffer(begin, header["points"], FLOAT_KINDS[kind], header, "<f4")
 
 
 def _start_time(header: dict[str, Any]) -> float | None:
@@ -276,8 +283,17 @@ def _read_blocks(source: Source, buffers: tuple[_Buffer, ...], dtype: np.dtype[A
             file.seek(buffer.start)
             left = buffer.count
             while left:
-                block: NDArray[Any] = np.fromfile(file, dtype, min(left, BLOCK_SAMPLES))
+                block: NDArray[Any] = np.fromfile(file, buffer.stored, min(left, BLOCK_SAMPLES))
                 if not block.size:
                     return
                 left -= block.size
-                yield block
+                yield block if block.dtype == dtype else _words(source, block)
+
+
+def _words(source: Source, levels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return eight lines a byte of what is stored as float32."""
+    wrong = ~((levels >= 0) & (levels <= _MOST_LEVELS) & (levels == np.floor(levels)))
+    if wrong.any():
+        message = "a word of logic levels is no whole number from 0 to 255"
+        raise CorruptField(message, file=source.name, found=float(levels[wrong.argmax()]))
+    return levels.astype(np.uint8)

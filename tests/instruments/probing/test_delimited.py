@@ -94,6 +94,14 @@ def test_a_rigol_sequence_column_is_a_count_and_no_time(tmp_path: Path) -> None:
     assert str(caught.value) == "gap.csv: the sequence numbers do not count on at line 5 (expected 2, found 3)"
 
 
+def test_a_line_of_units_is_no_line_of_names(tmp_path: Path) -> None:
+    rows = "".join(f"{i * 4e-6:.5e},{i},{-i}, \n" for i in range(5))
+    for above, names in ((",CH2,CH4\n", ["CH2", "CH4"]), ("", ["column 2", "column 3"])):
+        found = waveforms(ADAPTER, place(tmp_path, "a.csv", f"{above}Second,Volt,Ampere\n\n{rows}"))
+        assert [(waveform.name, waveform.unit) for waveform in found] == list(zip(names, ("V", "A"), strict=True))
+        assert found[0].warnings == ()
+
+
 def test_a_lecroy_table_has_segments(tmp_path: Path) -> None:
     text = (
         "LECROYWR64Xi,12345\nSegments,2,SegmentSize,3\nSegment,TrigTime,TimeSinceSegment1\n"
@@ -186,6 +194,14 @@ def test_a_table_without_a_header_knows_no_unit_and_one_column_no_time(tmp_path:
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "b.csv", "0,0.5\n1e-9,0.25\n2e-9,-1\n"))
     assert (waveform.dt_s, waveform.t0_s, waveform.unit) == (1e-9, 0.0, "unknown")
     assert ADAPTER.sniff(source_of(tmp_path / "b.csv")).confidence is Confidence.POSSIBLE
+
+
+def test_two_columns_of_values_are_no_time_and_value(tmp_path: Path) -> None:
+    text = "".join(f"{np.sin(i / 5):.4f},{i}\n" for i in range(50))
+    with pytest.raises(CorruptField) as caught:
+        ADAPTER.read(place(tmp_path, "a.csv", text))
+    message = "if the first column is no time, which nothing in the file says, send the settings and samples that the"
+    assert message in caught.value.message
 
 
 def test_a_channel_that_begins_late_keeps_its_column(tmp_path: Path) -> None:
@@ -473,13 +489,13 @@ def test_times_that_begin_again_are_acquisitions(tmp_path: Path) -> None:
 def test_a_history_with_a_missing_row_is_refused(tmp_path: Path, missing: int) -> None:
     lines = history()
     del lines[missing]
-    with pytest.raises(CorruptField, match="the times are not evenly spaced at line"):
+    with pytest.raises(CorruptField, match="the times are not evenly spaced; .* at line"):
         ADAPTER.read(place(tmp_path, "h.Wfm.csv", "\n".join(lines) + "\n"))
 
 
 def test_a_history_of_two_rates_is_refused(tmp_path: Path) -> None:
     lines = [*history(acquisitions=2), *(f"{-1e-6 + 2e-9 * row:.12g},0" for row in range(20))]
-    with pytest.raises(CorruptField, match="the times are not evenly spaced at line"):
+    with pytest.raises(CorruptField, match="the times are not evenly spaced; .* at line"):
         ADAPTER.read(place(tmp_path, "h.Wfm.csv", "\n".join(lines) + "\n"))
 
 

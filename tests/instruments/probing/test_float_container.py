@@ -88,6 +88,20 @@ def test_peak_detect_is_two_waveforms_and_logic_is_words(tmp_path: Path) -> None
     np.testing.assert_array_equal(high.samples.array(), VALUES + 1)
 
 
+def test_the_mso5074_stores_logic_as_whole_float32(tmp_path: Path) -> None:
+    levels = np.array([0, 16, 255, 41], np.float32)
+    data = container([container_waveform([(5, levels)], kind=6, label=b"LA")], b"RG01")
+    (lines,) = waveforms(ADAPTER, place(tmp_path, "a.bin", data))
+    assert (lines.name, lines.kind, lines.unit) == ("LA", "digital_lines", "logic level")
+    np.testing.assert_array_equal(lines.samples.array(), np.array([0, 16, 255, 41], np.uint8))
+    for wrong in (256.0, -1.0, 0.5, np.nan):
+        data = container([container_waveform([(5, np.array([0, wrong], np.float32))], kind=6)], b"RG01")
+        with pytest.raises(CorruptField, match="a word of logic levels is no whole number from 0 to 255"):
+            ADAPTER.read(place(tmp_path, "b.bin", data))
+    with pytest.raises(UnsupportedVersion, match="the buffer is not of float32 or of logic levels"):
+        ADAPTER.read(place(tmp_path, "c.bin", container([container_waveform([(5, levels)], kind=1)], b"RG01")))
+
+
 def test_values_that_are_not_finite_stay_and_are_said(tmp_path: Path) -> None:
     values = VALUES.copy()
     values[3] = np.nan
