@@ -489,13 +489,13 @@ def test_times_that_begin_again_are_acquisitions(tmp_path: Path) -> None:
 def test_a_history_with_a_missing_row_is_refused(tmp_path: Path, missing: int) -> None:
     lines = history()
     del lines[missing]
-    with pytest.raises(CorruptField, match="the times are not evenly spaced; .* at line"):
+    with pytest.raises(CorruptField, match=r"the times are not evenly spaced; .* at line"):
         ADAPTER.read(place(tmp_path, "h.Wfm.csv", "\n".join(lines) + "\n"))
 
 
 def test_a_history_of_two_rates_is_refused(tmp_path: Path) -> None:
     lines = [*history(acquisitions=2), *(f"{-1e-6 + 2e-9 * row:.12g},0" for row in range(20))]
-    with pytest.raises(CorruptField, match="the times are not evenly spaced; .* at line"):
+    with pytest.raises(CorruptField, match=r"the times are not evenly spaced; .* at line"):
         ADAPTER.read(place(tmp_path, "h.Wfm.csv", "\n".join(lines) + "\n"))
 
 
