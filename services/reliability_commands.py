@@ -253,6 +253,58 @@ def screen(
     answer_offline(compute, print_screening, as_json=as_json)
 
 
+@app.command()
+def degradation(
+    files: Annotated[list[Path], typer.Argument(help="Readouts: device_id, time_h, parameter, value, unit, …")],
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", help="Name; several; default: all in the files.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Value that means failure; default: the limit in the rows.")
+    ] = None,
+    direction: Annotated[
+        str | None, typer.Option(help="rising or falling towards it; default: away from where units start.")
+    ] = None,
+    horizon: Annotated[float | None, typer.Option(help="Hours to look ahead; default: 1.5 x the last readout.")] = None,
+    use_temperature: Annotated[
+        float | None, typer.Option(help="C of use: which part of a population passes, by Arrhenius.")
+    ] = None,
+    use_hours: Annotated[float, typer.Option(help="Hours of that use.")] = 87600.0,
+    pseudo: Annotated[
+        str | None, typer.Option(help="Pseudo-lifetimes by linear, exponential, power, logarithmic or lloyd-lipow.")
+    ] = None,
+    method: Annotated[list[str] | None, typer.Option("--method", help="To be tried; several; default: all.")] = None,
+    level: Level = 0.9,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Of a plain CSV: device=HEADING,time=HEADING,value=HEADING[,temperature=HEADING]."),
+    ] = None,
+    value_unit: Annotated[str, typer.Option(help="Of the value, with --columns.")] = "1",
+    time_unit: Annotated[str, typer.Option(help="h, min, s or d, with --columns.")] = "h",
+    as_json: JsonFlag = False,
+) -> None:
+    """Forecast drifting readouts, name their law, and say when each unit passes a threshold."""
+    from services.pipelines.reliability.degradation import degradation_of_paths
+    from services.pipelines.reliability.degradation_requests import ask_degradation
+    from services.presentation.degradation import print_degradation
+
+    def compute() -> dict[str, Any]:
+        asked: dict[str, Any] = {"threshold": threshold, "direction": direction, "horizon_h": horizon, "level": level}
+        asked |= {"use_temperature_c": use_temperature, "use_hours": use_hours, "pseudo": pseudo}
+        asked |= {"parameters": parameter or []} | ({"methods": method} if method else {})
+        headings = _headings(columns) if columns else None
+        return degradation_of_paths(files, ask_degradation(asked), headings, (value_unit, time_unit))
+
+    answer_offline(compute, print_degradation, as_json=as_json)
+
+
+def _headings(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(separator and value.strip() for _, separator, value in pairs):
+        raise ValueError(f"{text!r} is not device=HEADING,time=HEADING,value=HEADING")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
 def _answer(compute: Callable[[], dict[str, Any]], *, as_json: bool) -> None:
     """Answer with what JSON can hold: an infinite bound is none."""
     from services.presentation.reliability import print_answer

@@ -18,6 +18,8 @@ from analysis.degradation.readout_paths import Floats, ReadoutPaths, Targets
 DRAWS = 600
 PART_GIVEN = 2 / 3
 SMALLEST_STRETCH, LARGEST_STRETCH = 0.5, 20.0
+MARGIN = 0.95
+"""What a challenger's error must be below, as a part of the best baseline's."""
 
 
 class Forecaster(Protocol):
@@ -65,7 +67,9 @@ def forecast(
     noisy = draws + fitted.noise * np.random.default_rng(seed + 1).standard_normal(draws.shape)
     middle = np.median(draws, axis=0)
     low, high = np.quantile(noisy, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return Bands(middle, middle - stretch * np.maximum(middle - low, 0), middle + stretch * np.maximum(high - middle, 0), level)
+    return Bands(
+        middle, middle - stretch * np.maximum(middle - low, 0), middle + stretch * np.maximum(high - middle, 0), level
+    )
 
 
 @dataclass(frozen=True)
@@ -205,35 +209,38 @@ class Trial:
 
 
 def try_methods(
-    paths: ReadoutPaths, methods: Mapping[str, Method], challengers: Sequence[str], margin: float = 0.95
+    paths: ReadoutPaths, methods: Mapping[str, Method], challengers: Sequence[str], level: float = 0.9
 ) -> Trial:
     """Return how ``methods`` forecast the last third of the readouts of ``paths`` from those before, and the choice.
 
-    The smallest error wins; one of ``challengers`` must fall below ``margin`` times the best error of all others.
+    The smallest error wins; one of ``challengers`` must fall below :data:`MARGIN` times the best error of all others.
+    ``level`` is of the bands.
 
     Raises:
         BadReadouts: there is nothing later to forecast.
     """
     split = split_later(paths, cut_time(paths))
-    judgements = {name: judge_method(name, method, split) for name, method in methods.items()}
+    judgements = {name: judge_method(name, method, split, level) for name, method in methods.items()}
     errors = {name: each.error for name, each in judgements.items() if each.error is not None}
     plain = {name: error for name, error in errors.items() if name not in challengers}
     if not errors:
         return Trial(judgements, None, "no method could be fitted")
     best = min(plain, key=lambda each: plain[each]) if plain else None
-    bar = margin * plain[best] if best else float("inf")
+    bar = MARGIN * plain[best] if best else float("inf")
     winners = {name: error for name, error in errors.items() if name in challengers and error < bar}
     if winners:
         chosen = min(winners, key=lambda each: winners[each])
-        return Trial(judgements, chosen, f"{chosen} beat the best baseline on held-out readouts by more than {1 - margin:.0%}")
+        return Trial(
+            judgements, chosen, f"{chosen} beat the best baseline on held-out readouts by more than {1 - MARGIN:.0%}"
+        )
     if best is None:
         return Trial(judgements, None, "no baseline could be fitted")
     return Trial(judgements, best, f"{best} had the smallest error on held-out readouts")
 
 
-def judge_method(name: str, method: Method, split: Split, stretch: float = 1.0) -> Judgement:
-    """Return how the method called ``name`` does on ``split``, fitted by ``method``, bands times ``stretch``."""
+def judge_method(name: str, method: Method, split: Split, level: float = 0.9, stretch: float = 1.0) -> Judgement:
+    """Return how the method called ``name``, fitted by ``method``, does on ``split``; bands of ``level`` times ``stretch``."""
     try:
-        return judge(method(split.fitted), split, stretch=stretch)
+        return judge(method(split.fitted), split, level, stretch)
     except DegradationError as error:
         return Judgement(name, None, reason=refused(error))

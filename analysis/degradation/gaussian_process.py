@@ -172,13 +172,17 @@ def _maximize(rows: Rows, scale: Scale, *, wiener: bool) -> tuple[float, Floats]
         return value.item(), phi.grad.numpy()[:last]
 
     start = centre[:last].copy()
-    found = minimize(minus, start, jac=True, method="L-BFGS-B", bounds=_bounds(last), options={"maxiter": 80, "ftol": 1e-8})
+    found = minimize(
+        minus, start, jac=True, method="L-BFGS-B", bounds=_bounds(last), options={"maxiter": 80, "ftol": 1e-8}
+    )
     value = -float(found.fun) if found.fun < 1e29 else -np.inf
     return value, np.concatenate([found.x, centre[last:]])
 
 
 def _bounds(last: int) -> list[tuple[float, float]]:
-    reach = [(centre - 5 * width, centre + 5 * width) for centre, width in zip(_PRIOR_CENTRE, _PRIOR_WIDTH, strict=True)]
+    reach = [
+        (centre - 5 * width, centre + 5 * width) for centre, width in zip(_PRIOR_CENTRE, _PRIOR_WIDTH, strict=True)
+    ]
     return reach[:last]
 
 

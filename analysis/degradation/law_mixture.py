@@ -143,9 +143,7 @@ class LawForecaster:
         return np.concatenate(parts)
 
 
-def _draw(
-    fit: LawFit, history: ReadoutPaths, targets: Targets, count: int, generator: np.random.Generator
-) -> Floats:
+def _draw(fit: LawFit, history: ReadoutPaths, targets: Targets, count: int, generator: np.random.Generator) -> Floats:
     block = arrange(history, fit.scale)
     start = fit.modes(block).z
     time = (targets.time_h / fit.scale.time_h)[:, None]

@@ -123,7 +123,9 @@ def collect_paths(
         found[each] = own[0]
     known = np.isfinite(found)
     if known.any() and not known.all():
-        raise BadReadouts(f"the temperature of {int((~known).sum())} of {len(units)} units is not known; give all or none")
+        raise BadReadouts(
+            f"the temperature of {int((~known).sum())} of {len(units)} units is not known; give all or none"
+        )
     return ReadoutPaths(
         tuple(str(each) for each in units),
         unit[order].astype(np.int64),

@@ -115,7 +115,10 @@ def cross(  # noqa: PLR0913
     observed = [_observed(history, unit, threshold) for unit in range(history.units)]
     ahead = [unit for unit, found in enumerate(observed) if found is None]
     widths = [*stretches, *[1.0] * (len(fitted) - len(stretches))]
-    drawn = [_draw_hours(each, history, ahead, (threshold, horizon_h, width), seed) for each, width in zip(fitted, widths, strict=True)]
+    drawn = [
+        _draw_hours(each, history, ahead, (threshold, horizon_h, width), seed)
+        for each, width in zip(fitted, widths, strict=True)
+    ]
     found = []
     for unit, seen_there in enumerate(observed):
         name = history.names[unit]

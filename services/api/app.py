@@ -21,6 +21,7 @@ from services.api.ratelimit import RateLimiter
 from services.api.recent_keys import RecentKeys
 from services.api.routers import (
     administration,
+    batch_localizations,
     bundles,
     cases,
     coordinate_conversions,
@@ -32,6 +33,7 @@ from services.api.routers import (
     layouts,
     lifetimes,
     monitoring,
+    planned_probes,
     printabilities,
     records,
     repair_questions,
@@ -62,9 +64,9 @@ log = structlog.get_logger(__name__)
 FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
-    waveforms, waveform_views, waveform_comparisons, uploads, jobs, bundles, files, sessions, records, tables,
-    results, administration, instrument_health, layouts, lifetimes, monitoring, webhooks, cases, printabilities,
-    repairs, repair_questions, coordinate_conversions, screenings,
+    waveforms, waveform_views, waveform_comparisons, uploads, jobs, bundles, files, sessions, planned_probes,
+    records, tables, results, administration, instrument_health, layouts, lifetimes, monitoring, webhooks, cases,
+    printabilities, repairs, repair_questions, coordinate_conversions, screenings, batch_localizations,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

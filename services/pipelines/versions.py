@@ -46,7 +46,7 @@ PRINTABILITY_VERSION = "2"
 SIGNATURE_VERSION = "1"
 """Of :mod:`services.pipelines.mask.defect_signatures`, in the same sense."""
 
-LIFE_DATA_VERSION = "2"
+LIFE_DATA_VERSION = "3"
 """Of :mod:`services.pipelines.reliability.life_data`, in the same sense."""
 
 RELIABILITY_ANSWERS_VERSION = "2"
