@@ -25,6 +25,7 @@ from services.api.routers import (
     bundles,
     cases,
     coordinate_conversions,
+    degradations,
     documentation,
     files,
     health,
@@ -65,7 +66,8 @@ FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
     waveforms, waveform_views, waveform_comparisons, uploads, jobs, bundles, files, sessions, planned_probes,
-    records, tables, results, administration, instrument_health, layouts, lifetimes, monitoring, webhooks, cases,
+    records, tables, results, administration, instrument_health, layouts, lifetimes, degradations,
+    monitoring, webhooks, cases,
     printabilities, repairs, repair_questions, coordinate_conversions, screenings, batch_localizations,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
