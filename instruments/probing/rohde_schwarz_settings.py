@@ -192,7 +192,11 @@ def _check_kind(settings: Settings) -> None:
         raise UnsupportedVersion(message, file=settings.name, expected=expected, found=trace[:40])
     source = settings.properties.get("SourceType", {}).get("Value", "")
     if "DIGITAL" in source or "MSO" in source:
-        message = "logic lines and buses are not read: no published source says in what order their bits are"
+        # RTOReadBin (MATLAB, ubit1) takes the least significant bit first, RTxReadBin (Python) the most significant.
+        message = (
+            "logic lines and buses are not read: the maker's own two readers take the bits in opposite order; "
+            "export them as .csv with interleaved x/y"
+        )
         raise UnsupportedVersion(message, file=settings.name, found=source.removeprefix("eRS_SIGNAL_SOURCE_TYPE_"))
     unit = settings.properties.get("XStart", {}).get("UnitName", "s")
     if unit != "s":

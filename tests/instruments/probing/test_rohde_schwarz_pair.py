@@ -92,8 +92,8 @@ def test_a_pair_is_read_whatever_its_files_are_called_on_disk(tmp_path: Path) ->
         (
             {"SourceType": "eRS_SIGNAL_SOURCE_TYPE_DIGITAL"},
             UnsupportedVersion,
-            "logic lines and buses are not read: no published source says in what order their bits are "
-            "(expected None, found DIGITAL)",
+            "logic lines and buses are not read: the maker's own two readers take the bits in opposite order; "
+            "export them as .csv with interleaved x/y (expected None, found DIGITAL)",
         ),
         (
             {"SignalFormat": "eRS_SIGNAL_FORMAT_RAW"},
