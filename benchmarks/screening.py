@@ -1,4 +1,4 @@
-"""Screens on SIMULATED lots: escapes and overkill of each rule and of a simple one, speed beside naive twins, memory."""
+"""Screens on SIMULATED lots: escapes and overkill of each rule and a simple one, speed beside naive twins, memory."""
 
 import json
 import os

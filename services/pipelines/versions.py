@@ -25,10 +25,10 @@ LAYOUT_VERSION = "2"
 FRAMES_VERSION = "1"
 """Of :mod:`services.pipelines.mask.coordinate_frames`, in the same sense."""
 
-HANDOFF_VERSION = "2"
+HANDOFF_VERSION = "3"
 """Of :mod:`services.pipelines.repair.handoff`, in the same sense."""
 
-LEARNING_VERSION = "1"
+LEARNING_VERSION = "2"
 """Of :mod:`services.pipelines.repair.repair_learning`, in the same sense."""
 
 METROLOGY_VERSION = "2"

@@ -40,7 +40,7 @@ def test_a_fit_says_ppm_with_its_interval_and_where_it_is_from(table: str) -> No
     assert {row["name"] for row in found["models"]} == {"weibull", "exponential"}
     assert any("beyond the 500 h" in remark for remark in found["remarks"])
     assert any("found to keep its level" in remark for remark in found["remarks"])
-    assert found["provenance"]["algorithm"] == "life-data/2"
+    assert found["provenance"]["algorithm"] == "life-data/3"
     assert len(found["provenance"]["inputs"][0]) == 64
 
 

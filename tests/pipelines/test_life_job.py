@@ -1,5 +1,6 @@
 """The job on stored lifetimes: the same answer as offline, stored once with provenance and findings."""
 
+import math
 import uuid
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,24 @@ def test_a_stored_table_gives_the_offline_answer(bench: Bench, program_id: uuid.
     assert set(found) == {"failure_ppm", "life_model"}
     ppm = found["failure_ppm"]
     assert ppm.interval_low < ppm.score < ppm.interval_high
+
+
+def test_a_stored_answer_can_be_drawn_and_tabled(bench: Bench, program_id: uuid.UUID, tmp_path: Path) -> None:
+    table = store(bench, program_id, tmp_path, LIFETIMES)
+    body = perform(bench, program_id, table, StoredLifeRequest(models=["exponential", "weibull"])).body
+    # Seven failures and 993 survivors: Kaplan-Meier by hand, nobody withdrawn before the last failure.
+    assert [point["fraction"] for point in body["plot"]["points"]] == pytest.approx(
+        [each / 1000 for each in (1, 3, 4, 5, 6, 7)]
+    )
+    assert all(row["low"] < row["fraction"] < row["high"] for row in body["plot"]["band"])
+    assert {each["name"] for each in body["plot"]["others"]} | {body["model"]} == {"exponential", "weibull"}
+    # FIT by chi-squared from tables: 7 failures, upper 90 % is chi2(0.9, 16) / 2 = 11.771.
+    hours = 12 + 2 * 40 + 95 + 300 + 420 + 700 + 993 * 1000
+    assert body["rates"]["device_hours"] == hours
+    (upper,) = [each for each in body["rates"]["constant"]["upper"] if each["confidence"] == 0.9]
+    assert upper["fit"] == pytest.approx(11.771 * 1e9 / hours, rel=1e-4)
+    average = body["rates"]["by_model"][0]
+    assert average["ppm"] == pytest.approx(1e6 * (1 - math.exp(-average["fit"] * average["hours"] / 1e9)))
 
 
 def test_a_table_of_another_program_is_refused(bench: Bench, program_id: uuid.UUID, tmp_path: Path) -> None:

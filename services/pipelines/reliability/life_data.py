@@ -22,6 +22,7 @@ from analysis.reliability.intervals import (
 from analysis.reliability.life_data import Floats, LifeData, Truncation, collapse
 from analysis.reliability.posterior import NotMixed, sample_posterior
 from analysis.reliability.rank_regression import fit_plot
+from services.pipelines.reliability.life_plot import plot_document, rate_document
 from services.pipelines.reliability.life_requests import LifeRequest
 from services.pipelines.stored_answer import code_version
 from services.pipelines.table_source import SourceTable, TableRefused, read_tables
@@ -52,7 +53,7 @@ def fit_tables(sources: Sequence[SourceTable], request: LifeRequest) -> dict[str
         "provenance": provenance(sources, request.model_dump(mode="json")),
     }
     if data.failures == 0:
-        return {"verdict": "no-failures", **_without_failures(data, request), **common}
+        return {"verdict": "no-failures", **_without_failures(data, request), "plot": None, **common}
     if request.by_cause:
         return {"verdict": "fitted", **_by_cause(data, request), **common}
     comparison = compare_models(data, request.models)
@@ -73,6 +74,8 @@ def fit_tables(sources: Sequence[SourceTable], request: LifeRequest) -> dict[str
         },
         "rank_regression": _rank_regression(data),
         "posterior": _posterior(fit, request),
+        "plot": plot_document(fit, request, comparison) if request.plot else None,
+        "rates": _rates(fit, request),
         **common,
     }
 
@@ -165,6 +168,13 @@ def _last_hour(data: LifeData) -> float:
 def _probability_document(fit: LifeFit, hours: float, request: LifeRequest) -> dict[str, Any]:
     found = failure_probability(fit, hours, request.level, request.method)
     return {"quantity": "failed by", "hours": hours, **_in_ppm(found)}
+
+
+def _rates(fit: LifeFit, request: LifeRequest) -> dict[str, Any]:
+    """Return rates until the end of the data and until the hours that are asked for."""
+    asked = sorted({_last_hour(fit.data), request.hours or _last_hour(fit.data)})
+    found = [(hours, failure_probability(fit, hours, request.level, request.method)) for hours in asked]
+    return rate_document(fit.data, request.level, found)
 
 
 def _in_ppm(found: Interval) -> dict[str, Any]:
@@ -298,6 +308,7 @@ def _without_failures(data: LifeData, request: LifeRequest) -> dict[str, Any]:
             "method": "Clopper-Pearson, one-sided, no failures",
         },
         "rate_fit_upper": fit,
+        "rates": rate_document(data, request.level),
         "remarks": [
             "No device failed: no life distribution is estimated. The bound is one-sided, holds up to the hours that "
             "every device watched from the start lived, and the rate's bound assumes a constant rate."
@@ -316,6 +327,8 @@ def _by_cause(data: LifeData, request: LifeRequest) -> dict[str, Any]:
         "headline": _probability_document(fit, hours, request),
         "causes": causes,
         "masked_failures": masked,
+        "plot": plot_document(fit, request) if request.plot else None,
+        "rates": _rates(fit, request),
         "parameters": _parameters(fit, request),
         "fit": {
             "log_likelihood": fit.log_likelihood,

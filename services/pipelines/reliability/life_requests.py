@@ -32,6 +32,7 @@ class LifeRequest(BaseModel):
     by_cause: bool = Field(default=False, description="competing risks by the column of modes")
     bayes: bool = Field(default=False, description="the posterior as well")
     seed: int = Field(default=0, ge=0, le=2**31)
+    plot: bool = Field(default=False, description="points and bands of a probability plot as well")
 
 
 def ask(question: dict[str, Any]) -> LifeRequest:
@@ -57,3 +58,4 @@ class StoredLifeRequest(LifeRequest):
     other_table_ids: list[uuid.UUID] = Field(
         default_factory=list, max_length=50, description="further tables of lifetimes"
     )
+    plot: bool = Field(default=True, description="points and bands of a probability plot as well")
