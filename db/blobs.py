@@ -1,7 +1,8 @@
 """The blob store: immutable objects by key, on a local disk or an S3-compatible service, through obstore.
 
 Order of writing: the blob first, then the rows that refer to it; an object without a row is an orphan and is
-swept by age. Keys: ``raw/<program id>/<sha256>`` for originals, ``records/<program id>/<uuid7>`` for packed samples.
+swept by age. Keys: ``raw/<program id>/<sha256>`` for originals, ``records/<program id>/<uuid7>`` for packed samples,
+``reports/<program id>/<sha256>`` for reports.
 """
 
 import os
@@ -45,6 +46,11 @@ def raw_key(program_id: object, sha256: str) -> str:
 def record_key(program_id: object, name: object) -> str:
     """Return the key of a packed blob of records."""
     return f"records/{program_id}/{name}"
+
+
+def report_key(program_id: object, sha256: str) -> str:
+    """Return the key of a report's file."""
+    return f"reports/{program_id}/{sha256}"
 
 
 class BlobStore:

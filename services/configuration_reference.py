@@ -2,7 +2,7 @@
 
 import sys
 from types import NoneType, UnionType
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -44,6 +44,8 @@ def render() -> str:
 
 def _type_name(field: FieldInfo) -> str:
     kind = field.annotation
+    if get_origin(kind) is Literal:
+        return "text"
     kinds = [item for item in get_args(kind) if item is not NoneType] if isinstance(kind, UnionType) else [kind]
     names = {"SecretStr": "secret", "str": "text", "int": "integer", "float": "number", "Path": "path"}
     return " or ".join(names.get(getattr(item, "__name__", ""), str(item)) for item in kinds)

@@ -3,6 +3,7 @@
 import ipaddress
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -91,6 +92,25 @@ class Settings(BaseSettings):
     )
     webhook_ca_file: Path | None = Field(
         None, description="certificates (PEM) that webhooks' receivers are believed by; unset: the public ones"
+    )
+
+    report_grace_s: float = Field(
+        900.0, description="a report seen due later than this is missed: with the policy `skip` it is not made"
+    )
+    smtp_host: str | None = Field(None, description="mail server that takes reports; unset: none is mailed")
+    smtp_port: int = Field(587, description="its port")
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        "starttls", description="`none`, `starttls` or `tls` (from the first byte, usually port 465)"
+    )
+    smtp_user: str | None = Field(None, description="user at the mail server; unset: it asks for none")
+    smtp_password: SecretStr | None = Field(None, description="password at the mail server")
+    smtp_sender: str | None = Field(None, description="address that reports come from; needed with a mail server")
+    smtp_ca_file: Path | None = Field(
+        None, description="certificates (PEM) that the mail server is believed by; unset: the public ones"
+    )
+    report_domains: str = Field(
+        "",
+        description="domains that reports may be mailed to, such as `example.com, *.example.org`; empty: every domain",
     )
 
     @field_validator("webhook_networks")

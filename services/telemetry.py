@@ -29,6 +29,7 @@ jobs_buried = Counter("faultlight_jobs_buried_total", "Jobs that died because th
 jobs_republished = Counter("faultlight_jobs_republished_total", "Doorbells rung again by the reconciler")
 orphans_swept = Counter("faultlight_orphans_swept_total", "Blobs without a row that were removed")
 webhook_deliveries = Counter("faultlight_webhook_deliveries_total", "Tries to deliver an event, by outcome", ["state"])
+report_mails = Counter("faultlight_report_mails_total", "Tries to mail a report, by outcome", ["state"])
 scheduler_heartbeat = Gauge("faultlight_scheduler_heartbeat_seconds", "Unix time of the scheduler's last pass")
 queue_jobs = Gauge("faultlight_queue_jobs", "Jobs by queue and state", ["queue", "state"])
 queue_oldest = Gauge("faultlight_queue_oldest_seconds", "Age of the oldest job by queue and state", ["queue", "state"])

@@ -6,6 +6,7 @@ use. Of the units shipped, those fail in the field that would have died between 
 than a stated part of their wear-out life is refused.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,8 @@ from analysis.reliability import jets
 from analysis.reliability.distributions import Mixture, Moments
 from analysis.reliability.errors import LifeDataError
 from analysis.reliability.fitting import LifeFit
-from analysis.reliability.jets import Floats
+from analysis.reliability.intervals import Interval, interval_of
+from analysis.reliability.jets import Floats, Jet
 
 
 @dataclass(frozen=True)
@@ -262,6 +264,25 @@ def defects_of(fit: LifeFit) -> Defects:
         raise LifeDataError(f"burn-in needs a defective-weibull fit, not {fit.model.name}")
     named = fit.natural()
     return Defects(named["p"][0], named["eta_h"][0], named["beta"][0])
+
+
+def failing_between(fit: LifeFit, begin_h: float, end_h: float, level: float = 0.9) -> Interval:
+    """Return the probability that a unit alive at ``begin_h`` has failed by ``end_h`` under ``fit``, with its interval.
+
+    Likelihood ratio, two-sided ``level``: of the units that a burn-in of ``begin_h`` hours has left, the escapes.
+
+    Raises:
+        LifeDataError: the hours are not in order, or the interval is not found.
+    """
+    if not 0 <= begin_h < end_h < np.inf:
+        raise LifeDataError(f"hours must grow from 0 on, not from {begin_h:g} to {end_h:g}")
+    begin, end = Moments.at([begin_h]), Moments.at([end_h])
+
+    def log_hazard(theta: Sequence[Jet]) -> Jet:
+        later = fit.model.hazards(theta, end)[1]
+        return jets.log(later - fit.model.hazards(theta, begin)[1] if begin_h > 0 else later)
+
+    return interval_of(fit, log_hazard, level).through(lambda value: float(-np.expm1(-np.exp(min(value, 700.0)))))
 
 
 def remaining_defects(fit: LifeFit, hours: Floats) -> Floats:

@@ -38,8 +38,10 @@ class Action(StrEnum):
     ANALYSE = "analyse"
     CANCEL = "cancel"
     MONITOR = "monitor"
+    PROMOTE = "promote"
     READ_WEBHOOKS = "read-webhooks"
     WRITE_WEBHOOKS = "write-webhooks"
+    WRITE_REPORTS = "write-reports"
     READ_ADMINISTRATION = "read-administration"
     ADMINISTER = "administer"
     READ_KEYS = "read-keys"
@@ -54,8 +56,10 @@ SCOPE_OF_ACTION: Mapping[Action, str] = {
     Action.ANALYSE: "write",
     Action.CANCEL: "write",
     Action.MONITOR: "write",
+    Action.PROMOTE: "write",
     Action.READ_WEBHOOKS: "read",
     Action.WRITE_WEBHOOKS: "write",
+    Action.WRITE_REPORTS: "write",
     Action.READ_ADMINISTRATION: "read",
     Action.ADMINISTER: "write",
     Action.READ_KEYS: "read",
@@ -78,14 +82,23 @@ _ENGINEER = frozenset(
 ROLE_ACTIONS: Mapping[str, frozenset[Action]] = {
     "viewer": frozenset({Action.READ_OPERATIONS, Action.READ_RECORDS}),
     "engineer": _ENGINEER,
-    "reliability": _ENGINEER,
+    "reliability": _ENGINEER | {Action.WRITE_REPORTS, Action.PROMOTE},
     "operator": frozenset({Action.READ_OPERATIONS, Action.UPLOAD, Action.MONITOR}),
-    "admin": _ENGINEER | {Action.READ_ADMINISTRATION, Action.ADMINISTER, Action.READ_WEBHOOKS, Action.WRITE_WEBHOOKS},
+    "admin": _ENGINEER
+    | {
+        Action.READ_ADMINISTRATION,
+        Action.ADMINISTER,
+        Action.READ_WEBHOOKS,
+        Action.WRITE_WEBHOOKS,
+        Action.WRITE_REPORTS,
+        Action.PROMOTE,
+    },
 }
 """The one table of roles: what a member may do in a program. Files, bundles, jobs, instruments, their control charts
 and events are *operations*; waveforms, sessions, netlists, results, findings and parts are *records*; memberships,
-instruments' keys and the audit trail are *administration*; to *monitor* is to set the limits of charts. An instrument
-may only upload, to its own program."""
+instruments' keys and the audit trail are *administration*; to *monitor* is to set the limits of charts; reports are
+*records*; to *write reports* is to schedule, ask for and send them; to *promote* is to say which version of a
+learned model counts. An instrument may only upload, to its program."""
 
 INSTALLATION_ACTIONS = frozenset({Action.READ_ADMINISTRATION, Action.ADMINISTER})
 """What a key with the scope ``admin`` may do in every program besides :attr:`Action.INSTALL`: administer it, never

@@ -5,7 +5,16 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from db.schema.base import created_at, identifier, metadata, moment, reference
 
-EVENT_KINDS = ("instrument.out_of_control", "file.quarantined", "job.dead", "agent.silent", "agent.backlog")
+EVENT_KINDS = (
+    "instrument.out_of_control",
+    "file.quarantined",
+    "job.dead",
+    "agent.silent",
+    "agent.backlog",
+    "report.ready",
+    "report.undelivered",
+    "model.drifted",
+)
 DELIVERY_STATES = ("waiting", "sending", "delivered", "dead")
 
 event = Table(

@@ -1,6 +1,6 @@
 """Every table of the schema, in one import for migrations and tests."""
 
-from db.schema import cases, data, events, files, installation, monitoring, parts, people, sign_in, work
+from db.schema import cases, data, events, files, installation, monitoring, parts, people, reports, sign_in, work
 from db.schema.base import metadata
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "monitoring",
     "parts",
     "people",
+    "reports",
     "sign_in",
     "work",
 ]

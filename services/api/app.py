@@ -39,6 +39,8 @@ from services.api.routers import (
     records,
     repair_questions,
     repairs,
+    report_schedules,
+    reports,
     results,
     screenings,
     sessions,
@@ -69,6 +71,7 @@ _RESOURCES = (
     records, tables, results, administration, instrument_health, layouts, lifetimes, degradations,
     monitoring, webhooks, cases,
     printabilities, repairs, repair_questions, coordinate_conversions, screenings, batch_localizations,
+    report_schedules, reports,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

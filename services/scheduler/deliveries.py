@@ -1,17 +1,17 @@
 """Sending events to webhooks: threads of the scheduler that claim deliveries, send, and mark. Any number may run."""
 
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from db.repositories import deliveries
 from db.repositories.deliveries import ClaimedDelivery, DeliveryOutcome
 from db.unit_of_work import begin
 from services import telemetry
+from services.scheduler.attendants import Attend, Attendants
 from services.settings import Settings
 from services.webhooks.addresses import read_networks
 from services.webhooks.delivery import Attempt, Deliverer, Event, Verdict, make_event
@@ -22,7 +22,6 @@ log = structlog.get_logger(__name__)
 THREADS = 4
 LEASE_S = 180.0
 """Longer than a try can take, so that a second one while the first goes on is rare."""
-IDLE_S = 1.0
 MAX_REASON_CHARACTERS = 1000
 
 
@@ -77,40 +76,17 @@ def _outcome(attempt: Attempt, attempts: int, schedule: Schedule) -> DeliveryOut
     return DeliveryOutcome(delivered=False, status=attempt.status, reason=reason, retry_after_s=pause)
 
 
-class DeliveryThreads:
+class DeliveryThreads(Attendants):
     """Threads that deliver until they are stopped; each has its own deliverer."""
 
-    def __init__(self, engine: Engine, open_one: Callable[[], Deliverer], schedule: Schedule | None = None) -> None:
-        self._engine = engine
-        self._open_one = open_one
-        self._schedule = schedule if schedule is not None else Schedule()
-        self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"webhooks-{number}", daemon=True) for number in range(THREADS)
-        ]
+    def __init__(
+        self, engine: Engine, open_deliverer: Callable[[], Deliverer], schedule: Schedule | None = None
+    ) -> None:
+        paced = schedule if schedule is not None else Schedule()
 
-    def start(self) -> None:
-        """Begin to deliver."""
-        for thread in self._threads:
-            thread.start()
+        @contextmanager
+        def open_one() -> Iterator[Attend]:
+            with open_deliverer() as deliverer:
+                yield lambda: deliver_next(engine, deliverer, paced) is not None
 
-    def stop(self, timeout_s: float) -> None:
-        """Stop, and wait so long for the tries that go on; one that takes longer is repeated after its lease."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(timeout_s)
-
-    def _run(self) -> None:
-        with self._open_one() as deliverer:
-            while not self._stop.is_set():
-                if not self._attend(deliverer):
-                    self._stop.wait(IDLE_S)
-
-    def _attend(self, deliverer: Deliverer) -> bool:
-        try:
-            return deliver_next(self._engine, deliverer, self._schedule) is not None
-        except SQLAlchemyError as error:
-            log.warning("database_unavailable", reason=type(error).__name__)
-        except Exception:  # the delivery's lease runs out; the next one must not wait for that
-            log.exception("delivery_abandoned")
-        return False
+        super().__init__("webhooks", THREADS, open_one)

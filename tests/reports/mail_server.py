@@ -1,0 +1,64 @@
+"""A real mail server on this machine that keeps what it accepts, and misbehaves when it is told to."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import Message
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from services.reports.mail import MailServer
+
+Behaviour = Callable[[bytes], str | None]
+"""What the server says to the end of a message's data; ``None``: it hangs up without a word."""
+
+
+@dataclass
+class MailSink:
+    """Accepts mail; ``behaviours`` are used up one by one, then everything is accepted."""
+
+    behaviours: list[Behaviour] = field(default_factory=list)
+    refused_recipients: dict[str, str] = field(default_factory=dict)
+    accepted: list[tuple[str, bytes]] = field(default_factory=list)
+    begun: int = 0
+
+    def __post_init__(self) -> None:
+        self._controller = Controller(self, hostname="127.0.0.1", port=0)
+        self._controller.start()
+
+    async def handle_RCPT(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if address in self.refused_recipients:
+            return self.refused_recipients[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        content: Any = envelope.original_content
+        self.begun += 1
+        if self.behaviours:
+            said = self.behaviours.pop(0)(content)
+            if said is None:
+                server.transport.close()
+                await asyncio.sleep(0)
+                return "250 never heard"
+            if not said.startswith("2"):
+                return said
+        self.accepted.append((envelope.rcpt_tos[0], content))
+        return f"250 2.0.0 queued as {len(self.accepted)}"
+
+    @property
+    def server(self) -> MailServer:
+        """How to reach it."""
+        port = self._controller.server.sockets[0].getsockname()[1]
+        return MailServer("127.0.0.1", port, "none", "reports@fab.example", timeout_s=5.0, reply_timeout_s=5.0)
+
+    def messages(self) -> list[Message]:
+        return [message_from_bytes(content) for _, content in self.accepted]
+
+    def close(self) -> None:
+        self._controller.stop()
