@@ -27,12 +27,12 @@ SUMMARIES: dict[str, FormatSummary] = {
     ),
     "tektronix_wfm": FormatSummary(
         "WFM#001 to WFM#003, both byte orders; analog records, parallel logic lines, FastFrame sets as segments with "
-        "their average, interleaved I and Q as two waveforms",
+        "their average, or without their envelope, interleaved I and Q as two waveforms",
         "codes with gain and offset, unit, dt, t0, trigger time and part of a sample of each frame, the "
         "named values after the curve",
         "the frames in both headers, the offsets in the curve objects, the length in the header and the checksum; of I "
         "and Q the sample rate in the notes against the horizontal scale",
-        "minima and maxima, frames with an envelope, I and Q without a sample rate, damaged notes",
+        "minima and maxima, I and Q without a sample rate, damaged notes",
     ),
     "tektronix_isf": FormatSummary(
         "short and long keywords, binary and ASCII curves, 8 and 16 bits, Y and ENV",

@@ -7,7 +7,8 @@ all bytes before it. After it may come a block of named values (``tekmeta!``), w
 Time 0 is the trigger. The first time is the horizontal offset, as in Tektronix' own ``tm_data_types``. The time from
 the trigger to the next sample, a part of an interval in each frame's update specification, is in the metadata, and in
 a warning where it is not zero: the instruments add it in their CSV files ("Zero Index"), while files that
-``tm_data_types`` writes carry a part that means nothing. Records of minima and maxima are refused.
+``tm_data_types`` writes carry a part that means nothing. Records of minima and maxima are refused. Of a FastFrame
+set with an envelope as its last frame the frames acquired are read: how that one stores its pairs is not published.
 """
 
 import math
@@ -27,6 +28,7 @@ from instruments.errors import CorruptField, CountMismatch, Truncated, Unsupport
 from instruments.probing.tektronix_wfm_header import (
     AVERAGE_SUMMARY,
     DIGITAL,
+    ENVELOPE_SUMMARY,
     PAIRS,
     PLAIN,
     Curve,
@@ -46,7 +48,7 @@ class TektronixWfmAdapter:
     """Reads one record, or the frames of a FastFrame set as its segments, block by block, as native codes."""
 
     name = "tektronix_wfm"
-    version = "3"
+    version = "4"
     formats = ("tektronix-wfm",)
     reach = Reach.HEADER
 
@@ -98,6 +100,12 @@ def _lay_out(source: Source, header: Header) -> list[Waveform]:
     record = _record(source, header, notes)
     if interleaved:
         return _part_pairs(source, header, record, pair_interval_s(source, notes, header.dt_s))
+    if header.summary == ENVELOPE_SUMMARY:
+        warning = (
+            "the last frame, an envelope of the others, is not read: how it stores minima and maxima is unpublished"
+        )
+        acquired = _part_summary(source, header, record)[0]
+        return [replace(acquired, warnings=(*acquired.warnings, warning))]
     return _part_average(source, header, record) if header.summary == AVERAGE_SUMMARY else [record]
 
 
@@ -196,6 +204,15 @@ def _part_pairs(source: Source, header: Header, record: Waveform, interval_s: fl
 
 def _part_average(source: Source, header: Header, record: Waveform) -> list[Waveform]:
     """Return the frames acquired, and the last one, which is their average."""
+    acquired, summary = _part_summary(source, header, record)
+    (last,) = summary.segments
+    averages = len(acquired.segments)
+    name, segments = f"{record.name} average", (replace(last, trigger_offset_s=0.0),)
+    return [acquired, replace(summary, name=name, segments=segments, averages=averages)]
+
+
+def _part_summary(source: Source, header: Header, record: Waveform) -> list[Waveform]:
+    """Return the frames acquired, and the last one, which the instrument has made of them."""
     acquired, dtype = header.curve.frames - 1, record.samples.dtype
     parts = []
     for which in (slice(0, acquired), slice(acquired, acquired + 1)):
@@ -206,11 +223,7 @@ def _part_average(source: Source, header: Header, record: Waveform) -> list[Wave
         segments = record.segments[which]
         blocks = partial(_read_blocks, source, piece, dtype)
         parts.append(replace(record, samples=Samples(dtype, header.count * len(segments), blocks), segments=segments))
-    (last,) = parts[1].segments
-    average = replace(
-        parts[1], name=f"{record.name} average", segments=(replace(last, trigger_offset_s=0.0),), averages=acquired
-    )
-    return [parts[0], average]
+    return parts
 
 
 def _check_sum(source: Source, header: Header) -> None:

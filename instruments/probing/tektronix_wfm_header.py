@@ -23,7 +23,7 @@ SHORT_FORMATS = {6: "u1", 7: "i1"}
 """In WFM#003 only; there 6 and 7 mean nothing in the older versions."""
 VECTOR, DIGITAL = 2, 6
 SINGLE, FAST_FRAME = 0, 1
-NO_SUMMARY, AVERAGE_SUMMARY = 0, 1
+NO_SUMMARY, AVERAGE_SUMMARY, ENVELOPE_SUMMARY = 0, 1, 2
 PLAIN, PAIRS = 0, 1
 _UPDATE_BYTES, _CURVE_BYTES = 24, 30
 
@@ -193,9 +193,9 @@ def _count_frames(fields: _Fields) -> tuple[int, int]:
     if frames > 1 and acquired not in (0, frames, frames - (summary != NO_SUMMARY)):
         message = "the frames acquired are not the frames stored"
         raise CountMismatch(message, file=name, offset=150, expected=frames, found=acquired)
-    if frames > 1 and summary not in (NO_SUMMARY, AVERAGE_SUMMARY):
-        message = "the last frame is an envelope of the others; how its minima and maxima are stored is not published"
-        raise UnsupportedVersion(message, file=name, offset=154, expected="0 or 1", found=summary)
+    if frames > 1 and summary not in (NO_SUMMARY, AVERAGE_SUMMARY, ENVELOPE_SUMMARY):
+        message = "what the last frame is of the others is not known"
+        raise UnsupportedVersion(message, file=name, offset=154, expected="0, 1 or 2", found=summary)
     end, curve = fields.layout.end + (frames - 1) * (_UPDATE_BYTES + _CURVE_BYTES), int(number("i", 16))
     if curve < end or (frames > 1 and curve != end):
         message = "the curve does not begin where the header and the frames' own headers end"

@@ -303,6 +303,13 @@ VARIANTS = {
         waves(80),
         WHOLE,
     ),
+    "FastFrame, envelope": single(
+        "tektronix_wfm",
+        "a.wfm",
+        writers.tektronix_wfm(CODES.reshape(4, 20), stamps=(*STAMPS, *STAMPS), patches=((154, "H", 2),)),
+        waves(60),
+        WHOLE,
+    ),
     "I and Q": single("tektronix_wfm", "a.wfm", writers.tektronix_wfm(CODES, notes=RATE), waves(40, 40), WHOLE),
     "logic lines": single(
         "tektronix_wfm",

@@ -117,6 +117,15 @@ def test_the_average_of_the_frames_is_a_record_of_its_own(tmp_path: Path) -> Non
         assert (frames.maximum, average.minimum) == (16.5, 17.0)
 
 
+def test_an_envelope_of_the_frames_is_left_out_and_the_frames_are_read(tmp_path: Path) -> None:
+    data = fast_frame(patches=((154, "H", 2), (150, "I", 3)))
+    (frames,) = waveforms(ADAPTER, place(tmp_path, "a.wfm", data))
+    assert (frames.name, len(frames.segments), frames.averages) == ("Ref1", 3, None)
+    np.testing.assert_array_equal(frames.samples.array(), FRAMES[:3].ravel())
+    message = "the last frame, an envelope of the others, is not read: how it stores minima and maxima is unpublished"
+    assert message in frames.warnings
+
+
 def test_what_is_doubtful_of_trigger_times_is_said(tmp_path: Path) -> None:
     stamps = [(0.0, 0.0, 0), (0.0, 0.0, 0), (2.5, 0.0, 0), (0.5, 0.0, 0)]
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.wfm", fast_frame(stamps=stamps)))
@@ -183,10 +192,7 @@ OTHER_RATE = (
     "(expected 1e+09 or 5e+08 Hz, found 2e+09)"
 )
 ODD = "interleaved I and Q are an odd number of values, logic lines or averaged frames (expected pairs, found 99)"
-ENVELOPE = (
-    "the last frame is an envelope of the others; how its minima and maxima are stored is not published at byte 154 "
-    "(expected 0 or 1, found 2)"
-)
+SUMMARY = "what the last frame is of the others is not known at byte 154 (expected 0, 1 or 2, found 3)"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +218,7 @@ ENVELOPE = (
             CountMismatch,
             "the frames acquired are not the frames stored at byte 150 (expected 4, found 5)",
         ),
-        (fast_frame(patches=((154, "H", 2),)), UnsupportedVersion, ENVELOPE),
+        (fast_frame(patches=((154, "H", 3),)), UnsupportedVersion, SUMMARY),
         (
             fast_frame(patches=((72, "I", 4), (150, "I", 5))),
             CountMismatch,
