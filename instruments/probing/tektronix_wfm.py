@@ -42,6 +42,7 @@ from instruments.records import Record, Samples, Segment, Waveform
 BLOCK_BYTES = 1 << 22
 _MOST_STAMPS = 1000
 _CHECKSUM_BYTES = 8
+_NO_ENVELOPE = "the last frame, an envelope of the others, is not read: how it stores minima and maxima is unpublished"
 
 
 class TektronixWfmAdapter:
