@@ -1,6 +1,20 @@
 """Every table of the schema, in one import for migrations and tests."""
 
-from db.schema import cases, data, events, files, installation, monitoring, parts, people, reports, sign_in, work
+from db.schema import (
+    cases,
+    data,
+    events,
+    files,
+    installation,
+    models,
+    monitoring,
+    parts,
+    people,
+    probes,
+    reports,
+    sign_in,
+    work,
+)
 from db.schema.base import metadata
 
 __all__ = [
@@ -10,9 +24,11 @@ __all__ = [
     "files",
     "installation",
     "metadata",
+    "models",
     "monitoring",
     "parts",
     "people",
+    "probes",
     "reports",
     "sign_in",
     "work",

@@ -25,6 +25,7 @@ from services.api.routers import (
     bundles,
     cases,
     coordinate_conversions,
+    die_maps,
     degradations,
     documentation,
     files,
@@ -71,7 +72,7 @@ _RESOURCES = (
     records, tables, results, administration, instrument_health, layouts, lifetimes, degradations,
     monitoring, webhooks, cases,
     printabilities, repairs, repair_questions, coordinate_conversions, screenings, batch_localizations,
-    report_schedules, reports,
+    report_schedules, reports, die_maps,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Table, insert, select
 from db.blobs import BlobStore, raw_key, record_key
 from db.identifiers import uuid7
 from db.repositories.access import KeyOwner, issue_key
-from db.schema import cases, data, events, files, monitoring, parts, people, work
+from db.schema import cases, data, events, files, monitoring, parts, people, probes, work
 from services.webhooks.signing import new_secret
 
 CONTENT = b"the original bytes of a file"
@@ -91,7 +91,8 @@ def populate(engine: Engine, blobs: BlobStore, program: uuid.UUID) -> Population
                   payload={"probing_session_id": str(session)}, requested_by="test")  # fmt: skip
     result = add_row(
         engine, work.result, job_key=uuid.uuid4().hex, job_id=job, program_id=program, kind="localize",
-        probing_session_id=session, verdict="located", body={"verdict": "located"}, provenance={"version": "1"},
+        probing_session_id=session, verdict="located", provenance={"version": "1"},
+        body={"verdict": "located", "next_probes": [{"net": "G10", "bits": 0.5}]},
     )  # fmt: skip
     finding = add_row(engine, work.finding, result_id=result, program_id=program, rank=1, kind="suspect",
                       subject="G16", probability=0.97)  # fmt: skip
@@ -113,6 +114,7 @@ def populate(engine: Engine, blobs: BlobStore, program: uuid.UUID) -> Population
         "upload_id": add_upload(engine, program),
     }  # fmt: skip
     ids |= add_probed(engine, blobs, ids, program)
+    ids["probe_id"] = add_planned_probe(engine, ids, program)
     own: dict[Table, dict[str, object]] = {
         data.data_table: {"kind": "mask_defect", "row_count": 1},
         data.raster: {"kind": "image", "row_count": 1, "column_count": 2, "bands": [["grey", ""]], "dtype": "<i2",
@@ -132,14 +134,12 @@ def populate(engine: Engine, blobs: BlobStore, program: uuid.UUID) -> Population
     return Population(program, ids | _add_monitoring(engine, program, ids) | add_case(engine, program, ids))
 
 
-def add_probed(
-    engine: Engine, blobs: BlobStore, ids: dict[str, uuid.UUID], program: uuid.UUID
-) -> dict[str, uuid.UUID]:
+def add_probed(engine: Engine, blobs: BlobStore, ids: dict[str, uuid.UUID], program: uuid.UUID) -> dict[str, uuid.UUID]:
     """Add a waveform of the session, and the simulation of its one net: 0, 1, 1, 0, in cycles of 25 samples."""
     levels = np.asarray([1.0, 3.0, 3.0, 1.0], "<f4")
     body = {
         "cycle_s": 2.5e-9, "cycles": 4, "edge_sigma_s": 5e-11, "nets": [{"net": "G16", "bits": encode([0b01100000])}],
-        "suspects": [], "waveforms": [{"file": "p.csv", "net": "G16", "levels": encode(levels.tobytes())}],
+        "suspects": [], "unknown_nets": [], "waveforms": [{"file": "p.csv", "net": "G16", "levels": encode(levels.tobytes())}],
     }  # fmt: skip
     samples = np.repeat(np.asarray([0, 4, 4, 0], np.int16), 25)
     of_session = {"probing_session_id": ids["session_id"], "member_path": "p.csv", "net": "G16", "t0_s": 0.0}
@@ -151,6 +151,11 @@ def add_probed(
         "simulation_id": result,
         "probed_id": add_waveform(engine, blobs, ids["file_id"], samples, **of_session),
     }
+
+
+def add_planned_probe(engine: Engine, ids: dict[str, uuid.UUID], program: uuid.UUID) -> uuid.UUID:
+    values = {"probing_session_id": ids["session_id"], "result_id": ids["result_id"], "planned_by": "account:test"}
+    return add_row(engine, probes.planned_probe, program_id=program, **values, net="G11", bits=0.25)
 
 
 def encode(content: bytes | list[int]) -> str:

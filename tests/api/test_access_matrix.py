@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from db.repositories.access import INSTALLATION_ACTIONS, ROLE_ACTIONS, SCOPE_OF_ACTION, Action
-from db.schema import cases, people, work
+from db.schema import cases, people, probes, work
 from services.api.contract import ACTIONS_MEMBER
 from tests.api.conftest import CHUNK, TUS, Api, encode_metadata
 from tests.api.population import (
     add_account,
     add_case,
     add_instrument_key,
+    add_planned_probe,
     add_program,
     add_row,
     add_upload,
@@ -161,6 +162,7 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/chart-baselines"): {"chart": str(ids["chart_id"])},
         ("post", "/probing-sessions/{session_id}/averagings"): {"wrong": 0.01},
         ("post", "/probing-sessions/{session_id}/simulations"): {},
+        ("post", "/probing-sessions/{session_id}/planned-probes"): {"result_id": str(ids["result_id"]), "net": "G10"},
         ("post", "/probing-sessions/{session_id}/comparisons"): {"golden_session_ids": [str(ids["session_id"])]},
         ("post", "/batch-localizations"): {"session_ids": [str(ids["session_id"])]},
         ("post", "/files/{file_id}/printabilities"): PRINTABILITY,
@@ -222,6 +224,10 @@ def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
     if path.endswith("/sign-off"):
         with engine.begin() as connection:
             connection.execute(update(cases.case_step).values(ended_at=cases.case_step.c.began_at))
+    if "planned-probes" in path:
+        with engine.begin() as connection:
+            connection.execute(delete(probes.planned_probe))
+        ids["probe_id"] = add_planned_probe(engine, ids, program)
     if "{upload_id}" in path:
         ids["upload_id"] = add_upload(engine, program, ids["instrument_id"])
     if "{webhook_id}" in path:

@@ -18,16 +18,14 @@ from services.web import passwords
 from tests.api.conftest import (
     Api,
     api,
-    database_url,
     quiet_logs,
     settings,
     shared_app,
-    shared_database,
     start_api,
 )
 from tests.api.population import add_program, add_row, populate
 
-__all__ = ["api", "database_url", "quiet_logs", "settings", "shared_app", "shared_database", "start_api"]
+__all__ = ["api", "quiet_logs", "settings", "shared_app", "start_api"]
 
 PASSWORD = "correct horse battery"
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}

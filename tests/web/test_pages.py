@@ -53,6 +53,12 @@ LOCALIZATION = {
          "spot": None, "doubts": [], "skew_refused": None},
     ],
     "next_probes": [{"net": "G10", "x_um": 3.0, "y_um": 1.0, "bits": 0.8, "seconds": 95.0, "averages": 200000}],
+    "history": [
+        {"waveforms": 0, "net": None, "sites": [{"net": "<G16>", "posterior": 0.5}, {"net": "G22", "posterior": 0.4}],
+         "no_fault": 0.02, "unmodelled": 0.08, "bits": 1.53},
+        {"waveforms": 1, "net": "G16", "sites": [{"net": "<G16>", "posterior": 0.7}, {"net": "G22", "posterior": 0.27}],
+         "no_fault": 0.0002, "unmodelled": 0.0298, "bits": 1.02},
+    ],
 }  # fmt: skip
 
 
@@ -66,7 +72,8 @@ class World:
         with engine.begin() as connection:
             reasons = [{"adapter": "stdf", "version": "2", "verdict": "refused", "reason": "cut off at byte 7"}]
             connection.execute(update(files.raw_file).values(state="quarantined", quarantine_reasons=reasons))
-            connection.execute(update(work.result).values(body=LOCALIZATION, verdict="ambiguous"))
+            localized = update(work.result).where(work.result.c.kind == "localize")
+            connection.execute(localized.values(body=LOCALIZATION, verdict="ambiguous"))
             connection.execute(update(data.probing_session).values(simulated=True))
         self.ids["chart_id"] = add_chart(engine, console.program, self.ids["instrument_id"])
         add_dead_job(engine, console.program)
@@ -140,6 +147,36 @@ def test_a_session_says_its_verdict_in_words_and_escapes_names(world: World) -> 
     for said in ("Several sites remain", "&lt;G16&gt;", "0.700", "&lt; 0.001", "1.6", "simulated", "1.5 bits"):
         assert said in text, said
     assert "<G16>" not in text
+
+
+def test_the_next_best_probe_is_planned_from_the_session_and_what_each_probe_changed_is_told(world: World) -> None:
+    browser = world.console.person("engineer")
+    session = f"/sessions/{world.ids['session_id']}"
+    text = browser.get(session).text
+    check_html(text)
+    for said in ("What each probe changed", "fail log alone", "0.51", "Plan a probe of G10", "Planned probes", "G11"):
+        assert said in text, said
+    fields = {"result": str(world.ids["result_id"]), "net": "G10"}
+    assert browser.post(f"{session}/planned-probes", **fields).status_code == 303
+    text = browser.get(session).text
+    assert "Withdraw the probe of G10" in text
+    assert "Plan a probe of G10" not in text
+    assert browser.post(f"{session}/planned-probes", **fields).status_code == 409
+    withdraw = f"{session}/planned-probes/{world.ids['probe_id']}/withdraw"
+    assert browser.post(withdraw).status_code == 303
+    assert "Withdraw the probe of G11" not in browser.get(session).text
+    assert world.console.person("viewer").post(f"{session}/planned-probes", **fields).status_code == 403
+
+
+def test_what_was_simulated_stands_beside_the_waveforms_of_a_session(world: World) -> None:
+    browser = world.console.person("engineer")
+    page = browser.get(f"/waveforms?id={world.ids['probed_id']}")
+    check_html(page.text)
+    assert f'data-simulation="{world.ids["simulation_id"]}"' in page.text
+    assert "measured over simulated" in page.text
+    again = browser.post("/waveforms/simulations", session=str(world.ids["session_id"]), net="G22", here="id=1&sim=2")
+    assert (again.status_code, again.headers["location"]) == (303, "/waveforms?id=1")
+    assert "data-reload" in browser.get(f"/waveforms?id={world.ids['probed_id']}").text
 
 
 def test_waveforms_together_and_too_many(world: World) -> None:

@@ -10,10 +10,14 @@ from starlette.responses import Response
 from db.blobs import BlobMissing
 from db.repositories.access import Action
 from db.repositories.catalogue import JOBS, PLACEMENTS, RESULTS, SESSIONS, WAVEFORMS, fetch_row, read_row
+from db.repositories.planned_probes import sessions_that_probed
 from services.api.context import RequestUnit
 from services.api.listing import SessionQuery
+from services.api.routers import planned_probes as planned
 from services.api.routers import sessions as api
+from services.problems import Problem
 from services.web.heat_map import draw
+from services.web.history_plot import draw_history
 from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
 from services.web.page import AnyPage, Page, PageRoute, redirect
 
@@ -22,6 +26,7 @@ router = APIRouter(prefix="/sessions", include_in_schema=False, route_class=Page
 LIST = ListSource(SESSIONS, SessionQuery, "probing-sessions")
 MOST_WAVEFORMS = 200
 MOST_RESULTS = 50
+MOST_OF_UNIT = 20
 MOST_DRAINS = 5000
 MOST_PLACEMENT_BYTES = 4 << 20
 _SAID = ("no_fault", "unmodelled", "missing_bits", "expected_probes", "decided", "heat_map")
@@ -84,7 +89,34 @@ def show_session(session_id: uuid.UUID, page: AnyPage) -> Response:
             sentence=VERDICTS.get(result["body"]["verdict"], "") if result else "",
             most_waveforms=MOST_WAVEFORMS,
             asked="asked" in page.query,
+            history=draw_history(result["body"].get("history")) if result else None,
+            planned=_planned(unit, session, waveforms),
+            of_unit=_others_of_unit(unit, session),
         )
+
+
+def _planned(unit: RequestUnit, session: dict[str, Any], waveforms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the probes that are planned, each with the later session of the unit that made it, if one did."""
+    identity = uuid.UUID(session["id"])
+    rows = [dict(row) for row in planned.planned_of(unit, identity)]
+    unit_id = None if session["unit_id"] is None else uuid.UUID(session["unit_id"])
+    made = sessions_that_probed(unit.connection, unit_id, identity, [row["net"] for row in rows])
+    already = {row["net"] for row in waveforms}
+    for row in rows:
+        row["made_in"] = made.get(row["net"])
+        row["here"] = row["net"] in already
+    return rows
+
+
+def _others_of_unit(unit: RequestUnit, session: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the other sessions of the session's unit, newest first, each with its newest verdict."""
+    if session["unit_id"] is None:
+        return []
+    found = load_rows(unit, SESSIONS, {"unit": uuid.UUID(session["unit_id"])}, MOST_OF_UNIT)
+    others = [row for row in found if row["id"] != session["id"]]
+    for row in others:
+        row["newest"] = _newest(unit, row["id"], "localize")
+    return others
 
 
 def _wrongest_first(item: dict[str, Any]) -> float:
@@ -137,3 +169,21 @@ def localize(session_id: uuid.UUID, page: AnyPage) -> Response:
     """Ask for the failing gate, as the API does, and go to the job."""
     api.localize_session(session_id, page.context)
     return redirect(f"/sessions/{session_id}?asked=1")
+
+
+@router.post("/{session_id}/planned-probes")
+def plan_probe(session_id: uuid.UUID, page: AnyPage) -> Response:
+    """Plan one of the next probes, as the API does."""
+    result = page.identity("result")
+    if result is None:
+        raise Problem("invalid-request", "the form names no result")
+    body = planned.NewPlannedProbe(result_id=result, net=page.field("net", 200))
+    planned.plan_probe(session_id, body, page.context)
+    return redirect(f"/sessions/{session_id}#planned")
+
+
+@router.post("/{session_id}/planned-probes/{probe_id}/withdraw")
+def withdraw_probe(session_id: uuid.UUID, probe_id: uuid.UUID, page: AnyPage) -> Response:
+    """Withdraw a planned probe, as the API does."""
+    planned.withdraw_probe(probe_id, page.context)
+    return redirect(f"/sessions/{session_id}#planned")
