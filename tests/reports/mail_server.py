@@ -1,13 +1,13 @@
 """A real mail server on this machine that keeps what it accepts, and misbehaves when it is told to."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 from typing import Any
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.reports.mail import MailServer
@@ -26,8 +26,11 @@ class MailSink:
     begun: int = 0
 
     def __post_init__(self) -> None:
-        self._controller = Controller(self, hostname="127.0.0.1", port=0)
-        self._controller.start()
+        self._loop = asyncio.new_event_loop()
+        serving = self._loop.create_server(lambda: SMTP(self, hostname="fab.example", loop=self._loop), "127.0.0.1", 0)
+        self._server = self._loop.run_until_complete(serving)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
 
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -52,13 +55,25 @@ class MailSink:
         return f"250 2.0.0 queued as {len(self.accepted)}"
 
     @property
+    def port(self) -> int:
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
     def server(self) -> MailServer:
         """How to reach it."""
-        port = self._controller.server.sockets[0].getsockname()[1]
-        return MailServer("127.0.0.1", port, "none", "reports@fab.example", timeout_s=5.0, reply_timeout_s=5.0)
+        return MailServer("127.0.0.1", self.port, "none", "reports@fab.example", timeout_s=5.0, reply_timeout_s=5.0)
 
     def messages(self) -> list[Message]:
         return [message_from_bytes(content) for _, content in self.accepted]
 
     def close(self) -> None:
-        self._controller.stop()
+        async def stop() -> None:
+            self._server.close()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            self._loop.stop()
+
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(stop(), self._loop)
+            self._thread.join(5)
+            self._loop.close()
