@@ -11,19 +11,16 @@ from typing import Any
 
 import anyio
 import httpx
-import psycopg
 import pytest
 import structlog
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
-from sqlalchemy import Engine, delete, text
+from sqlalchemy import Engine
 
 from db.blobs import BlobStore
-from db.engine import make_engine
 from db.migration import head_revision
 from db.repositories.access import bootstrap_admin
-from db.schema.tables import metadata
 from services.api.app import make_app
 from services.api.ratelimit import RateLimiter
 from services.api.recent_keys import RecentKeys
@@ -33,7 +30,6 @@ from services.api.uploads.staging import Staging
 from services.settings import Settings
 from services.stores import open_reading_engine
 from services.telemetry import configure_logging
-from tests.conftest import sqlalchemy_url
 
 TUS = {"Tus-Resumable": "1.0.0"}
 CHUNK = {**TUS, "Content-Type": "application/offset+octet-stream"}
@@ -113,6 +109,8 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
         broker_url=SecretStr(broker) if broker else None,
         staging_reserve_bytes=1 << 20,
         upload_max_bytes=1 << 30,
+        smtp_host="mail.example",
+        smtp_sender="faultlight@mail.example",
     )
 
 
@@ -174,27 +172,3 @@ def api(start_api: StartApi) -> Api:
     answer = made.call("POST", "/programs", json={"name": "alpha"})
     assert answer.status_code == 201, answer.text
     return made
-
-
-@pytest.fixture(scope="session")
-def shared_database(database_server: str, template_database: str) -> Iterator[str]:
-    """The SQLAlchemy URL of one database for all tests of the API, emptied before each."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(database_server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}" STRATEGY FILE_COPY')
-    yield sqlalchemy_url(database_server, name)
-    with psycopg.connect(database_server, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
-@pytest.fixture
-def database_url(shared_database: str) -> str:
-    """The same database, empty."""
-    rows = [table for table in metadata.sorted_tables if table.name != "schema_compatibility"]
-    emptied = [text("SET LOCAL session_replication_role = replica"), *map(delete, rows)]
-    engine = make_engine(shared_database)
-    with engine.begin() as connection:
-        for statement in emptied:
-            connection.execute(statement)
-    engine.dispose()
-    return shared_database

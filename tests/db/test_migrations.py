@@ -30,6 +30,12 @@ SECRET = "s" * 43
 
 
 @pytest.fixture
+def database_url(fresh_database_url: str) -> str:
+    """A database whose schema these tests may change."""
+    return fresh_database_url
+
+
+@pytest.fixture
 def bare(database_server: str) -> Iterator[Engine]:
     """An engine on an empty database that has never been migrated."""
     name = f"bare_{uuid.uuid4().hex[:12]}"

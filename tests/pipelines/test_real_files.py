@@ -20,12 +20,10 @@ from services.pipelines.ingestion.ingest import run
 from tests.api.conftest import (  # noqa: F401
     Api,
     api,
-    database_url,
     quiet_logs,
     settings,
     sha256,
     shared_app,
-    shared_database,
     start_api,
 )
 from tests.pipelines.bench import Bench

@@ -25,10 +25,8 @@ from services.settings import Settings
 from services.stores import open_blobs
 from services.workers.runner import JobRunner
 from tests.api.conftest import (  # noqa: F401
-    database_url,
     quiet_logs,
     settings,
-    shared_database,
 )
 from tests.secs_host.scripted import DEADLINE_S, MAP, Scripted, event_body, to_bytes
 from tests.secs_host.test_process import connect

@@ -237,9 +237,9 @@ def test_localize_refuses_what_is_no_session(tmp_path: Path) -> None:
         assert expected in json.dumps(error), error
 
 
-def test_migrate_and_create_admin_prepare_an_installation(database_url: str, tmp_path: Path) -> None:
-    environment = {"FAULTLIGHT_DATABASE_URL": database_url, "FAULTLIGHT_DATA_DIR": str(tmp_path)}
-    engine = make_engine(database_url)
+def test_migrate_and_create_admin_prepare_an_installation(fresh_database_url: str, tmp_path: Path) -> None:
+    environment = {"FAULTLIGHT_DATABASE_URL": fresh_database_url, "FAULTLIGHT_DATA_DIR": str(tmp_path)}
+    engine = make_engine(fresh_database_url)
     with engine.begin() as connection:
         connection.execute(text("DROP SCHEMA faultlight CASCADE"))
     told = run_command("migrate", **environment)

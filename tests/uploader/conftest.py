@@ -19,11 +19,9 @@ from services.uploader.watcher import Clockwork, Watcher, WatchOptions
 from tests.api.conftest import (  # noqa: F401
     Api,
     api,
-    database_url,
     quiet_logs,
     settings,
     shared_app,
-    shared_database,
     start_api,
 )
 
