@@ -2,7 +2,7 @@
 
 Order of writing: the blob first, then the rows that refer to it; an object without a row is an orphan and is
 swept by age. Keys: ``raw/<program id>/<sha256>`` for originals, ``records/<program id>/<uuid7>`` for packed samples,
-``reports/<program id>/<sha256>`` for reports.
+``reports/<program id>/<sha256>`` for reports, ``models/<program id>/<sha256>`` for learned models.
 """
 
 import os
@@ -51,6 +51,11 @@ def record_key(program_id: object, name: object) -> str:
 def report_key(program_id: object, sha256: str) -> str:
     """Return the key of a report's file."""
     return f"reports/{program_id}/{sha256}"
+
+
+def model_key(program_id: object, sha256: str) -> str:
+    """Return the key of the weights of a learned model."""
+    return f"models/{program_id}/{sha256}"
 
 
 class BlobStore:

@@ -17,6 +17,7 @@ from services.scheduler import mailing
 from services.scheduler.agents import watch_agents
 from services.scheduler.attendants import Attendants
 from services.scheduler.deliveries import THREADS, DeliveryThreads, open_deliverer
+from services.scheduler.model_watch import watch_models
 from services.scheduler.reconciler import export_gauges, reconcile_once
 from services.scheduler.rereading import request_rereading
 from services.scheduler.sweep import sweep_blobs
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 SWEEP_INTERVAL_S = 3600.0
 AGENTS_INTERVAL_S = 60.0
+MODELS_INTERVAL_S = 60.0
 REPORTS_INTERVAL_S = 5.0
 STOP_PATIENCE_S = 2.0
 
@@ -66,12 +68,16 @@ def make_duties(settings: Settings, engine: Engine, doorbell: Doorbell) -> list[
     def make_reports_due() -> None:
         attend_to_schedules(engine, settings, lambda due: doorbell.ring(due.job_id, due.queue, due.priority))
 
+    def watch() -> None:
+        watch_models(engine, settings, lambda due: doorbell.ring(due.job_id, due.queue, due.priority))
+
     return [
         Duty("reconcile", settings.reconcile_interval_s, lambda: reconcile_once(engine, doorbell, settings)),
         Duty("gauges", settings.reconcile_interval_s, lambda: export_gauges(engine)),
         Duty("reread", settings.reread_interval_s, reread),
         Duty("watch-agents", AGENTS_INTERVAL_S, lambda: watch_agents(engine, settings)),
         Duty("reports", REPORTS_INTERVAL_S, make_reports_due),
+        Duty("watch-models", MODELS_INTERVAL_S, watch),
         Duty("sweep-blobs", SWEEP_INTERVAL_S, lambda: sweep_blobs(engine, blobs, settings.orphan_age_s)),
     ]
 

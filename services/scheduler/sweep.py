@@ -14,7 +14,7 @@ from services import telemetry
 log = structlog.get_logger(__name__)
 
 BATCH = 1000
-PREFIXES = ("raw", "records", "reports")
+PREFIXES = ("raw", "records", "reports", "models")
 
 
 def sweep_blobs(engine: Engine, blobs: BlobStore, age_s: float) -> int:
