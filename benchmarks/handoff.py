@@ -18,7 +18,7 @@ from analysis.repair.ablation import Law, Shot, depth_curve, depth_per_pulse, fi
 from analysis.repair.constants import Constant, ConstantTable
 from analysis.repair.default_constants import default_table
 from analysis.repair.depth_model import Scan, model_depth
-from analysis.repair.handoff import Layer, find_handoff, simulate_depths
+from analysis.repair.handoff import Layer, WrongRuns, find_handoff, simulate_depths
 from analysis.repair.learning import AblationRun, Posterior, learn_ablation
 from analysis.repair.margin import Surroundings, find_surroundings, lateral_margin
 from analysis.repair.milling import Beam, mill
@@ -27,6 +27,7 @@ from analysis.repair.success import judge_models
 from benchmarks.report import Row, main
 
 LABORATORIES = 60
+WRONG = WrongRuns(0.05, 5.0)
 RUNS = 16
 TRIALS = 16
 BOUND = 0.05
@@ -82,9 +83,10 @@ class Laboratory:
     shape: tuple[float, float]
 
     def depth_nm(self, law: Law, shot: Shot, pulses: float, generator: np.random.Generator) -> float:
-        """Return the depth of one more run."""
+        """Return the depth of one more run, which goes wrong as often as the plans take it to."""
         curve = depth_curve(law, shot, pulses, self.shape, math.exp(self.threshold))
-        return float(curve.at(pulses)) * math.exp(self.penetration + self.scatter * generator.normal())
+        scatter = self.scatter * (WRONG.times if generator.random() < WRONG.part else 1.0)
+        return float(curve.at(pulses)) * math.exp(self.penetration + scatter * generator.normal())
 
 
 def draw_laboratory(law: Law, generator: np.random.Generator) -> Laboratory:
@@ -141,7 +143,7 @@ def measure_laboratories(table: ConstantTable, around: Surroundings) -> Iterator
     hits, total, harmed, harmed_before, deeper = 0, 0, [], [], []
     began = time.perf_counter()
     blind = model_depth(law, SHOT, SCAN, fluence_log_sigma=0.0, most_passes=3001)
-    before = find_handoff(blind, LAYER, around, BOUND, 3000)
+    before = find_handoff(blind, LAYER, around, BOUND, 3000, WRONG)
     for _ in range(LABORATORIES):
         drawn = draw_laboratory(law, generator)
         same = replace(drawn, shape=known)
@@ -152,7 +154,7 @@ def measure_laboratories(table: ConstantTable, around: Surroundings) -> Iterator
         total += 3
         learned, correlation = relearn(law, learn_ablation(law, simulate_runs(law, drawn, generator)))
         model = model_depth(learned, SHOT, SCAN, fluence_log_sigma=0.0, most_passes=3001, correlation=correlation)
-        plan = find_handoff(model, LAYER, around, BOUND, 3000)
+        plan = find_handoff(model, LAYER, around, BOUND, 3000, WRONG)
         reserve = around.haz_um.value + around.roughness_um.value
         for counts, passes in ((harmed, plan.passes), (harmed_before, before.passes)):
             depths = [drawn.depth_nm(law, SHOT, passes * PLACE_PULSES, generator) * 1e-3 for _ in range(20)]
@@ -173,8 +175,8 @@ def measure_bound(table: ConstantTable, around: Surroundings) -> Iterator[Row]:
     law = find_law(table, "silicon", SHOT)
     model = model_depth(law, SHOT, SCAN, fluence_log_sigma=0.05, most_passes=1001)
     for bound in (0.1, 0.01):
-        plan = find_handoff(model, LAYER, around, bound, 1000)
-        drawn = simulate_depths(model, LAYER, around, plan.passes, np.random.default_rng(0), 6000)
+        plan = find_handoff(model, LAYER, around, bound, 1000, WRONG)
+        drawn = simulate_depths(model, LAYER, around, plan.passes, np.random.default_rng(0), 6000, WRONG)
         off = abs(drawn.p_damage - plan.p_damage) / drawn.p_standard_error
         yield Row(f"harm by draws of every constant, planned for {bound:g}", drawn.p_damage, "", f"<= {1.3 * bound:g}")
         yield Row("… its distance from the integral", off, "standard errors", "<= 6")

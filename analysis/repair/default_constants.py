@@ -17,6 +17,14 @@ SIKORA = "Sikora, Grojo and Sentis: silicon, 50 ps, 0.01 to 0.83 J/cm2 from 343 
 NS_SILICON = "thresholds of silicon, near infrared: 5.63 J/cm2 at 26 ns to 24.84 J/cm2 at 500 ns (ouci.dntb.gov.ua)"
 INP = "Borowiec et al. 2004: resolidified layer in InP grooves, 130 fs and 8 ns, at most about 0.5 um"
 GLOBALSINO = "globalsino page 2454: Ga, 30 kV, normal incidence; the spread is not stated there"
+BONSE = (
+    "Bonse et al., Applied Physics A, femtosecond laser ablation of silicon: on the order of 0.2 J/cm2 from 5 to "
+    "400 fs (Ti:sapphire) with one and with many pulses, taken as of one pulse; the spread is not stated there"
+)
+HOLDER = (
+    "about 230 mm3/min of silicon at about 1 kW and 0.7 J/cm2 with sub-ps pulses (Holder et al., University of "
+    "Stuttgart, high-quality high-throughput laser milling of silicon)"
+)
 NOBODY = "no source: an order of magnitude, to be replaced by the laboratory's own"
 FORM = "form of the law: saturating incubation, Optics Express 22, 12200 (2014); the number has no source"
 
@@ -37,6 +45,7 @@ _DENSITIES = {
     "aluminium": 2.70,
     "gold": 19.3,
 }
+_SILICON_FLOOR = 0.5
 _UNITS = {
     "_j_cm2": "J/cm2",
     "_um3_nc": "um3/nC",
@@ -88,19 +97,20 @@ def _behaviour(name: str, incubation: float, floor: float, scatter: float) -> li
 
 
 def _silicon() -> list[Constant]:
-    strong = 8.0 / math.e**2
-    gentle, heat = 0.2, 90.0
-    shallow = heat * math.log(2.0 / strong) / math.log(2.0 / gentle)
+    strong, gentle = 8.0 / math.e**2, 0.2
+    shallow, doubt = _penetration_of_milling(230e9 / 60 / 1e3, 0.7, (gentle, _SILICON_FLOOR * gentle))
+    heat = shallow * math.log(2.0 / gentle) / math.log(2.0 / strong)
     ultrashort, picosecond, nanosecond = "silicon.ultrashort", "silicon.picosecond", "silicon.nanosecond"
     peak = "8 J/cm2 over e squared, the optimum of a Gaussian spot; " + MSEC
-    meet = "from the 90 nm and 0.2 J/cm2 of this table, so that the regimes meet at 2 J/cm2; " + MSEC
+    milled = f"by the law of a Gaussian spot, between no and full incubation, which is the spread; {HOLDER}"
+    meet = "from the gentle penetration, so that the regimes meet at 2 J/cm2; " + MSEC
     return [
         *_law(ultrashort, (515.0, 1064.0, 1e-13, 1e-12, 8.0, 200.0), MSEC + "; ranges are unverified", "unverified"),
-        _row(f"laser.{ultrashort}.threshold_j_cm2", gentle, (0.3, "lognormal"), "unverified", NOBODY),
-        _row(f"laser.{ultrashort}.penetration_nm", shallow, (0.4, "lognormal"), "unverified", meet),
+        _row(f"laser.{ultrashort}.threshold_j_cm2", gentle, (0.3, "lognormal"), "quoted", BONSE),
+        _row(f"laser.{ultrashort}.penetration_nm", shallow, (doubt, "lognormal"), "derived", milled),
         _row(f"laser.{ultrashort}.strong_threshold_j_cm2", strong, (0.0, "exact"), "derived", peak),
-        _row(f"laser.{ultrashort}.strong_penetration_nm", heat, (0.0, "exact"), "unverified", NOBODY),
-        *_behaviour(ultrashort, 0.85, 0.5, 0.1),
+        _row(f"laser.{ultrashort}.strong_penetration_nm", heat, (0.0, "exact"), "derived", meet),
+        *_behaviour(ultrashort, 0.85, _SILICON_FLOOR, 0.1),
         _row(f"laser.{ultrashort}.haz_um", 2.0, (0.0, "upper-bound"), "quoted", HYBRID),
         *_law(picosecond, (343.0, 1030.0, 2e-11, 1e-10, 6.0, 200.0), SIKORA + "; widths about 50 ps", "unverified"),
         _row(f"laser.{picosecond}.threshold_j_cm2", 0.83, (0.3, "lognormal"), "quoted", SIKORA + ", at 1030 nm"),
@@ -115,6 +125,17 @@ def _silicon() -> list[Constant]:
         _row(f"laser.{nanosecond}.penetration_nm", 600.0, (0.6, "lognormal"), "unverified", NOBODY),
         *_behaviour(nanosecond, 0.95, 0.8, 0.2),
     ]
+
+
+def _penetration_of_milling(rate_um3_j: float, fluence: float, thresholds: tuple[float, float]) -> tuple[float, float]:
+    """Return the penetration (nm) that a milling rate means, and half the logarithm of the two thresholds' ratio.
+
+    A pulse of a Gaussian spot with the peak ``fluence`` F (J/cm2) removes ``d / (2 F) ln(F / threshold)^2`` of volume
+    for its energy. Between the ``thresholds`` before and after incubation the geometric mean is taken.
+    """
+    # A um3 is 1e-12 cm3, and 1e7 nm are a centimetre.
+    depths = [rate_um3_j * 1e-12 * 2 * fluence / math.log(fluence / threshold) ** 2 * 1e7 for threshold in thresholds]
+    return math.sqrt(depths[0] * depths[1]), abs(math.log(depths[0] / depths[1])) / 2
 
 
 def _slope(ratio: float, of: float) -> float:
@@ -167,4 +188,10 @@ def _handling() -> list[Constant]:
         _exact("transfer_s", 900.0, "unverified", "from the laser to the FIB and aligned there: no source"),
         _exact("laser_overhead_ratio", 1.3, "unverified", "time of a pass over its pulses' time: no source"),
         _exact("fluence_log_sigma", 0.05, "unverified", "of the fluence that is set: no source"),
+        _exact(
+            "outlying_run_ratio", 0.05, "unverified", "part of the runs that go wrong, as learning takes it: no source"
+        ),
+        _exact(
+            "outlying_run_scale", 5.0, "unverified", "their scatter over the others', as learning takes it: no source"
+        ),
     ]

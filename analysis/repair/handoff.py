@@ -34,8 +34,37 @@ class Layer:
             raise ValueError(f"the standard deviation of the layer's depth is at least 0 um, not {self.sigma_um}")
 
 
-def probability_of_damage(model: DepthModel, layer: Layer, around: Surroundings, passes: float) -> float:
-    """Return the probability that ``passes`` of ``model`` with what lies ``around`` the pit reach ``layer``."""
+@dataclass(frozen=True)
+class WrongRuns:
+    """Runs gone wrong, as :mod:`analysis.repair.learning` takes them to be.
+
+    Attributes:
+        part: of all runs that they are, at least 0 and below 1.
+        times: their scatter over that of the others, at least 1.
+    """
+
+    part: float
+    times: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.part < 1 and math.isfinite(self.times) and self.times >= 1):
+            raise ValueError(
+                "runs gone wrong are a part from 0 to 1 and scatter at least as others do, "
+                f"not {self.part}, {self.times}"
+            )
+
+
+def probability_of_damage(
+    model: DepthModel, layer: Layer, around: Surroundings, passes: float, wrong: WrongRuns | None = None
+) -> float:
+    """Return the probability that ``passes`` of ``model`` with what lies ``around`` the pit reach ``layer``.
+
+    With ``wrong`` of a run of which nobody knows whether it goes wrong; a run that was measured on the way has shown.
+    """
+    if wrong is not None and wrong.part and model.measured is None:
+        like = probability_of_damage(model, layer, around, passes)
+        other = probability_of_damage(model.of_scattered_run(wrong.times), layer, around, passes)
+        return (1 - wrong.part) * like + wrong.part * other
     reserve = around.haz_um.value + around.roughness_um.value
     grid = np.linspace(-REACH, REACH, NODES) if layer.sigma_um else np.zeros(1)
     weights = np.exp(-(grid**2) / 2)
@@ -65,7 +94,14 @@ class Handoff:
     p_damage_next: float
 
 
-def find_handoff(model: DepthModel, layer: Layer, around: Surroundings, bound: float, most_passes: int) -> Handoff:
+def find_handoff(
+    model: DepthModel,
+    layer: Layer,
+    around: Surroundings,
+    bound: float,
+    most_passes: int,
+    wrong: WrongRuns | None = None,
+) -> Handoff:
     """Return the most passes whose probability of harm to ``layer`` is at most ``bound``.
 
     Args:
@@ -74,14 +110,19 @@ def find_handoff(model: DepthModel, layer: Layer, around: Surroundings, bound: f
         around: what a pit does to its surroundings.
         bound: of the probability, between 0 and 0.5.
         most_passes: that are considered.
+        wrong: the runs gone wrong that the bound is to hold with; without them it holds for a run like the others.
 
     Raises:
         OutsideModel: the layer lies deeper than the law holds, or more passes than ``most_passes`` would be safe.
         ValueError: the bound is not between 0 and 0.5.
     """
+
+    def harm(passes: int) -> float:
+        return probability_of_damage(model, layer, around, passes, wrong)
+
     if not 0 < bound < 0.5:
         raise ValueError(f"the bound of the probability of damage is between 0 and 0.5, not {bound}")
-    if probability_of_damage(model, layer, around, most_passes) <= bound:
+    if harm(most_passes) <= bound:
         raise OutsideModel(
             f"even {most_passes} passes ({model.quantile(most_passes, 0.5):.3g} um) stay above the layer at "
             f"{layer.depth_um:g} um: ask for more passes, or a higher fluence"
@@ -89,7 +130,7 @@ def find_handoff(model: DepthModel, layer: Layer, around: Surroundings, bound: f
     low, high = 0, most_passes
     while high - low > 1:
         middle = (low + high) // 2
-        if probability_of_damage(model, layer, around, middle) <= bound:
+        if harm(middle) <= bound:
             low = middle
         else:
             high = middle
@@ -106,8 +147,8 @@ def find_handoff(model: DepthModel, layer: Layer, around: Surroundings, bound: f
         ends,
         left,
         _remaining_interval(layer, median, ends),
-        probability_of_damage(model, layer, around, low),
-        probability_of_damage(model, layer, around, low + 1),
+        harm(low),
+        harm(low + 1),
     )
 
 
@@ -122,7 +163,7 @@ class SimulatedDepths:
     """What drawing every constant gives, to stand beside the integrated figures.
 
     Attributes:
-        mean_um, sigma_um: of the depth.
+        mean_um, sigma_um: of the depth of a run like the others.
         p_damage: part of the draws that reach the layer; ``p_standard_error`` its standard error.
         draws: how many; with a measured depth, how many they are worth.
     """
@@ -141,10 +182,12 @@ def simulate_depths(
     passes: int,
     generator: np.random.Generator,
     draws: int = 4000,
+    wrong: WrongRuns | None = None,
 ) -> SimulatedDepths:
     """Return the depth after ``passes`` with every constant of ``model`` drawn, incubation's too.
 
-    ``layer`` and ``around`` say what harm is, ``generator`` is the source of chance, ``draws`` how many are made.
+    ``layer`` and ``around`` say what harm is, ``generator`` is the source of chance, ``draws`` how many are made;
+    ``wrong`` as in :func:`find_handoff`.
     """
     law, before = model.law, model.unmeasured or model
     x = generator.normal(0.0, model.x_sigma, draws)
@@ -167,7 +210,12 @@ def simulate_depths(
     weights /= weights.sum()
     count = 1 / float(weights @ weights)
     top = generator.normal(layer.depth_um, layer.sigma_um, draws)
-    harmed = float(weights @ (depth + around.haz_um.value + around.roughness_um.value > top))
+    reserve = around.haz_um.value + around.roughness_um.value
+    harmed = float(weights @ (depth + reserve > top))
+    if wrong is not None and wrong.part and measured is None:
+        more = math.sqrt(wrong.times**2 - 1) * law.run_scatter.value
+        scattered = depth * np.exp(generator.normal(0.0, more, draws))
+        harmed = (1 - wrong.part) * harmed + wrong.part * float(np.mean(scattered + reserve > top))
     error = math.sqrt(max(harmed * (1 - harmed), 1 / count) / count)
     mean = float(weights @ depth)
     return SimulatedDepths(mean, math.sqrt(float(weights @ (depth - mean) ** 2)), harmed, error, round(count))

@@ -58,7 +58,9 @@ def test_a_plan_adds_up_and_shows_its_constants(tmp_path: Path) -> None:
     assert plan["monte_carlo"]["agrees"]
     keys = {row["key"]: row for row in plan["constants"]}
     assert keys["fib.silicon.rate_um3_nc"]["label"] == "quoted"
-    assert "laser.silicon.ultrashort.threshold_j_cm2" in plan["provenance"]["unverified_constants"]
+    assert keys["laser.silicon.ultrashort.penetration_nm"]["label"] == "derived"
+    assert "laser.silicon.ultrashort.incubation" in plan["provenance"]["unverified_constants"]
+    assert any("incubation is not learned" in flag for flag in plan["flags"])
     assert not any(key.startswith("laser.silicon.nanosecond") for key in keys)
     assert any("without a source" in flag for flag in plan["flags"])
 

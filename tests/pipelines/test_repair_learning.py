@@ -72,8 +72,13 @@ def test_learned_constants_let_the_laser_cut_deeper(learned: tuple[Path, dict[st
     assert after["handoff"]["depth_um"]["median"] > 2 * before["handoff"]["depth_um"]["median"]
     assert after["times"]["saved_ratio"] > before["times"]["saved_ratio"]
     assert any("deeper than any run" in flag for flag in after["flags"])
-    assert any("the bound holds for a run like the others" in flag for flag in after["flags"])
-    assert after["handoff"]["p_damage_outlying_run"] > 0.02
+    harm = after["handoff"]
+    ratio = next(row["value"] for row in after["constants"] if row["key"] == "outlying_run_ratio")
+    assert 1 / 36 < ratio < 3 / 36
+    mixed = (1 - ratio) * harm["p_damage_like_run"] + ratio * harm["p_damage_outlying_run"]
+    assert harm["p_damage"] == pytest.approx(mixed)
+    assert harm["p_damage"] <= harm["bound"]
+    assert any("most of the harm is that of a run gone wrong" in flag for flag in after["flags"])
     assert after["provenance"]["simulated"]
     assert not before["provenance"]["simulated"]
     labels = {row["key"]: row["label"] for row in after["constants"]}

@@ -12,8 +12,7 @@ import numpy as np
 from analysis.repair.ablation import OPTIMUM_RATIO, Law, Shot, depth_per_pulse, find_law, volume_per_pulse_um3
 from analysis.repair.constants import ConstantTable
 from analysis.repair.depth_model import DepthModel, MeasuredDepth, Scan, condition_on_depth, model_depth
-from analysis.repair.handoff import Handoff, Layer, find_handoff, probability_of_damage, simulate_depths
-from analysis.repair.learning import OUTLYING_PART, OUTLYING_SCALE
+from analysis.repair.handoff import Handoff, Layer, WrongRuns, find_handoff, probability_of_damage, simulate_depths
 from analysis.repair.margin import Margin, Surroundings, find_surroundings, floor_width, lateral_margin
 from analysis.repair.milling import Beam, Milling, mill
 from services.pipelines.repair.constant_table import describe_constants, make_table
@@ -39,15 +38,17 @@ def plan_handoff(request: HandoffRequest, given: Sequence[GivenConstant] = ()) -
     """
     own = {item.key for item in request.constants}
     table = make_table([*(item for item in given if item.key not in own), *request.constants])
-    around, layer, model, found = _find(request, table)
+    wrong = WrongRuns(table["outlying_run_ratio"].value, table["outlying_run_scale"].value)
+    around, layer, model, found = _find(request, table, wrong)
     law, shot = model.law, model.shot
     margin = lateral_margin(around, found.depth_um[0])
     times = _times(request, table, found, margin)
-    wrong = _harm_of_outlying_run(model, layer, around, found)
+    like, other = _harm_of_either_run(model, (layer, around), found, wrong)
     flags = [
         *around.flags,
         *_flags(request, model, found),
-        *_warn(request, wrong),
+        *_warn(wrong, found, other),
+        *_unlearned(model, found),
         *_beyond(table, model, found),
         *times.pop("flags"),
     ]
@@ -67,14 +68,15 @@ def plan_handoff(request: HandoffRequest, given: Sequence[GivenConstant] = ()) -
             | {"interval95": list(found.remaining_interval_um)},
             "p_damage": found.p_damage,
             "p_damage_next_pass": found.p_damage_next,
-            "p_damage_outlying_run": wrong,
+            "p_damage_like_run": like,
+            "p_damage_outlying_run": other,
             "bound": request.risk,
         },
         "pulse": _pulse(request, law, shot) | {"regime": around.regime},
         "margin_um": asdict(margin),
         "times": times,
         "doubt": _doubt(model, found),
-        "monte_carlo": _monte_carlo(model, layer, around, found) if found.passes else None,
+        "monte_carlo": _monte_carlo(model, (layer, around), found, wrong) if found.passes else None,
         "flags": flags,
         "constants": describe_constants(table.used),
     }
@@ -95,7 +97,9 @@ def _pulse(request: HandoffRequest, law: Law, shot: Shot) -> dict[str, Any]:
     }
 
 
-def _find(request: HandoffRequest, table: ConstantTable) -> tuple[Surroundings, Layer, DepthModel, Handoff]:
+def _find(
+    request: HandoffRequest, table: ConstantTable, wrong: WrongRuns
+) -> tuple[Surroundings, Layer, DepthModel, Handoff]:
     """Return the hand-off; the doubt from incubation is reckoned where it turns out to be, so it is found in rounds."""
     laser, layer = request.laser, Layer(request.layer.depth_um, request.layer.sigma_um)
     shot = Shot(laser.wavelength_nm, laser.pulse_s, _fluence(laser), laser.profile)
@@ -104,7 +108,7 @@ def _find(request: HandoffRequest, table: ConstantTable) -> tuple[Surroundings, 
     bent_at = float(request.most_passes)
     for _ in range(_ROUNDS):
         model = _model(request, table, (law, shot), bent_at)
-        found = find_handoff(model, layer, around, request.risk, request.most_passes)
+        found = find_handoff(model, layer, around, request.risk, request.most_passes, wrong)
         if abs(found.passes - bent_at) <= 0.02 * bent_at:
             break
         bent_at = max(1.0, float(found.passes))
@@ -232,9 +236,11 @@ def _doubt(model: DepthModel, found: Handoff) -> dict[str, float] | None:
     return {name: part / whole for name, part in parts.items()}
 
 
-def _monte_carlo(model: DepthModel, layer: Layer, around: Surroundings, found: Handoff) -> dict[str, Any]:
-    drawn = simulate_depths(model, layer, around, found.passes, np.random.default_rng(0), _DRAWS)
-    expected = probability_of_damage(model, layer, around, found.passes)
+def _monte_carlo(
+    model: DepthModel, there: tuple[Layer, Surroundings], found: Handoff, wrong: WrongRuns
+) -> dict[str, Any]:
+    drawn = simulate_depths(model, *there, found.passes, np.random.default_rng(0), _DRAWS, wrong)
+    expected = probability_of_damage(model, *there, found.passes, wrong)
     error = max(drawn.p_standard_error, math.sqrt(expected * (1 - expected) / drawn.draws))
     agrees = abs(drawn.p_damage - expected) < 4 * error + 1 / drawn.draws
     agrees &= 0.8 < drawn.sigma_um / found.depth_um[2] < 1.25
@@ -264,19 +270,35 @@ def _flags(request: HandoffRequest, model: DepthModel, found: Handoff) -> list[s
     return flags
 
 
-def _harm_of_outlying_run(model: DepthModel, layer: Layer, around: Surroundings, found: Handoff) -> float | None:
-    """Return the probability of harm of a run gone wrong; ``None`` without passes or where the run was measured."""
+def _harm_of_either_run(
+    model: DepthModel, there: tuple[Layer, Surroundings], found: Handoff, wrong: WrongRuns
+) -> tuple[float | None, float | None]:
+    """Return the probability of harm of a run like the others and of one gone wrong; ``None`` where they are one."""
     if found.passes == 0 or model.measured is not None:
-        return None
-    return probability_of_damage(model.of_scattered_run(OUTLYING_SCALE), layer, around, found.passes)
+        return None, None
+    like = probability_of_damage(model, *there, found.passes)
+    return like, probability_of_damage(model.of_scattered_run(wrong.times), *there, found.passes)
 
 
-def _warn(request: HandoffRequest, wrong: float | None) -> list[str]:
-    if wrong is None or wrong <= request.risk:
+def _warn(wrong: WrongRuns, found: Handoff, other: float | None) -> list[str]:
+    """Say what keeps the plan back where that is the chance of a run gone wrong."""
+    if other is None or wrong.part * other <= found.p_damage / 2:
         return []
     return [
-        f"the bound holds for a run like the others: one of {OUTLYING_SCALE:g} times their scatter, as learning takes "
-        f"{100 * OUTLYING_PART:g} % to be, harms with a probability of {wrong:.2g}; a depth measured on the way tells"
+        f"most of the harm is that of a run gone wrong, of {wrong.times:g} times the others' scatter, which "
+        f"{100 * wrong.part:.2g} % are taken to be: it harms with a probability of {other:.2g}; "
+        "a depth measured on the way tells, and lets the laser go deeper"
+    ]
+
+
+def _unlearned(model: DepthModel, found: Handoff) -> list[str]:
+    """Say that incubation, which decides on deep pits, was learned from nothing."""
+    law = model.law
+    if found.passes * model.pulses_per_pass <= 1 or "unverified" not in (law.incubation.label, law.floor_ratio.label):
+        return []
+    return [
+        f"incubation is not learned: the threshold is taken to fall to {law.floor_ratio.value:g} of itself with the "
+        f"exponent {law.incubation.value:g}, defaults without a source whose doubt is in the answer"
     ]
 
 
@@ -299,7 +321,7 @@ def _provenance(request: HandoffRequest, document: dict[str, Any]) -> dict[str, 
             "fluence": "at the middle of a Gaussian spot: twice the pulse's energy over the area of the 1/e2 radius",
             "margin": "HAZ + depth tan(taper) + 2 sigma of alignment + recast, at the median depth",
             "harm": "depth + roughness of the floor + HAZ reach the layer; the HAZ is taken below as beside the pit",
-            "outlying run": "p_damage is of a run like the others; p_damage_outlying_run is no part of it",
+            "p_damage": "of a run of which nobody knows whether it goes wrong: of both kinds by their part",
             "interval": "95 %, two-sided",
         },
         "unverified_constants": [item["key"] for item in document["constants"] if item["label"] == "unverified"],

@@ -80,7 +80,8 @@ def learn_tables(
                 "interval": "95 %, central",
                 "spread": "of lognormal constants the standard deviation of the logarithm",
                 "rates, tapers and zones": "the spread is that of the next run, not only of the mean",
-                "incubation": "kept at the table's values",
+                "incubation": "not learned: exponent and floor are kept at the table's values",
+                "outlying_run_ratio": "mean of a beta distribution that expects one run in twenty before any was seen",
             },
             "inputs": sorted({source.sha256 for source in sources}),
             "adapters": sorted({source.adapter for source in sources}),
@@ -142,6 +143,7 @@ def _learn_depths(learned: _Learned, steps: list[LaserStep], not_used: list[NotU
             continue
         groups[law.name].append(step)
         laws.setdefault(law.name, law)
+    seen, wrong = 0, 0.0
     for name, group in groups.items():
         # A law that moves with wavelength or pulse width has one threshold for each: one factor for all would do, but
         # the scatter of runs would hide what the exponents do. They are learned for one kind of pulse at a time.
@@ -160,8 +162,13 @@ def _learn_depths(learned: _Learned, steps: list[LaserStep], not_used: list[NotU
         base = {key: learned.table[prefix + key] for key in ("threshold_j_cm2", "penetration_nm", "run_scatter")}
         learned.parts.append(_describe(prefix[:-1], found, list(group), _depth_quantities(found, base)))
         _keep_depths(learned, prefix, found, base, len(group))
+        seen, wrong = seen + len(group), wrong + math.fsum(verdict.p_outlying for verdict in found.runs)
         deepest = max((step.run.depth_nm or 0.0) for step in group if step.run is not None)
         learned.keep(prefix + "depth_seen_um", deepest * 1e-3, 0.0, "exact", len(group))
+    if seen:
+        # Of a beta distribution whose mean is what learning takes before it has seen a run.
+        share = (1.0 + wrong) / (1.0 / learning.OUTLYING_PART + seen)
+        learned.keep("outlying_run_ratio", share, 0.0, "exact", seen)
 
 
 def _depth_quantities(found: Posterior, base: dict[str, Constant]) -> list[dict[str, Any]]:

@@ -9,7 +9,14 @@ from analysis.repair.ablation import OutsideModel, Shot, find_law
 from analysis.repair.constants import Constant, ConstantTable
 from analysis.repair.default_constants import default_table
 from analysis.repair.depth_model import MeasuredDepth, Scan, condition_on_depth, model_depth
-from analysis.repair.handoff import Handoff, Layer, find_handoff, probability_of_damage, simulate_depths
+from analysis.repair.handoff import (
+    Handoff,
+    Layer,
+    WrongRuns,
+    find_handoff,
+    probability_of_damage,
+    simulate_depths,
+)
 from analysis.repair.margin import find_surroundings, floor_width, lateral_margin
 from analysis.repair.milling import Beam, mill
 from analysis.repair.quartz_pit import phase_error_deg
@@ -148,6 +155,31 @@ def test_a_run_gone_wrong_is_one_of_a_laboratory_that_scatters_so() -> None:
     assert harm == pytest.approx(probability_of_damage(scattering, layer, around, found.passes), rel=1e-9)
     assert harm > 5 * found.p_damage
     assert model.of_scattered_run(1.0).kappa_sigma == model.kappa_sigma
+
+
+def test_the_bound_holds_with_runs_gone_wrong() -> None:
+    """Runs drawn from both kinds, independently of the integral; a measured run has shown which it is."""
+    model, layer, around, plain = planned(risk=0.02)
+    wrong = WrongRuns(0.1, 5.0)
+    found = find_handoff(model, layer, around, 0.02, 1000, wrong)
+    assert found.passes < plain.passes
+    assert found.p_damage <= 0.02 < found.p_damage_next
+    generator = np.random.default_rng(8)
+    count = 400_000
+    scale = np.where(generator.random(count) < 0.1, 5.0, 1.0)
+    scatter = model.law.run_scatter.value
+    sigma = np.sqrt(model.kappa_sigma**2 + (scale**2 - 1) * scatter**2)
+    node = generator.choice(len(model.nodes), count, p=model.weights)
+    depth = model.depth_um(found.passes)[node] * np.exp(sigma * generator.normal(size=count))
+    reach = depth + around.haz_um.value + around.roughness_um.value
+    harmed = float(np.mean(reach > generator.normal(layer.depth_um, layer.sigma_um, count)))
+    assert harmed == pytest.approx(found.p_damage, abs=4 * math.sqrt(0.02 / count))
+    drawn = simulate_depths(model, layer, around, found.passes, np.random.default_rng(3), 3000, wrong)
+    assert drawn.p_damage == pytest.approx(found.p_damage, abs=3.5 * drawn.p_standard_error)
+    known = condition_on_depth(model, MeasuredDepth(5, float(model.quantile(5, 0.5)), 0.05), 9.0)
+    assert probability_of_damage(known, layer, around, 9, wrong) == probability_of_damage(known, layer, around, 9)
+    with pytest.raises(ValueError, match="a part from 0 to 1"):
+        WrongRuns(1.0, 5.0)
 
 
 def test_moments_and_quantiles_are_those_of_the_distribution() -> None:
