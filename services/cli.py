@@ -205,6 +205,23 @@ def localize(
     answer_offline(compute, print_localization, as_json=as_json)
 
 
+@app.command(name="localize-batch")
+def localize_batch(
+    dies: Annotated[
+        list[Path],
+        typer.Argument(help="Dies of one product: sessions, the first with netlist and patterns, and fail logs (.csv)."),
+    ],
+    rate: Annotated[float, typer.Option("--false-discovery-rate", help="Of the nets called recurring.")] = 0.05,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = "auto",
+    as_json: JsonFlag = False,
+) -> None:
+    """Say from the fail logs alone what each of many dies is suspected of, and which nets recur, offline."""
+    from services.pipelines.probing.batch_localization import localize_batch_paths
+    from services.presentation.batch import print_batch
+
+    answer_offline(lambda: localize_batch_paths(dies, rate, device), print_batch, as_json=as_json)
+
+
 @app.command()
 def averaging(
     session: Annotated[Path, typer.Argument(help="A probing session: a folder or .zip with session.json.")],

@@ -1,9 +1,9 @@
 """Fail logs of many dies of one product against all faults at once, with torch on the CPU or on a card.
 
 What each fault does at the outputs is simulated once for the product and its patterns, bit-parallel over patterns and
-machines, stage by stage; each die's fail log is then compared with all of it. Everything is integers, so that every
-device gives the same numbers. A machine is one net inverted in every pattern, as in
-:mod:`analysis.circuits.propagation`.
+machines: on a card stage by stage, on the CPU event-driven. Each die's fail log is then compared with all of it, of
+which only the outputs that fail need to be looked at. Everything is integers, so that every device gives the same
+numbers. A machine is one net inverted in every pattern, as in :mod:`analysis.circuits.propagation`.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from analysis.circuits.faults import Fault, local_errors
 from analysis.circuits.logic_simulation import Words, constant_of, evaluate, simulate
 from analysis.circuits.netlist import Circuit, CircuitError
+from analysis.circuits.propagation import propagate_flips
 
 CHUNK_BYTES = {"cpu": 16 << 20, "cuda": 1 << 30}
 """What the values of the machines that are simulated at once may take: a CPU's cache counts, a card's memory."""
@@ -64,7 +65,7 @@ class FaultDictionary:
         errors = local_errors(circuit, good, faults, patterns) & mask
         nets = np.asarray([fault.net for fault in faults], np.int64)
         sites, rows = np.unique(nets, return_inverse=True)
-        flips = invert_nets(circuit, good, sites, device)
+        flips = _flip_outputs(circuit, good, sites, device)
         places = torch.from_numpy(rows.reshape(-1)).to(device)
         self.mask = to_device(mask, device)
         self.predicted = flips[places] & to_device(errors, device)[:, None]
@@ -72,6 +73,11 @@ class FaultDictionary:
         self._sums = sum_outputs(self.predicted)
         self._total = _weigh(self._sums, None)
         self._some = _any_sum(self._sums)
+
+    @property
+    def detected(self) -> NDArray[np.bool_]:
+        """Which of the faults fail an output in some pattern, bool of shape ``(faults,)``."""
+        return (self._total > 0).cpu().numpy()
 
     def compare(self, fails: Words) -> DieCounts:
         """Compare with the ``fails`` of many dies, packed: uint64 of shape ``(dies, outputs, words)``.
@@ -83,27 +89,43 @@ class FaultDictionary:
             raise CircuitError(
                 f"fail logs of shape {fails.shape} do not fit (dies, outputs, words) of {tuple(self.predicted.shape)}"
             )
-        observed = to_device(fails, self.predicted.device) & self.mask
-        columns = [self._compare_one(observed[die]) for die in range(len(observed))]
-        stacked = torch.stack(columns, dim=1).cpu().numpy() if columns else np.empty((6, 0, len(self.predicted)))
-        return DieCounts(*stacked.astype(np.int64, copy=False))
+        every = np.arange(len(self.predicted))
+        columns = [self.count(log, every) for log in fails]
+        stacked = np.stack(columns, axis=1) if columns else np.empty((6, 0, len(every)), np.int64)
+        return DieCounts(*stacked)
 
-    def _compare_one(self, observed: torch.Tensor) -> torch.Tensor:
-        """Return the six counts of one die, int64 of shape ``(6, faults)``."""
-        faults, outputs, words = self.predicted.shape
+    def count(self, log: Words, faults: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Compare the faults at places ``faults`` with one die's ``log``, uint64 of shape ``(outputs, words)``.
+
+        Returns int64 of shape ``(6, faults)``: the counts of :class:`DieCounts` in their order.
+        """
+        device = self.predicted.device
+        observed = to_device(log, device) & self.mask
+        words = observed.shape[1]
         count = count_ones(observed).sum()
-        size = max(1, COMPARED_BYTES[observed.device.type] // max(1, 8 * outputs * words))
-        parts = []
-        for first in range(0, faults, size):
-            some = slice(first, first + size)
-            hits = sum_outputs(self.predicted[some] & observed)
+        failing = torch.nonzero(observed.any(dim=1)).reshape(-1)
+        # With no output that fails, one stands for all: its hits are none.
+        failing = failing if len(failing) else failing.new_zeros(min(1, len(observed)))
+        seen, places = observed[failing], torch.from_numpy(faults).to(device)
+        size = max(1, COMPARED_BYTES[device.type] // max(1, 8 * len(failing) * words))
+        parts = [torch.empty((6, 0), dtype=torch.int64, device=device)]
+        for first in range(0, len(faults), size):
+            some = places[first : first + size]
+            hits = sum_outputs(self.predicted[some[:, None], failing] & seen)
             active = _any_sum(hits)
             explained = _weigh(hits, None)
             during = _weigh([plane[some] for plane in self._sums], active)
             cycles, idle_cycles = count_ones(active).sum(dim=1), count_ones(self._some[some] & ~active).sum(dim=1)
             idle = self._total[some] - during
             parts.append(torch.stack((explained, during - explained, idle, count - explained, cycles, idle_cycles)))
-        return torch.cat(parts, dim=1) if parts else torch.empty((6, 0), dtype=torch.int64)
+        return torch.cat(parts, dim=1).cpu().numpy()
+
+
+def _flip_outputs(circuit: Circuit, good: Words, sites: NDArray[np.int64], device: torch.device) -> torch.Tensor:
+    """Return what inverting each of ``sites`` changes at the outputs, simulated as suits the ``device``."""
+    if device.type == "cuda":
+        return invert_nets(circuit, good, sites, device)
+    return to_device(propagate_flips(circuit, good, sites.tolist(), circuit.outputs), device)
 
 
 def to_device(words: Words, device: torch.device) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from db.repositories.ingest import DOCUMENT_TABLES, Subject, find_subject
-from db.schema.data import probing_session, waveform
+from db.schema.data import fail_log, probing_session, waveform
 from db.schema.files import ingest_event
 
 
@@ -60,6 +60,12 @@ def find_session(connection: Connection, session_id: uuid.UUID) -> StoredSession
         adapter=reading.adapter if reading else None,
         adapter_version=reading.adapter_version if reading else None,
     )
+
+
+def find_fail_logs(connection: Connection, identities: Sequence[uuid.UUID]) -> dict[uuid.UUID, Row[Any]]:
+    """Return the rows of these fail logs by id; of some there may be none."""
+    rows = connection.execute(select(fail_log).where(fail_log.c.id.in_(identities))).all()
+    return {row.id: row for row in rows}
 
 
 def find_waveforms(connection: Connection, subject: Subject) -> Sequence[Row[Any]]:

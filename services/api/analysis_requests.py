@@ -29,7 +29,7 @@ JOB_ANSWERS: dict[int | str, dict[str, Any]] = {
 class AnalysisRequest:
     """What is asked: the job's kind, its unique key, whose data it is about, and what the job is given.
 
-    ``asked`` is what the audit trail calls it, by default as the kind.
+    ``asked`` is what the audit trail calls it, by default as the kind; ``queue`` which workers may take it.
     """
 
     kind: str
@@ -37,6 +37,7 @@ class AnalysisRequest:
     program_id: uuid.UUID
     payload: Mapping[str, Any]
     asked: str | None = None
+    queue: str = QUEUE
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def ask_for_analysis(context: RequestContext, unit: RequestUnit, request: Analys
         job_key=request.job_key,
         program_id=request.program_id,
         kind=request.kind,
-        queue=QUEUE,
+        queue=request.queue,
         payload=dict(request.payload),
         requested_by=unit.caller.actor,
         priority=PRIORITY_OF_PEOPLE,
@@ -79,6 +80,6 @@ def ask_for_analysis(context: RequestContext, unit: RequestUnit, request: Analys
     job_id, created = jobs.insert(unit.connection, job)
     if created:
         unit.audit(audit.AuditEntry(f"{request.asked or request.kind}.requested", "job", job_id, request.program_id))
-        unit.unit.after_commit(lambda: context.state.ring(job_id, QUEUE, PRIORITY_OF_PEOPLE))
+        unit.unit.after_commit(lambda: context.state.ring(job_id, request.queue, PRIORITY_OF_PEOPLE))
     document = read_row(unit.connection, unit.caller, JOBS, job_id).encode()
     return JsonAnswer(document, status_code=202 if created else 200, headers={"Location": f"/api/v1/jobs/{job_id}"})

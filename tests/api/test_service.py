@@ -163,6 +163,29 @@ def test_judging_the_averaging_twice_is_one_job_for_each_chance_of_being_wrong(a
     assert api.call("POST", path, json={"wrong": 0.6}).status_code == 422
 
 
+def test_asking_for_a_batch_twice_is_one_job_on_the_queue_of_its_device(api: Api) -> None:
+    session = populate(api.engine, api.state.blobs, program_id(api)).ids["session_id"]
+    body = {"session_ids": [str(session)]}
+    first = api.call("POST", "/batch-localizations", json=body)
+    second = api.call("POST", "/batch-localizations", json=body | {"false_discovery_rate": 0.05})
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert first.json()["id"] == second.json()["id"]
+    assert (first.json()["kind"], first.json()["queue"], first.json()["payload"]) == (
+        "localize-batch",
+        "cpu",
+        {
+            "probing_session_ids": [str(session)],
+            "fail_log_ids": [],
+            "false_discovery_rate": 0.05,
+            "device": "cpu",
+        },
+    )
+    on_card = api.call("POST", "/batch-localizations", json=body | {"queue": "gpu"}).json()
+    assert (on_card["queue"], on_card["payload"]["device"]) == ("gpu", "cuda")
+    for wrong, status in (([], 422), ([str(session)] * 2, 422), ([str(uuid.uuid4())], 404)):
+        assert api.call("POST", "/batch-localizations", json={"session_ids": wrong}).status_code == status
+
+
 def test_comparing_twice_is_one_job_and_names_its_golden_sessions(api: Api) -> None:
     session = populate(api.engine, api.state.blobs, program_id(api)).ids["session_id"]
     path = f"/probing-sessions/{session}/comparisons"

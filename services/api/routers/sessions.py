@@ -72,7 +72,7 @@ def read_session(session_id: uuid.UUID, request: Request, context: ReadsRecords)
 def localize_session(session_id: uuid.UUID, context: Analyses) -> Response:
     """Ask for the failing gate. Asking twice gives the same job, and the same result once."""
     with context.begin() as unit:
-        session = _find(unit, session_id)
+        session = find_session(unit, session_id)
         key = localize_key(session_id, session.content_sha256, LOCALIZATION_VERSION, {})
         return _ask(context, unit, _Question("localize", key, session.program_id, {}), session_id)
 
@@ -85,8 +85,8 @@ def localize_session(session_id: uuid.UUID, context: Analyses) -> Response:
 def compare_session(session_id: uuid.UUID, wanted: NewComparison, context: Analyses) -> Response:
     """Ask for what differs from golden sessions of the same program. Asking twice gives the same job."""
     with context.begin() as unit:
-        suspect = _find(unit, session_id)
-        golden = [_find(unit, each) for each in wanted.golden_session_ids]
+        suspect = find_session(unit, session_id)
+        golden = [find_session(unit, each) for each in wanted.golden_session_ids]
         if any(each.program_id != suspect.program_id for each in golden):
             raise Problem("not-found", "a golden session is of another program")
         inputs = [(each.id, each.content_sha256) for each in (suspect, *golden)]
@@ -103,7 +103,7 @@ def compare_session(session_id: uuid.UUID, wanted: NewComparison, context: Analy
 def judge_averaging(session_id: uuid.UUID, wanted: NewAveraging, context: Analyses) -> Response:
     """Ask which probes need more averages. Asking twice with the same chance of being wrong gives the same job."""
     with context.begin() as unit:
-        session = _find(unit, session_id)
+        session = find_session(unit, session_id)
         payload = {"wrong": wanted.wrong}
         key = averaging_key(session_id, session.content_sha256, AVERAGING_VERSION, payload)
         return _ask(context, unit, _Question("averaging", key, session.program_id, payload), session_id)
@@ -117,14 +117,14 @@ def judge_averaging(session_id: uuid.UUID, wanted: NewAveraging, context: Analys
 def simulate_session(session_id: uuid.UUID, wanted: NewSimulation, context: Analyses) -> Response:
     """Ask what nets do in a good die and under the first suspects, to be drawn under what was measured."""
     with context.begin() as unit:
-        session = _find(unit, session_id)
+        session = find_session(unit, session_id)
         payload = {"nets": sorted(set(wanted.nets))}
         key = simulation_key(session_id, session.content_sha256, SIMULATION_VERSION, payload)
         return _ask(context, unit, _Question("simulation", key, session.program_id, payload), session_id)
 
 
 @dataclass(frozen=True)
-class _Session:
+class AskedSession:
     """A session that the caller may have analysed."""
 
     id: uuid.UUID
@@ -142,10 +142,16 @@ class _Question:
     payload: dict[str, Any]
 
 
-def _find(unit: RequestUnit, session_id: uuid.UUID) -> _Session:
+def find_session(unit: RequestUnit, session_id: uuid.UUID) -> AskedSession:
+    """Return the session with that id.
+
+    Raises:
+        RowNotFound: it does not exist, or not for the caller.
+        AccessDenied: the caller may not ask for analyses in its program.
+    """
     row = fetch_row(unit.connection, unit.caller, SESSIONS, session_id)
     unit.caller.require_in(Action.ANALYSE, row["program_id"])
-    return _Session(session_id, row["program_id"], _content_of(unit, row["bundle_id"], row["raw_file_id"]))
+    return AskedSession(session_id, row["program_id"], _content_of(unit, row["bundle_id"], row["raw_file_id"]))
 
 
 def _ask(context: RequestContext, unit: RequestUnit, question: _Question, session_id: uuid.UUID) -> Response:

@@ -19,6 +19,7 @@ from analysis.waveforms.cycles import MOST_DELAY, SETTLED
 from instruments.documents import decode_document
 from instruments.packing import PackedReading, PackedRecord, unpack_raster, unpack_waveform
 from instruments.records import Netlist, PatternSet, ProbingSession, Raster, Samples, Waveform
+from instruments.sandbox import Sandbox
 from services.pipelines.ingestion.reading import open_sandbox
 from services.pipelines.probing import die_documents
 from services.pipelines.probing.die_documents import (
@@ -358,7 +359,13 @@ def read_session(path: Path) -> ProbingSession:
         instruments.errors.InstrumentError: it is refused.
         SessionError: it is no probing session.
     """
-    with tempfile.TemporaryDirectory(prefix="faultlight-session-") as folder, open_sandbox() as sandbox:
+    with open_sandbox() as sandbox:
+        return read_session_in(sandbox, path)
+
+
+def read_session_in(sandbox: Sandbox, path: Path) -> ProbingSession:
+    """Read a session through a ``sandbox`` that is open; raises what :func:`read_session` raises."""
+    with tempfile.TemporaryDirectory(prefix="faultlight-session-") as folder:
         reading: PackedReading = sandbox.read(path, path.name, Path(folder))
         if reading.format != "probing-session":
             raise SessionError(f"{path.name} is a {reading.format} file; localization needs a probing session")

@@ -47,7 +47,7 @@ def rebuild_session(stored: StoredSession, blobs: BlobStore) -> ProbingSession:
         fails=_only(stored, "fail_log", FailLog, blobs),
         placement=_only(stored, "placement", Placement, blobs),
         simulation=tuple(
-            _decode(row, "digital_trace", DigitalTrace, blobs) for row in stored.documents["digital_trace"]
+            decode_row(row, "digital_trace", DigitalTrace, blobs) for row in stored.documents["digital_trace"]
         ),
         waveforms=rebuild_waveforms(stored.waveforms, blobs),
         maps=_maps(stored.documents["raster"], blobs),
@@ -58,10 +58,11 @@ def _only(stored: StoredSession, kind: str, expected: type[R], blobs: BlobStore)
     rows = stored.documents[kind]
     if len(rows) > 1:
         raise DamagedRecord(f"the session has {len(rows)} records of the kind {kind}, not one")
-    return _decode(rows[0], kind, expected, blobs) if rows else None
+    return decode_row(rows[0], kind, expected, blobs) if rows else None
 
 
-def _decode(row: Row[Any], kind: str, expected: type[R], blobs: BlobStore) -> R:
+def decode_row(row: Row[Any], kind: str, expected: type[R], blobs: BlobStore) -> R:
+    """Return the record of a ``row`` that is one document of its ``kind``; raises :class:`DamagedRecord`."""
     record = decode_document(kind, _checked(blobs, row))
     if not isinstance(record, expected):
         raise DamagedRecord(f"the {kind} {row.id} is a {type(record).__name__}")
