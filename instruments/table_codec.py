@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,15 @@ def encode_table(table: Table, plain_metadata: Any) -> bytes:
     return sink.getvalue()
 
 
-def decode_table(data: bytes) -> Table:
-    """Return the table that :func:`encode_table` wrote as ``data``.
+def decode_table(data: bytes, columns: Collection[str] | None = None) -> Table:
+    """Return the table that :func:`encode_table` wrote as ``data``, or those of its ``columns`` that it has.
 
     Raises:
         ValueError: the file carries no description of a table.
     """
-    read = pq.read_table(io.BytesIO(data))
+    file = pq.ParquetFile(io.BytesIO(data))
+    wanted = None if columns is None else [name for name in file.schema_arrow.names if name in columns]
+    read = file.read(columns=wanted)
     text = (read.schema.metadata or {}).get(_MEMBER)
     if text is None:
         raise ValueError("this Parquet file was not written as a table of records")
