@@ -10,6 +10,7 @@ from instruments.simulation.value_change_walk import WalkedDump
 
 TIMEZERO = re.compile(rb"\$timezero\s+[+-]?\d+\s+\$end")
 TIMEZERO_SEARCH_BYTES = 1 << 20
+_ATTRIBUTES = frozenset({"$attrbegin", "$attrend"})
 _VHDL = ("architecture", "procedure", "function", "record", "process", "block", "for_generate", "if_generate",
          "generate", "package")  # fmt: skip
 KNOWN_SCOPES = frozenset({"module", "task", "function", "begin", "fork", "generate", "struct", "union", "class",
@@ -20,14 +21,15 @@ KNOWN_SCOPES = frozenset({"module", "task", "function", "begin", "fork", "genera
 def readable_copy(path: Path, dump: WalkedDump, folder: Path, file: str) -> Path:
     """Return the dump as pywellen can read it.
 
-    That is without ``$timezero``, fractions of ticks and a byte order mark, and with each statement on a line of its
-    own, single blanks, and kinds of scopes that it knows.
+    That is without ``$timezero``, fractions of ticks, a byte order mark, attributes (which say nothing of values, and
+    of which pywellen panics when one refers to what is not there) and variables without bits, and with each statement
+    on a line of its own, single blanks, and kinds of scopes that it knows.
     """
     if dump.timezero is not None:
         path = _copy_without_timezero(path, folder, file)
     with path.open("rb") as original:
         marked = original.read(3) == MARK
-    if dump.decimals or not _is_plain(path):
+    if dump.decimals or any(variable.is_empty for variable in dump.variables) or not _is_plain(path):
         return _copy_by_statements(path, dump, folder / "whole.vcd")
     if not marked:
         return path
@@ -39,7 +41,7 @@ def readable_copy(path: Path, dump: WalkedDump, folder: Path, file: str) -> Path
 
 
 def _is_plain(path: Path) -> bool:
-    """Tell whether the header is written as pywellen expects it: no tab, a line of its own for its end, known scopes.
+    """Tell whether the header is written as pywellen expects it: no tab or attribute, its end alone, known scopes.
 
     White space of any kind parts the words of a dump, and line ends mean nothing in it.
     """
@@ -50,6 +52,8 @@ def _is_plain(path: Path) -> bool:
                 return False
             if b"$enddefinitions" in words:
                 return words in ([b"$enddefinitions", b"$end"], [b"$enddefinitions"])
+            if b"$attrbegin" in words or b"$attrend" in words:
+                return False
             if b"$scope" in words:
                 kind = words[words.index(b"$scope") + 1 :][:1]
                 if not kind or kind[0].decode("latin-1") not in KNOWN_SCOPES:
@@ -58,6 +62,7 @@ def _is_plain(path: Path) -> bool:
 
 
 def _copy_by_statements(path: Path, dump: WalkedDump, copy: Path) -> Path:
+    empty = {variable.identifier.encode() for variable in dump.variables if variable.is_empty}
     with path.open("rb") as original, copy.open("wb") as target:
         if original.read(3) != MARK:
             original.seek(0)
@@ -65,12 +70,16 @@ def _copy_by_statements(path: Path, dump: WalkedDump, copy: Path) -> Path:
         for raw in tokens:
             command = raw.decode("utf-8", "replace")
             words = words_to_end(tokens, command)
+            if command in _ATTRIBUTES or (command == "$var" and words[2].encode() in empty):
+                continue
             if command == "$scope" and words[0] not in KNOWN_SCOPES:
                 words[0] = "module"
             target.write(" ".join((command, *words, "$end")).encode() + b"\n")
             if command == "$enddefinitions":
                 break
         for statement in body_statements(path):
+            if empty and statement[:1] in b"bB" and statement.partition(b" ")[2] in empty:
+                continue
             is_stamp = dump.decimals and statement.startswith(b"#")
             target.write((whole_stamp(statement, dump.decimals) if is_stamp else statement) + b"\n")
     return copy

@@ -47,7 +47,7 @@ class ValueChangeDumpAdapter:
     """Reads VCD and FST files into one ``DigitalTrace`` per variable; aliases share ``identifier``."""
 
     name = "value_change_dump"
-    version = "4"
+    version = "5"
     formats = ("vcd", "fst")
     reach = Reach.WALK
 
@@ -174,12 +174,16 @@ def _read_vcd(source: Source) -> Iterator[Record]:
     with tempfile.TemporaryDirectory(prefix="faultlight-vcd-") as folder:
         path = readable_copy(source.path, dump, Path(folder), file)
         waveform = _open(path, file)
-        matches = _match(_guarded(lambda: list(waveform.all_vars()), file), dump.variables, file)
+        declared = [variable for variable in dump.variables if not variable.is_empty]
+        matches = _match(_guarded(lambda: list(waveform.all_vars()), file), declared, file)
         loads = _SharedLoads(matches, file)
         for match in matches:
             ticks, values = loads.take(match)
             _compare(match, ticks, values, dump, file)
             yield _trace(match, (ticks, values), dump, warnings)
+    for variable in dump.variables:
+        if variable.is_empty:
+            yield _trace(_Match(None, (variable,)), ([], []), dump, warnings)
 
 
 def _dump_warnings(dump: WalkedDump) -> tuple[str, ...]:
@@ -188,6 +192,9 @@ def _dump_warnings(dump: WalkedDump) -> tuple[str, ...]:
         warnings.append("the dump has no $timescale: the length of a tick is unknown")
     elif dump.timescale == "1s" and "icarus" in dump.version.lower():
         warnings.append("a timescale of 1 s from Icarus Verilog was probably never set")
+    empty = sum(variable.is_empty for variable in dump.variables)
+    if empty:
+        warnings.append(f"{empty} variables have no bits and hold nothing")
     if dump.decimals:
         warnings.append(f"time stamps have fractions: a tick here is 1/{10**dump.decimals} of one in the dump")
     if not dump.ends_with_newline:

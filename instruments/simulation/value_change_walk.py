@@ -27,6 +27,7 @@ KNOWN_TEXTS = 1 << 16
 WIDEST = 1 << 20
 """Bits of a variable: sixteen times what every simulator must allow (IEEE Std 1364-2005, 4.3.1)."""
 _MOST_DIGITS = 18
+_EXTENDED = "extended value change dumps (EVCD, $dumpports) are not read: dump the signals with $dumpvars instead"
 TEXT_COMMANDS = frozenset({"$date", "$version", "$comment", "$attrbegin", "$attrend"})
 BODY_COMMANDS = frozenset(
     {b"$end", b"$dumpvars", b"$dumpall", b"$dumpon", b"$dumpoff"},
@@ -48,6 +49,11 @@ class DeclaredVariable:
     kind: str
     width: int
     line: int
+
+    @property
+    def is_empty(self) -> bool:
+        """The variable has no bits and is neither a real nor a string: it can hold nothing (hardware compilers)."""
+        return self.width == 0 and self.kind != "string" and self.kind not in REAL_KINDS
 
     @property
     def base(self) -> str:
@@ -225,9 +231,8 @@ def _is_count(text: str) -> bool:
 
 
 def _declare(dump: WalkedDump, words: list[str], scopes: tuple[str, ...], line: int) -> None:
-    if words[:1] == ["port"]:
-        message = "extended value change dumps (EVCD, port variables) are not read"
-        raise UnsupportedVersion(message, offset=line, offset_unit="line")
+    if words[:1] == ["port"] and not _is_count("".join(words[1:2])):
+        raise UnsupportedVersion(_EXTENDED, offset=line, offset_unit="line")
     if len(words) < 4 or not _is_count(words[1]):
         raise CorruptField(
             "$var is not kind, width, identifier, name", offset=line, found=" ".join(words), offset_unit="line"
@@ -237,8 +242,6 @@ def _declare(dump: WalkedDump, words: list[str], scopes: tuple[str, ...], line: 
         width = 0
     elif kind == "event":
         width = 1
-    elif width == 0:
-        raise CorruptField("a variable has width 0", offset=line, found=" ".join(words), offset_unit="line")
     elif width > WIDEST:
         raise ReadingLimit(
             "a variable has too many bits", offset=line, expected=WIDEST, found=width, offset_unit="line"
@@ -321,6 +324,12 @@ class _Body:
             message = "a value change of an identifier that no $var declares"
             raise CorruptField(message, offset=line, found=name, offset_unit="line")
         count, kind, width = entry
+        if width == 0 and kind not in ("string", "real"):
+            if value not in (b"b", b"B"):
+                message = "a variable without bits gets a value"
+                found = value[:40].decode("utf-8", "replace")
+                raise CorruptField(message, offset=line, found=found, offset_unit="line")
+            return
         if width == 1 and kind != "event" and value in SCALAR_TEXTS:
             count.add(self.tick, SCALAR_TEXTS[value])
             if len(self.known_scalars) < KNOWN_TEXTS:
@@ -367,10 +376,8 @@ def _walk_body(tokens: Tokens, dump: WalkedDump) -> None:
             words_to_end(tokens, "$comment")
         elif letter == 0x24 and token in BODY_COMMANDS:  # '$'
             continue
-        elif letter in b"pP":
-            raise UnsupportedVersion(
-                "extended value change dumps (EVCD, port values) are not read", offset=tokens.line, offset_unit="line"
-            )
+        elif letter in b"pP" or token.startswith(b"$dumpports"):
+            raise UnsupportedVersion(_EXTENDED, offset=tokens.line, offset_unit="line")
         else:
             found = token[:40].decode("utf-8", "replace")
             raise UnsupportedVersion("unknown statement", offset=tokens.line, found=found, offset_unit="line")

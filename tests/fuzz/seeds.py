@@ -45,6 +45,21 @@ bz "
 r-1e-3 #
 sRUN $
 """
+OTHERS = b"""$attrbegin misc 02 STD_LOGIC 1030 $end
+$var port 2 3 p[1:0] $end
+$attrend $end
+$var wire 0 H nothing $end
+$var wire 1 ! a $end
+$enddefinitions $end
+#0
+b0 3
+b H
+0!
+#10
+b11 3
+1!
+"""
+"""What only some tools write: a port in a plain dump, a variable without bits, attributes."""
 
 
 def parquet(columns: dict[str, list[object]]) -> bytes:
@@ -127,6 +142,7 @@ MORE = (
     single("stdf", "z.stdf.gz", gzip.compress(stdf_writer.sample().data(), mtime=0)),
     single("stdf", "p.stdf", stdf_writer.sample().data() + bytes(100)),
     single("value_change_dump", "x.vcd", DUMP),
+    single("value_change_dump", "o.vcd", OTHERS),
     single(
         "verilog_netlist",
         "n.v",

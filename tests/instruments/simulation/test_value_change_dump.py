@@ -35,6 +35,7 @@ REAL_FILES = {
 }
 HEAD = "$timescale 1ns $end\n$scope module t $end\n"
 TAIL = "$upscope $end\n$enddefinitions $end\n"
+EXTENDED = "extended value change dumps (EVCD, $dumpports) are not read: dump the signals with $dumpvars instead"
 
 
 def traces(source) -> dict[str, DigitalTrace]:
@@ -250,8 +251,9 @@ DECLARED = '$var wire 2 ! a [1:0] $end\n$var real 64 " r $end\n'
         (
             "#0\npD 6 0 <0\n",
             UnsupportedVersion,
-            "extended value change dumps (EVCD, port values) are not read at line 8",
+            f"{EXTENDED} at line 8",
         ),
+        ("#0\n$dumpports\npD 6 0 !\n", UnsupportedVersion, f"{EXTENDED} at line 8"),
         ("#0\n$comment never closed\n", Truncated, "$comment has no $end at line 8"),
     ],
 )
@@ -273,9 +275,10 @@ def test_bodies_refused_in_full(tmp_path, body, kind, message):
             HEAD + "$var wire 1 ! a $end\n$var wire 2 ! b $end\n" + TAIL,
             "x.vcd: identifier ! is declared with two widths at line 4 (expected 1, found 2)",
         ),
+        (HEAD + "$var port 1 <0 a $end\n" + TAIL + "#0\npD 6 0 <0\n", f"x.vcd: {EXTENDED} at line 7"),
         (
-            HEAD + "$var port 1 <0 a $end\n" + TAIL,
-            "x.vcd: extended value change dumps (EVCD, port variables) are not read at line 3",
+            HEAD + '$var wire 0 ! a $end\n$var wire 1 " b $end\n' + TAIL + "#0\nb0 !\n",
+            "x.vcd: a variable without bits gets a value at line 8 (expected None, found b0)",
         ),
         (
             HEAD + "$var wire ! a $end\n",
@@ -291,7 +294,7 @@ def test_bodies_refused_in_full(tmp_path, body, kind, message):
         ),
         (
             HEAD + "$var port [3:0] <0 a $end\n" + TAIL,
-            "x.vcd: extended value change dumps (EVCD, port variables) are not read at line 3",
+            f"x.vcd: {EXTENDED} at line 3",
         ),
         ("$timezero soon $end\n", "x.vcd: $timezero is not a whole number at line 1 (expected None, found soon)"),
         ("$upscope $end\n", "x.vcd: $upscope closes a scope that is not open at line 1"),
@@ -303,6 +306,22 @@ def test_headers_refused_in_full(tmp_path, text, message):
     with pytest.raises(InstrumentError) as caught:
         read_all(ADAPTER, written(tmp_path, "x.vcd", text))
     assert str(caught.value) == message
+
+
+def test_what_other_tools_write_of_variables_is_read(tmp_path):
+    """Ports in plain dumps (GTKWave), variables without bits (CXXRTL, Spade), attributes without what they refer to."""
+    text = (
+        "$attrbegin misc 04 2 19 $end\n$attrbegin misc 02 STD_LOGIC 1030 $end\n$var port 2 3 p[1:0] $end\n"
+        "$attrend $end\n"
+        "$var wire 0 H nothing $end\n$var wire 1 ! a $end\n"
+    )
+    body = "#0\nb0 3\nb H\n0!\n#10\nb11 3\n#15\nb H\n1!\n"
+    found = traces(written(tmp_path, "x.vcd", HEAD + text + TAIL + body))
+    assert list(found) == ["t.p", "t.a", "t.nothing"]
+    assert (found["t.p"].kind, found["t.p"].values, found["t.p"].ticks.tolist()) == ("port", ("00", "11"), [0, 10])
+    assert (found["t.a"].values, found["t.a"].ticks.tolist()) == (("0", "1"), [0, 15])
+    assert (found["t.nothing"].width, found["t.nothing"].values) == (0, ())
+    assert found["t.a"].warnings == ("1 variables have no bits and hold nothing",)
 
 
 def test_the_second_count_catches_what_the_reader_really_drops(tmp_path, monkeypatch):
