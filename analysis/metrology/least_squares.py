@@ -4,8 +4,8 @@ Outliers are looked for around a fit that they cannot pull: Tukey's biweight, st
 scale from the median of absolute residuals (P. J. Huber and E. M. Ronchetti, Robust Statistics, 2009, ch. 7). That
 scale is too uncertain among few sites to tell by, so that it only names suspects; each is then compared with what the
 sites that are not suspected predict, the least suspected first (B. Rosner, Technometrics 25, 165, 1983). Where the
-residuals are larger than the stated errors allow, the covariance is widened by their ratio (Birge); it is never
-narrowed.
+map is small and that finds none, every site is compared with what all others predict. Where the residuals are larger
+than the stated errors allow, the covariance is widened by their ratio (Birge); it is never narrowed.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ Mask = NDArray[np.bool_]
 _MAD = 1.482602218505602
 _HUBER, _TUKEY = 1.345, 4.685
 _ROUNDS = 40
+_FEW = 30
 
 
 class NotDetermined(ValueError):  # noqa: N818
@@ -129,7 +130,13 @@ def find_inliers(design: Array, measured: Array, groups: int, false_outlier_rate
         chance = _p_value(design, measured, inlier, int(order[left_out - 1]), floor)
         if chance < false_outlier_rate / (count - left_out + 1):
             return inlier
-    return np.ones(count, np.bool_)
+    inlier[:] = True
+    if count <= _FEW:
+        # Among so few sites one far off may pull even a robust fit: each is compared with what all others predict.
+        alone = [_p_value(design, measured, np.arange(count) != site, site, floor) for site in range(count)]
+        farthest = int(np.argmin(alone))
+        inlier[farthest] = alone[farthest] >= false_outlier_rate / count
+    return inlier
 
 
 def _p_value(design: Array, measured: Array, inlier: Mask, site: int, floor: float) -> float:

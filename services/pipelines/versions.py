@@ -31,7 +31,7 @@ HANDOFF_VERSION = "3"
 LEARNING_VERSION = "2"
 """Of :mod:`services.pipelines.repair.repair_learning`, in the same sense."""
 
-METROLOGY_VERSION = "2"
+METROLOGY_VERSION = "3"
 """Of :mod:`services.pipelines.mask.mask_metrology`, in the same sense."""
 
 OUTCOME_VERSION = "3"

@@ -20,6 +20,8 @@ from services.pipelines.versions import METROLOGY_VERSION
 
 Scale = Literal["mask", "wafer"]
 FALSE_OUTLIER_RATE = 0.01
+FEW_SITES = 10
+"""Below so many an outlier hides easily, which a map then says."""
 _LENGTHS = ("x_um", "y_um", "target_nm", "measured_nm", "sigma_nm", "dx_nm", "dy_nm", "dx_sigma_nm", "dy_sigma_nm")
 _TREND_TERMS = ("magnification_ppm", "rotation_urad", "anisotropy_ppm", "orthogonality_urad")
 
@@ -182,6 +184,8 @@ def _registration(
         flags.append("the file does not say whether magnification and rotation were removed: raw may not be raw")
     elif correction.lower() != "raw":
         flags.append(f"the file says that {correction} was removed before: what is fitted is what remained")
+    if rows.sum() < FEW_SITES:
+        flags.append(_few(int(rows.sum())))
     kept = map_registration(sites, "raw", FALSE_OUTLIER_RATE).inlier
     names = [name for name, used in zip(ids, rows, strict=True) if used]
     return {
@@ -192,6 +196,13 @@ def _registration(
         "outliers": [name for name, inlier in zip(names, kept, strict=True) if not inlier],
         "flags": flags,
     }
+
+
+def _few(sites: int) -> str:
+    return (
+        f"among {sites} sites only a very large outlier is told: of those of 20 standard deviations 37 % stay in a "
+        f"simulated registration map of 7 sites, 2 % in one of 9; measure {FEW_SITES} sites or more"
+    )
 
 
 def _level(found: RegistrationMap) -> dict[str, Any]:
@@ -246,7 +257,8 @@ def _width_group(
     except NotDetermined as error:
         return described | {"map": None, "outliers": [], "flags": [f"{source.file}: {error}"]}
     outliers = [ids[row] for row, inlier in zip(group, found.inlier, strict=True) if not inlier]
-    return described | {"map": _width_document(found), "outliers": outliers, "flags": []}
+    flags = [_few(len(group))] if len(group) < FEW_SITES else []
+    return described | {"map": _width_document(found), "outliers": outliers, "flags": flags}
 
 
 def _width_document(found: WidthMap) -> dict[str, Any]:

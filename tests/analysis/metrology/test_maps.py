@@ -211,6 +211,19 @@ def test_trends_are_told_when_they_are_there() -> None:
         find_trend(np.array([0.0, 1.0, 1.0]), np.zeros(3))
 
 
+def test_a_site_far_off_is_told_however_few_there_are() -> None:
+    """It pulls the robust start of seven sites about; without one, no more sites are lost than told."""
+    generator = np.random.default_rng(11)
+    lost = 0
+    for _ in range(40):
+        x, y = generator.uniform(-60_000, 60_000, (2, 7))
+        errors = generator.normal(0, 1, (2, 7))
+        lost += not map_registration(Sites(x, y, *errors), "raw").inlier.all()
+        errors[:, 0] += np.array([80.0, -60.0])
+        assert map_registration(Sites(x, y, *errors), "raw").inlier.tolist() == [False, *[True] * 6]
+    assert lost <= binom.ppf(0.999, 40, 0.02)
+
+
 def test_least_squares_refuses_what_cannot_be_told_apart() -> None:
     with pytest.raises(NotDetermined, match="do not tell the parameters apart"):
         fit_weighted(np.ones((5, 2)), np.zeros(5), None)
