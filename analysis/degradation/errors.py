@@ -23,7 +23,8 @@ class NoDrift(DegradationError):  # noqa: N818
 
     def __init__(self, statistic: float, p_value: float) -> None:
         super().__init__(
-            f"the readouts show no drift beyond their noise (likelihood ratio {statistic:.2f}, p {p_value:.2g}): a time "
+            f"the readouts show no drift beyond their noise (likelihood ratio {statistic:.2f}, p "
+            f"{p_value:.2g}): a time "
             "to a threshold cannot be extrapolated from them; give later readouts"
         )
         self.p_value = p_value

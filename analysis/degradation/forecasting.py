@@ -1,8 +1,8 @@
 """Forecasts of later readouts: methods side by side, judged on readouts they have not seen, with calibrated bands.
 
-Nothing is judged on readouts that are earlier than any it was fitted to: readouts up to a time are given, those after it
-are forecast. Bands are calibrated on the same kind of forecast within what is given (hierarchical conformal prediction,
-Lee, Barber & Willett 2023: every unit counts the same, however many readouts it has).
+Nothing is judged on readouts that are earlier than any it was fitted to: readouts up to a time are given, those after
+it are forecast. Bands are calibrated on the same kind of forecast within what is given (hierarchical conformal
+prediction, Lee, Barber & Willett 2023: every unit counts the same, however many readouts it has).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -239,7 +239,10 @@ def try_methods(
 
 
 def judge_method(name: str, method: Method, split: Split, level: float = 0.9, stretch: float = 1.0) -> Judgement:
-    """Return how the method called ``name``, fitted by ``method``, does on ``split``; bands of ``level`` times ``stretch``."""
+    """Return how the method called ``name``, fitted by ``method``, does on ``split``.
+
+    Bands of ``level`` times ``stretch``.
+    """
     try:
         return judge(method(split.fitted), split, level, stretch)
     except DegradationError as error:

@@ -1,4 +1,6 @@
-"""Gaussian process regression of units' paths: a power-law trend, what all units share, what each has, and noise. Exact.
+"""Gaussian process regression of units' paths: a power-law trend, what all units share, what each has.
+
+And noise. Exact.
 
 Rasmussen & Williams 2006, ch. 2 and 2.7: the trend's coefficients have a flat prior and are integrated out, so that the
 likelihood is the restricted one. Hyperparameters are where it, times weak lognormal priors, is largest.
@@ -68,7 +70,9 @@ class ProcessForecaster:
         return len(_NAMES) - (self.scale.reference_k is None)
 
     def draw(self, history: ReadoutPaths, targets: Targets, count: int, seed: int = 0) -> Floats:
-        """Return ``count`` paths ``(count, rows)`` at ``targets``, jointly for each unit, given ``history``; by ``seed``.
+        """Return ``count`` paths ``(count, rows)`` at ``targets``, jointly for each unit, given ``history``.
+
+        By ``seed``.
 
         Units of the fit that are not in ``history`` are given as they were fitted.
         """
@@ -85,7 +89,7 @@ class ProcessForecaster:
                 found[:, wanted] = self._draw_group(history, rest, group, wanted, targets, count, generator)
         return found
 
-    def _draw_group(  # noqa: PLR0913
+    def _draw_group(
         self,
         history: ReadoutPaths,
         rest: ReadoutPaths | None,
@@ -122,7 +126,10 @@ _FIELDS = ("unit", "time", "inverse_temperature", "value")
 
 
 def arrange_rows(paths: ReadoutPaths, scale: Scale, unit: np.ndarray, kept: np.ndarray) -> Rows:
-    """Return the readouts of ``paths`` where ``kept``, bool ``(rows,)``, in the numbers of ``scale``, of units ``unit``."""
+    """Return the readouts of ``paths`` where ``kept``, bool ``(rows,)``, in the numbers of ``scale``.
+
+    Of units ``unit``.
+    """
     kept = kept & ~(scale.fixed_origin & (paths.time_h == 0))
     inverse = scale.inverse_temperatures(paths.temperature_c)[paths.unit]
     return Rows(
@@ -166,10 +173,10 @@ def _maximize(rows: Rows, scale: Scale, *, wiener: bool) -> tuple[float, Floats]
         phi = torch.tensor(np.concatenate([free, centre[last:]]), requires_grad=True)
         try:
             value = -_log_posterior(phi, rows, wiener=wiener, level=not scale.fixed_origin)
-        except torch.linalg.LinAlgError:
+        except RuntimeError:  # not positive definite there
             return 1e30, np.zeros(last)
-        value.backward()
-        return value.item(), phi.grad.numpy()[:last]
+        (slope,) = torch.autograd.grad(value, phi)
+        return value.item(), slope.numpy()[:last]
 
     start = centre[:last].copy()
     found = minimize(
@@ -209,7 +216,8 @@ def _kernel(phi: torch.Tensor, a: Rows, b: Rows, *, wiener: bool) -> torch.Tenso
 
 def _matern(s: torch.Tensor, t: torch.Tensor, log_length: torch.Tensor) -> torch.Tensor:
     distance = np.sqrt(3.0) * torch.abs(s[:, None] - t[None, :]) * torch.exp(-log_length)
-    return (1 + distance) * torch.exp(-distance)
+    covariance: torch.Tensor = (1 + distance) * torch.exp(-distance)
+    return covariance
 
 
 def _design(phi: torch.Tensor, rows: Rows, *, level: bool) -> torch.Tensor:
@@ -219,7 +227,10 @@ def _design(phi: torch.Tensor, rows: Rows, *, level: bool) -> torch.Tensor:
 
 def _noisy(phi: torch.Tensor, rows: Rows, *, wiener: bool) -> torch.Tensor:
     covariance = _kernel(phi, rows, rows, wiener=wiener)
-    return covariance + (torch.exp(2 * phi[7]) + _JITTER) * torch.eye(len(rows.time), dtype=torch.float64)
+    noisy: torch.Tensor = covariance + (torch.exp(2 * phi[7]) + _JITTER) * torch.eye(
+        len(rows.time), dtype=torch.float64
+    )
+    return noisy
 
 
 def _log_posterior(phi: torch.Tensor, rows: Rows, *, wiener: bool, level: bool) -> torch.Tensor:
@@ -232,7 +243,8 @@ def _log_posterior(phi: torch.Tensor, rows: Rows, *, wiener: bool, level: bool) 
     likelihood = -0.5 * ((value**2).sum() - (projected**2).sum())
     likelihood = likelihood - torch.log(torch.diagonal(factor)).sum() - torch.log(torch.diagonal(gram)).sum()
     centre, width = (torch.tensor(each, dtype=torch.float64) for each in (_PRIOR_CENTRE, _PRIOR_WIDTH))
-    return likelihood - 0.5 * (((phi - centre) / width)[: len(_NAMES)] ** 2).sum()
+    posterior: torch.Tensor = likelihood - 0.5 * (((phi - centre) / width)[: len(_NAMES)] ** 2).sum()
+    return posterior
 
 
 def _condition(

@@ -240,7 +240,7 @@ def _climb(form: Form, block: Block, start: Floats) -> tuple[float, Floats, Floa
         _refuse_edges(form, phi)
     if norm > SCORE_TOLERANCE:
         raise NotFitted(name, f"the search ended where the score is {norm:.2g} standard errors from zero")
-    return here.value, phi, np.linalg.inv(information), norm
+    return here.value, phi, np.asarray(np.linalg.inv(information), np.float64), norm
 
 
 def _bounds(form: Form) -> list[tuple[float | None, float | None]]:

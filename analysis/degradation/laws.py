@@ -1,7 +1,8 @@
 """Laws of how a parameter drifts: a shape over time, its derivatives, and how temperature speeds it up.
 
-A path is ``y0 + A g(s)``. ``s`` is time, in units of the longest that was seen; with several temperatures it is the time
-at the reference temperature that ages as much, ``s = t exp(-Ea (1/T - 1/T0)/k)`` (Meeker, Escobar & Pascual 2022, ch. 21).
+A path is ``y0 + A g(s)``. ``s`` is time, in units of the longest that was seen; with several temperatures it is the
+time at the reference temperature that ages as much, ``s = t exp(-Ea (1/T - 1/T0)/k)`` (Meeker, Escobar & Pascual
+2022, ch. 21).
 """
 
 from collections.abc import Callable

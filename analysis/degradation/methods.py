@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from analysis.degradation.errors import DegradationError, NotFitted
 from analysis.degradation.forecasting import Forecaster, Judgement, Method, Trial, try_methods
 from analysis.degradation.gaussian_process import fit_gaussian_process
+from analysis.degradation.latent_ode import fit_latent_ode
 from analysis.degradation.law_mixture import fit_laws, fit_power_law
+from analysis.degradation.random_walk import fit_random_walk
 from analysis.degradation.readout_paths import ReadoutPaths
+from analysis.degradation.spline_network import fit_spline_network
 
 METHODS: Mapping[str, Method] = {
+    "last-value": fit_random_walk,
     "mixed-power-law": fit_power_law,
     "physics-laws": fit_laws,
     "gaussian-process": fit_gaussian_process,
+    "latent-ode": fit_latent_ode,
+    "spline-network": fit_spline_network,
 }
 """Every method by name, the baselines first."""
 

@@ -1,9 +1,9 @@
 """The marginal likelihood of paths whose units differ: random effects are integrated out by adaptive quadrature.
 
-Unit ``i`` follows ``f(t; theta_i)`` with ``theta_i = mu + L z_i``, ``z_i`` standard normal, and is read with normal errors of
-one size. The integral over ``z_i`` is taken by Gauss-Hermite quadrature about its mode (Pinheiro & Bates 1995): exact where
-``f`` is linear in the random effects, so that it is then the likelihood of the linear mixed model. The score is the
-posterior mean of the complete data's (Fisher's identity), taken with the same nodes.
+Unit ``i`` follows ``f(t; theta_i)`` with ``theta_i = mu + L z_i``, ``z_i`` standard normal, and is read with normal
+errors of one size. The integral over ``z_i`` is taken by Gauss-Hermite quadrature about its mode (Pinheiro & Bates
+1995): exact where ``f`` is linear in the random effects, so that it is then the likelihood of the linear mixed model.
+The score is the posterior mean of the complete data's (Fisher's identity), taken with the same nodes.
 """
 
 from collections.abc import Callable
@@ -104,7 +104,10 @@ class Modes:
 
 
 def spread(structure: Structure, phi: Floats, z: Floats) -> Floats:
-    """Return each unit's parameters ``(…, units, k)`` for its random effects ``z``, ``(…, units, q)``, under ``phi``."""
+    """Return each unit's parameters ``(…, units, k)`` for its random effects ``z``, ``(…, units, q)``.
+
+    Under ``phi``.
+    """
     mean, root, _ = structure.unpack(phi)
     theta = np.broadcast_to(mean, (*z.shape[:-1], len(mean))).copy()
     if structure.random:

@@ -35,7 +35,7 @@ class PopulationForecast:
     by_law: dict[str, float]
 
 
-def foresee_population(  # noqa: PLR0913
+def foresee_population(
     laws: LawForecaster,
     paths: ReadoutPaths,
     threshold: Threshold,
@@ -75,10 +75,8 @@ def foresee_population(  # noqa: PLR0913
     shares = np.repeat(np.asarray(weights) / _PARAMETER_DRAWS, _PARAMETER_DRAWS)
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(shares[order])
-    low, high = (
-        float(values[order][min(np.searchsorted(reached, part), len(values) - 1)])
-        for part in ((1 - level) / 2, (1 + level) / 2)
-    )
+    ends = ((1 - level) / 2, (1 + level) / 2)
+    low, high = (float(values[order][min(int(np.searchsorted(reached, part)), len(values) - 1)]) for part in ends)
     probability = float(sum(weight * part for weight, part in zip(weights, by_law.values(), strict=True)))
     # No unit among so many bounds the part from above by the rule of three.
     return PopulationForecast(

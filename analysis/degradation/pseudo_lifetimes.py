@@ -1,7 +1,7 @@
 """Pseudo-lifetimes: a curve through each unit's readouts, taken to the threshold (Meeker & Escobar 1998, sec. 13.9).
 
-The textbook's two-step way, for comparison with it and for a life distribution of units: each unit's own least squares, no
-error of extrapolation. Curves but the straight one are fitted on the scale that makes them straight.
+The textbook's two-step way, for comparison with it and for a life distribution of units: each unit's own least
+squares, no error of extrapolation. Curves but the straight one are fitted on the scale that makes them straight.
 """
 
 from collections.abc import Callable
@@ -59,8 +59,8 @@ class PseudoLifetime:
 def find_pseudo_lifetimes(paths: ReadoutPaths, threshold: Threshold, curve: str = "linear") -> list[PseudoLifetime]:
     """Return the pseudo-lifetime of every unit of ``paths`` at ``threshold`` by ``curve`` of :data:`CURVES`.
 
-    A readout at 0 h counts where the curve exists there: leaving it out of straight lines moves published pseudo-lifetimes
-    by more than one per cent.
+    A readout at 0 h counts where the curve exists there: leaving it out of straight lines moves published
+    pseudo-lifetimes by more than one per cent.
 
     Raises:
         BadReadouts: there is no such curve, it does not exist for these values, or a unit has too few readouts.

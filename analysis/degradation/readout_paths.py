@@ -1,4 +1,7 @@
-"""Readouts of one parameter of several units, at whatever times each unit was read: what every method here starts from."""
+"""Readouts of one parameter of several units, at whatever times each unit was read.
+
+What every method here starts from.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -158,7 +161,10 @@ class Scale:
     conditions: Conditions
 
     def inverse_temperatures(self, temperature_c: Floats) -> Floats:
-        """Return ``(1/T - 1/T0)/k`` in 1/eV of ``temperature_c`` in °C, any shape; zeros without several temperatures."""
+        """Return ``(1/T - 1/T0)/k`` in 1/eV of ``temperature_c`` in °C, any shape.
+
+        Zeros without several temperatures.
+        """
         if self.reference_k is None:
             return np.zeros_like(temperature_c)
         kelvin = temperature_c + self.conditions.zero_celsius_k

@@ -1,4 +1,7 @@
-"""When a unit's path passes a threshold: a distribution of its time, with the probability that it does not within the horizon."""
+"""When a unit's path passes a threshold: a distribution of its time.
+
+With the probability that it does not within the horizon.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,14 +72,17 @@ def choose_side(paths: ReadoutPaths, value: float) -> Threshold:
     above = firsts > value
     if above.any() and not above.all():
         raise DegradationError(
-            f"{int(above.sum())} of {paths.units} units start above {value:g}, the others below: say whether values above or "
+            f"{int(above.sum())} of {paths.units} units start above {value:g}, the others below: say "
+            "whether values above or "
             "below it fail"
         )
     return Threshold(value, FALLING if above.all() else RISING)
 
 
 def first_crossings(draws: Floats, grid_h: Floats, threshold: Threshold) -> Floats:
-    """Return when paths ``draws`` ``(…, times)`` on ``grid_h`` first pass ``threshold``, shape ``(…)``; infinite for never.
+    """Return when paths ``draws`` ``(…, times)`` on ``grid_h`` first pass ``threshold``, shape ``(…)``.
+
+    Infinite for never.
 
     Between two times the path is taken as straight.
     """
@@ -91,7 +97,7 @@ def first_crossings(draws: Floats, grid_h: Floats, threshold: Threshold) -> Floa
     return np.where(ever, grid_h[before] + part * (grid_h[first] - grid_h[before]), np.inf)
 
 
-def cross(  # noqa: PLR0913
+def cross(
     fitted: Sequence[Forecaster],
     history: ReadoutPaths,
     threshold: Threshold,

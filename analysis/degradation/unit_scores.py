@@ -37,7 +37,9 @@ def score_crossings(
     horizon_h: float,
     stretches: Sequence[float] = (),
 ) -> CrossingScores:
-    """Return P(passes ``threshold`` by ``horizon_h``) of every unit of ``history``; arguments and errors of :func:`cross`.
+    """Return P(passes ``threshold`` by ``horizon_h``) of every unit of ``history``.
+
+    Arguments and errors of :func:`cross`.
 
     ``fitted`` begins with the method that is used, ``stretches`` are the calibrations of each.
     """
@@ -57,7 +59,8 @@ class DriftScores:
 
     Attributes:
         names: the units, as in the readouts.
-        faster: float64 ``(units,)``: the unit's amplitude in standard deviations of the population, positive for more drift
+        faster: float64 ``(units,)``: the unit's amplitude in standard deviations of the population, positive for more
+            drift
             than the median unit has.
         error: the same shape: its standard error, from the unit's own readouts; near 1 where they tell nothing.
         distance: the same shape: all random effects together, Mahalanobis distance from the median unit.

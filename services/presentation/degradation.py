@@ -25,7 +25,8 @@ def _print_parameter(each: Mapping[str, Any], simulated: str) -> None:
     drift = each["drift"]
     seen = "drifts" if each["verdict"] == "forecast" else "shows no drift"
     typer.echo(
-        f"{each['parameter']} [{each['unit']}] {seen} (p {drift['p_value']:.2g}): {each['units']} units, {each['readouts']} "
+        f"{each['parameter']} [{each['unit']}] {seen} (p {drift['p_value']:.2g}): {each['units']} units, "
+        f"{each['readouts']} "
         f"readouts to {each['seen_h']:g} h{simulated}"
     )
     typer.echo(f"used: {each['selected']}; {each['why']}")
@@ -69,7 +70,8 @@ def _print_crossings(each: Mapping[str, Any]) -> None:
     limit = each["threshold"]
     side = "above" if limit["direction"] == "rising" else "below"
     typer.echo(
-        f"past {limit['value']:g} {each['unit']} ({side} fails): {found['crossed']} units have, {found['expected']:.1f} are expected "
+        f"past {limit['value']:g} {each['unit']} ({side} fails): {found['crossed']} units have, "
+        f"{found['expected']:.1f} are expected "
         f"to by {found['horizon_h']:g} h"
     )
     for row in found["units"][:_SHOWN]:
@@ -79,7 +81,8 @@ def _print_crossings(each: Mapping[str, Any]) -> None:
         middle = row["hours"]["50 %"]
         said = "not by then, as likely as not" if middle is None else f"median {middle:.4g} h"
         typer.echo(
-            f"  {row['unit']}: {row['probability']:.3f} ({row['low']:.3f} to {row['high']:.3f}), {said}, never by then {row['never']:.3f}"
+            f"  {row['unit']}: {row['probability']:.3f} ({row['low']:.3f} to {row['high']:.3f}), {said}, "
+            f"never by then {row['never']:.3f}"
         )
     if len(found["units"]) > _SHOWN:
         typer.echo(f"  … and {len(found['units']) - _SHOWN} more units; --json has all")
@@ -92,7 +95,8 @@ def _print_population(found: Mapping[str, Any] | None) -> None:
         typer.echo(f"in use: refused, {found['refused']['message']}")
         return
     typer.echo(
-        f"in use at {found['temperature_c']:g} C, past it by {found['hours']:g} h: {found['ppm']:.4g} ppm, {found['low_ppm']:.4g} to "
+        f"in use at {found['temperature_c']:g} C, past it by {found['hours']:g} h: {found['ppm']:.4g} ppm, "
+        f"{found['low_ppm']:.4g} to "
         f"{found['high_ppm']:.4g} ppm ({100 * found['level']:g} %); laws: "
         + ", ".join(f"{name} {value:.4g}" for name, value in found["by_law"].items())
     )
@@ -111,7 +115,8 @@ def _print_pseudo(found: Mapping[str, Any] | None) -> None:
     else:
         said = ", ".join(f"{name} {each['value']:.6g}" for name, each in fit["parameters"].items())
         typer.echo(
-            f"  weibull: {said}; failed by {fit['hours']:g} h: {fit['ppm']:.4g} ppm ({fit['low_ppm']:.4g} to {fit['high_ppm']:.4g})"
+            f"  weibull: {said}; failed by {fit['hours']:g} h: {fit['ppm']:.4g} ppm ({fit['low_ppm']:.4g} "
+            f"to {fit['high_ppm']:.4g})"
         )
     for remark in found["remarks"]:
         typer.echo(f"note: {remark}")

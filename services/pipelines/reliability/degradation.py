@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from analysis.degradation.errors import DegradationError
-from analysis.degradation.forecasting import PART_GIVEN, Judgement, forecast
+from analysis.degradation.forecasting import PART_GIVEN, Judgement, cut_time, forecast
 from analysis.degradation.law_mixture import drift_test
 from analysis.degradation.methods import CHALLENGERS, Choice, choose_method
 from analysis.degradation.readout_paths import ReadoutPaths, Targets
@@ -35,8 +35,8 @@ def degradation_of_paths(
 ) -> dict[str, Any]:
     """Return the answer for the readouts in ``files``.
 
-    ``columns`` names the columns of plain CSV files, ``units`` are then those of value and time. Raises what reading them
-    and :func:`judge_degradation` raise.
+    ``columns`` names the columns of plain CSV files, ``units`` are then those of value and time. Raises what reading
+    them and :func:`judge_degradation` raise.
     """
     if columns:
         for file in files:
@@ -83,7 +83,7 @@ def _conventions(request: DegradationRequest) -> dict[str, Any]:
     return {
         "level": request.level,
         "bands": "of a later readout, noise included; widened or narrowed by hierarchical conformal calibration",
-        "time_to_threshold": "of the path, without a readout's noise; units not past it are taken as alive at their last readout",
+        "time_to_threshold": "of the path, without a readout's noise; units not past it live at their last readout",
         "held_out": f"the last {1 - PART_GIVEN:.0%} of the readouts by time under stress, forecast from those before",
         "aicc_sample_size": "readouts",
         "farthest_horizon": f"{FARTHEST:g} times the longest time seen",
@@ -122,8 +122,8 @@ def _one(each: ParameterPaths, request: DegradationRequest) -> dict[str, Any]:
     threshold = _threshold(each, request, remarks)
     if p_value >= _P_DRIFT:
         remarks.append(
-            f"No drift is seen beyond the noise (p {p_value:.2g}): no time to a threshold is extrapolated. Bands of later "
-            "readouts are given."
+            f"No drift is seen beyond the noise (p {p_value:.2g}): no time to a threshold is extrapolated. Bands of "
+            "later readouts are given."
         )
     elif threshold is not None:
         document["threshold"] = {
@@ -222,12 +222,11 @@ def _crossings(
         found = cross(choice.fitted, paths, threshold, horizon, choice.stretches, request.seed)
     except DegradationError as error:
         return {"refused": {"type": type(error).__name__, "message": str(error)}}
-    stretch = choice.judgement
-    calibrated = seen / max(PART_GIVEN, 1e-9)
-    if horizon > calibrated and stretch.rows:
+    calibrated = seen**2 / max(cut_time(paths), 1e-9 * seen)
+    if horizon > calibrated:
         remarks.append(
-            f"Bands were calibrated on forecasts to 1.5 times the time given; {horizon:g} h are {horizon / seen:.3g} times the "
-            f"{seen:g} h seen: beyond {calibrated:.4g} h they rest on the {choice.fitted[0].name} alone."
+            f"Forecasts were calibrated to {calibrated / seen:.3g} times the time seen; beyond {calibrated:.4g} h they "
+            f"rest on the {choice.fitted[0].name} alone."
         )
     rows = [
         {
@@ -243,7 +242,7 @@ def _crossings(
         }
         for each in found
     ]
-    rows.sort(key=lambda row: -row["probability"])
+    rows.sort(key=_likelihood, reverse=True)
     return {
         "horizon_h": horizon,
         "crossed": sum(each.state == "crossed" for each in found),
@@ -253,19 +252,23 @@ def _crossings(
     }
 
 
+def _likelihood(row: Mapping[str, Any]) -> float:
+    return float(row["probability"])
+
+
 def _doubts(choice: Choice, paths: ReadoutPaths, document: Mapping[str, Any]) -> list[str]:
     """What a reader must know beside the numbers."""
     said = []
     judged = choice.judgement
+    level = document["calibration"]["level"]
     if not document["calibration"]["reachable"]:
         said.append(
-            f"{judged.units} units are too few to calibrate bands of that level: at least "
-            f"{int(np.ceil(document['calibration']['level'] / (1 - document['calibration']['level'])))} are needed; the widest "
-            "miss was taken."
+            f"{judged.units} units are too few to calibrate bands of that level, {int(np.ceil(level / (1 - level)))} "
+            "are needed: the widest miss was taken."
         )
     if judged.stretch >= 2:
         said.append(
-            f"The {choice.fitted[0].name} was {judged.stretch:.3g} times surer than it had been right in: its bands are widened by "
+            f"The {choice.fitted[0].name} was surer than right, {judged.stretch:.3g} times: its bands are widened by "
             "as much. Its shape may not be that of these units."
         )
     laws = document["laws"]

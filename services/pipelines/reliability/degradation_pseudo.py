@@ -24,19 +24,22 @@ def describe_pseudo_lifetimes(paths: ReadoutPaths, threshold: Threshold, request
     found = find_pseudo_lifetimes(paths, threshold, request.pseudo)
     known = np.asarray([each.hours is not None for each in found])
     hours = np.asarray([each.last_h if each.hours is None else each.hours for each in found])
+    remarks = [
+        "Pseudo-lifetimes are taken as exact: the interval leaves out how far and how surely each was extrapolated; "
+        "the times to the threshold of the forecast do not."
+    ]
+    if len(paths.temperatures) > 1:
+        remarks.append("The units were under several temperatures: their pseudo-lifetimes are no one distribution.")
     return {
         "curve": request.pseudo,
         "formula": CURVES[request.pseudo][0],
         "units": [
-            {"unit": each.unit, "hours": each.hours, "last_h": each.last_h, "r_squared": each.r_squared, "reason": each.reason or None}
+            {"unit": each.unit, "hours": each.hours, "last_h": each.last_h, "r_squared": each.r_squared,
+             "reason": each.reason or None}
             for each in found
         ],
         "weibull": _weibull(hours, known, paths, request),
-        "remarks": [
-            "Pseudo-lifetimes are taken as exact: the interval leaves out how far and how surely each was extrapolated; the times "
-            "to the threshold of the forecast do not.",
-            *(["The units were under several temperatures: their pseudo-lifetimes are no one distribution."] if len(paths.temperatures) > 1 else []),
-        ],
+        "remarks": remarks,
     }  # fmt: skip
 
 

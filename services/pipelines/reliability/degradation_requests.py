@@ -7,9 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.pipelines.reliability.life_requests import tell_errors
 
-MethodName = Literal["mixed-power-law", "physics-laws", "gaussian-process", "latent-ode", "spline-network"]
+MethodName = Literal[
+    "last-value", "mixed-power-law", "physics-laws", "gaussian-process", "latent-ode", "spline-network"
+]
 METHODS: tuple[MethodName, ...] = (
-    "mixed-power-law", "physics-laws", "gaussian-process", "latent-ode", "spline-network",
+    "last-value", "mixed-power-law", "physics-laws", "gaussian-process", "latent-ode", "spline-network",
 )  # fmt: skip
 Curve = Literal["linear", "exponential", "power", "logarithmic", "lloyd-lipow"]
 Hours = Annotated[float, Field(gt=0, le=1e9)]
@@ -21,7 +23,7 @@ class DegradationRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     parameters: list[str] = Field(default_factory=list, max_length=50, description="names; all if empty")
-    methods: list[MethodName] = Field(default_factory=lambda: list(METHODS), min_length=1, max_length=5)
+    methods: list[MethodName] = Field(default_factory=lambda: list(METHODS), min_length=1, max_length=6)
     threshold: float | None = Field(default=None, description="a value that means failure; the rows' limits if absent")
     direction: Literal["rising", "falling"] | None = Field(
         default=None, description="whether values above or below the threshold fail; seen from the start if absent"

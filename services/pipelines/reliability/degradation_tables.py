@@ -62,7 +62,8 @@ def _one(name: str, rows: np.ndarray, texts: Mapping[str, list[str]], numbers: M
         values = np.unique(numbers[stress][own])
         if np.isfinite(values).sum() > 1:
             raise TableRefused(
-                f"the devices of {name} were under {int(np.isfinite(values).sum())} values of {stress}: no law of it is fitted "
+                f"the devices of {name} were under {int(np.isfinite(values).sum())} values of {stress}: no "
+                "law of it is fitted "
                 "here; give the readouts of one condition"
             )
     stresses = sorted({texts["stress"][row] for row in own})
@@ -87,8 +88,8 @@ def _limit(values: Floats) -> float | None:
 def read_plain_csv(path: Path, columns: Mapping[str, str], unit: str = "1", time_unit: str = "h") -> SourceTable:
     """Return the readouts in the comma-separated file ``path``, whose columns ``columns`` names.
 
-    ``columns`` gives the heading of each of ``device``, ``time`` and ``value``, and of ``temperature`` (°C) where there is
-    one; ``unit`` is that of the values, ``time_unit`` h, min, s or d.
+    ``columns`` gives the heading of each of ``device``, ``time`` and ``value``, and of ``temperature`` (°C) where
+    there is one; ``unit`` is that of the values, ``time_unit`` h, min, s or d.
 
     Raises:
         TableRefused: a column is not there or not named, a cell holds no number, or there are too many rows.
