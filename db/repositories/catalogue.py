@@ -227,6 +227,11 @@ def _payload(member: str) -> Condition:
     return lambda value: work.job.c.payload[member].astext == cast(value, Text)
 
 
+def _of_file(value: Any) -> ColumnElement[bool]:
+    """Return whether a result's job was asked about the file."""
+    return work.result.c.job_id.in_(select(work.job.c.id).where(_payload("raw_file_id")(value)))
+
+
 _BLOB_PLACE = frozenset({"blob_key", "byte_offset", "byte_length"})
 _VENDOR = frozenset({"vendor_metadata", "warnings"})
 
@@ -243,7 +248,8 @@ FILES = Listing(
         files.raw_file.c.instrument_id,
         files.raw_file.c.format,
         files.raw_file.c.filename,
-    ),
+    )
+    | {"formats": lambda formats: files.raw_file.c.format == any_(cast(formats, ARRAY(Text)))},
 )
 BUNDLES = Listing(
     "bundle",
@@ -325,7 +331,8 @@ RESULTS = Listing(
         work.result.c.job_id,
         work.result.c.kind,
         work.result.c.verdict,
-    ),
+    )
+    | {"raw_file": _of_file},
 )
 FINDINGS = Listing(
     "finding",

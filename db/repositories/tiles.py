@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from db.schema.files import blob
 from db.schema.work import result
 
-TILES = "tiles"
-"""The kind of the results that have tiles."""
+TILES, PICTURES = "tiles", "printing-pictures"
+"""The kinds of the results that have tiles."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def find_tile(connection: Connection, result_id: uuid.UUID, layer: str, place: s
     Whether the caller may read the result is not asked here.
     """
     at = result.c.body.op("#>")(cast(["index", layer, place], ARRAY(TEXT)))
-    query = select(result.c.body["blob_key"].astext, at).where(result.c.id == result_id, result.c.kind == TILES)
+    mine = result.c.id == result_id, result.c.kind.in_((TILES, PICTURES))
+    query = select(result.c.body["blob_key"].astext, at).where(*mine)
     row = connection.execute(query).one_or_none()
     if row is None or row[1] is None:
         return None

@@ -110,6 +110,7 @@ raw_file = Table(
     UniqueConstraint("program_id", "sha256"),
     CheckConstraint(f"state IN {FILE_STATES}", name="state"),
     Index("ix_raw_file_program_id_id", "program_id", "id"),
+    Index("ix_raw_file_program_id_format_id", "program_id", "format", "id"),
     Index("ix_raw_file_state_id", "state", "id"),
     comment="The original bytes, kept for ever; one row per content and program.",
 )

@@ -108,6 +108,7 @@ class ResultQuery(ProgramQuery):
     """Filters of results."""
 
     probing_session: uuid.UUID | None = None
+    raw_file: uuid.UUID | None = None
     job: uuid.UUID | None = None
     kind: Name | None = None
     verdict: Name | None = None

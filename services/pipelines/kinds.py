@@ -38,6 +38,7 @@ HANDLERS = {
     "printability": "services.pipelines.mask.printability_job:run",
     "repair-advice": "services.pipelines.repair.repair_jobs:run_advice",
     "report": "services.pipelines.reliability.report_job:run",
+    "printing-pictures": "services.pipelines.mask.printing_job:run",
     "repair-learning": "services.pipelines.repair.repair_jobs:run_learning",
     "repair-outcome": "services.pipelines.repair.repair_jobs:run_outcome",
     "reference": "services.pipelines.monitoring.reference_job:run",

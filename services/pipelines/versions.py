@@ -1,6 +1,6 @@
 """Versions of the analyses, importable without the analyses: they are part of job keys."""
 
-LOCALIZATION_VERSION = "8"
+LOCALIZATION_VERSION = "9"
 """Of :mod:`services.pipelines.probing.localization`; raised whenever the same input may give another answer."""
 
 BATCH_LOCALIZATION_VERSION = "1"
@@ -42,6 +42,9 @@ ADVICE_VERSION = "2"
 
 PRINTABILITY_VERSION = "2"
 """Of :mod:`services.pipelines.mask.printability`, in the same sense."""
+
+PICTURES_VERSION = "1"
+"""Of :mod:`services.pipelines.mask.printing_pictures`, in the same sense."""
 
 SIGNATURE_VERSION = "1"
 """Of :mod:`services.pipelines.mask.defect_signatures`, in the same sense."""

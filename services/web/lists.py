@@ -1,8 +1,6 @@
-"""Pages of rows: filtered, paged by cursors, and exported as CSV; the same query as the API's list."""
+"""Pages of rows: filtered, paged by cursors, and exported as CSV or Parquet; the same query as the API's list."""
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -15,22 +13,22 @@ from db.repositories.access import find_program
 from db.repositories.catalogue import Listing, list_page
 from services.api.context import RequestUnit
 from services.api.listing import ProgramQuery
+from services.web.exports import FORMATS, csv_pieces, parquet_pieces
 from services.web.page import Page
 from services.web.rendering import HEADERS
 
 ROWS = 50
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
 class ShownList:
-    """One page of a list as a template shows it: rows, and addresses of what comes after, of the CSV, of the API."""
+    """One page of a list as a template shows it: rows, and addresses of what comes after, of files, of the API."""
 
     rows: list[dict[str, Any]]
     filters: dict[str, str]
     next_url: str | None
     first_url: str | None
-    csv_url: str
+    export_urls: dict[str, str]
     api_url: str
     newest_first: bool
 
@@ -57,9 +55,9 @@ def load_rows(
     return [orjson.loads(row) for row in found.rows]
 
 
-def wants_csv(page: Page) -> bool:
-    """Return whether the address asks for the list as CSV."""
-    return page.query.get("export") == "csv"
+def wants_export(page: Page) -> bool:
+    """Return whether the address asks for the list as a file."""
+    return page.query.get("export") in FORMATS
 
 
 def load_list(page: Page, unit: RequestUnit, source: ListSource) -> ShownList:
@@ -74,7 +72,7 @@ def load_list(page: Page, unit: RequestUnit, source: ListSource) -> ShownList:
         filters={name: value for name, value in kept.items() if name not in ("order", "limit")},
         next_url=f"{path}?{urlencode(kept | {'cursor': after})}" if after else None,
         first_url=f"{path}?{urlencode(kept)}" if "cursor" in page.query else None,
-        csv_url=f"{path}?{urlencode(kept | {'export': 'csv'})}",
+        export_urls={form: f"{path}?{urlencode(kept | {'export': form})}" for form in FORMATS},
         api_url=f"/api/v1/{source.api_path}" + (f"?{urlencode(kept)}" if kept else ""),
         newest_first=query.order == "newest",
     )
@@ -88,40 +86,24 @@ def _filters(unit: RequestUnit, source: ListSource, query: ProgramQuery) -> dict
     return filters
 
 
-def answer_csv(page: Page, source: ListSource, name: str) -> Response:
-    """Return every row that passes the filters as CSV (RFC 4180, UTF-8), newest first, in pieces."""
+def answer_export(page: Page, source: ListSource, name: str) -> Response:
+    """Return every row that passes the filters as CSV or Parquet, newest first, in pieces."""
     query = source.parse(page)
     with page.read() as unit:
         filters = _filters(unit, source, query)
-    columns = [column.name for column in source.listing.columns(detail=False)]
-    headers = HEADERS | {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    pieces = _csv_pieces(page, source, filters, columns, query.page())
-    return StreamingResponse(pieces, headers=headers, media_type="text/csv; charset=utf-8")
+    form = page.query["export"]
+    headers = HEADERS | {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
+    write: Callable[..., Iterator[Any]] = csv_pieces if form == "csv" else parquet_pieces
+    pieces = write(source.listing.columns(detail=False), _pages(page, source, filters, query.page()))
+    return StreamingResponse(pieces, headers=headers, media_type=FORMATS[form])
 
 
-def _csv_pieces(
-    page: Page, source: ListSource, filters: dict[str, Any], columns: Sequence[str], first: PageRequest
-) -> Iterator[str]:
-    yield _csv_text([columns])
+def _pages(
+    page: Page, source: ListSource, filters: dict[str, Any], first: PageRequest
+) -> Iterator[list[dict[str, Any]]]:
     wanted: PageRequest | None = replace(first, limit=MAX_PAGE, after=None)
     while wanted is not None:
         with page.read() as unit:
             found = list_page(unit.connection, unit.caller, source.listing, filters, wanted)
-        rows = (orjson.loads(row) for row in found.rows)
-        yield _csv_text([_cell(row[name]) for name in columns] for row in rows)
+        yield [orjson.loads(row) for row in found.rows]
         wanted = replace(wanted, after=found.next_after) if found.next_after is not None else None
-
-
-def _csv_text(rows: Any) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerows(rows)
-    return buffer.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Return a cell; text that a spreadsheet would run as a formula is quoted (OWASP, CSV injection)."""
-    if isinstance(value, dict | list):
-        return orjson.dumps(value).decode()
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value

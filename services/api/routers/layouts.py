@@ -6,13 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from db.blobs import BlobMissing
 from db.repositories.catalogue import FILES, RESULTS, fetch_row
 from db.repositories.tiles import find_tile
 from services.api.analysis_requests import JOB_ANSWERS, AnalysisRequest, ask_for_analysis, find_inputs
-from services.api.answers import IMMUTABLE, VARY, matches_etag, quote_etag
 from services.api.context import Analyses, ReadsRecords, RequestContext
-from services.api.contract import describe_problems
+from services.api.tile_answers import PICTURE_ANSWERS, answer_tile
 from services.pipelines.job_keys import make_key
 from services.pipelines.mask.layout_requests import (
     MatchRequest,
@@ -28,7 +26,6 @@ from services.pipelines.versions import LAYOUT_VERSION, SIGNATURE_VERSION
 router = APIRouter(tags=["layouts"])
 
 _VERSIONS = {"signatures": SIGNATURE_VERSION, "match": SIGNATURE_VERSION}
-_PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 Question = (
     NetsRequest | PlacesRequest | WindowRequest | TilesRequest | OverlayRequest | SignaturesRequest | MatchRequest
 )
@@ -81,12 +78,7 @@ def find_signatures(file_id: uuid.UUID, question: SignaturesRequest, context: An
 @router.get(
     "/results/{result_id}/tiles/{layer}/{level}/{x}/{y}",
     response_class=Response,
-    responses={
-        200: {"description": "the tile", **_PNG},
-        204: {"description": "nothing is there"},
-        304: {"description": "the version named in If-None-Match is current"},
-        **describe_problems("not-found", "original-missing"),
-    },
+    responses=PICTURE_ANSWERS,
 )
 def read_tile(
     result_id: uuid.UUID, layer: LayerName, level: Step, x: Step, y: Step, request: Request, context: ReadsRecords
@@ -95,16 +87,7 @@ def read_tile(
     with context.read() as unit:
         fetch_row(unit.connection, unit.caller, RESULTS, result_id)
         tile = find_tile(unit.connection, result_id, layer.replace("_", "/"), f"{level}/{x}/{y}")
-    etag = quote_etag(f"{result_id}-{layer}-{level}-{x}-{y}")
-    headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": VARY}
-    if tile is None:
-        return Response(status_code=204, headers=headers)
-    if matches_etag(request, etag):
-        return Response(status_code=304, headers=headers)
-    data = context.state.blobs.read_range(tile.blob_key, tile.offset, tile.length)
-    if len(data) != tile.length:
-        raise BlobMissing(tile.blob_key)
-    return Response(data, 200, headers, media_type="image/png")
+    return answer_tile(request, context, tile, f"{result_id}-{layer}-{level}-{x}-{y}")
 
 
 def _ask(

@@ -206,6 +206,26 @@ def _scene(setting: _Setting, source: PatternSource, defect: DefectPart, drawn: 
     return replace(scene, window=window), beyond
 
 
+def scenes(file: PatternFile, request: PrintabilityRequest, defect: DefectPart) -> tuple[Scene, Scene | None]:
+    """Return a defect of ``request`` in its window, and what its repair left there, where it was repaired.
+
+    Raises:
+        ValueError: the defect is not of this layout, or the optics or the mask are impossible.
+        instruments.errors.InstrumentError: the layout cannot be read.
+    """
+    setting = _Setting(request)
+    with open_patterns(file, request.layout.layer, request.layout.cell) as source:
+        scene, _ = _scene(setting, source, defect, source.box_nm())
+    if defect.repair is None:
+        return scene, None
+    return scene, replace(scene, patches=tuple(setting.patch(each) for each in defect.repair.left))
+
+
+def provenance_of(request: PrintabilityRequest, device: str) -> dict[str, Any]:
+    """Return what an answer to ``request`` rests on when it was computed on ``device``."""
+    return _provenance(request, torch.device(device), _Setting(request))
+
+
 def _check_place(points: Polygon, drawn: Box | None) -> None:
     """Refuse a defect that lies outside of all that is drawn: it is on another layout, or in another unit."""
     if drawn is None:

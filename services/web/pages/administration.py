@@ -25,7 +25,7 @@ from services.api.administration_documents import (
 )
 from services.api.context import RequestUnit
 from services.api.routers.administration import AuditQuery
-from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
+from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, Page, PageRoute, redirect
 
 router = APIRouter(prefix="/admin", include_in_schema=False, route_class=PageRoute)
@@ -174,8 +174,8 @@ def revoke_key(key_id: uuid.UUID, page: AnyPage) -> Response:
 @router.get("/audit")
 def list_audit(page: AnyPage) -> Response:
     """Return the audit trail."""
-    if wants_csv(page):
-        return answer_csv(page, AUDIT, "audit-events")
+    if wants_export(page):
+        return answer_export(page, AUDIT, "audit-events")
     with page.read() as unit:
         unit.caller.require(Action.READ_ADMINISTRATION)
         return page.show(unit, "audit.html", shown=load_list(page, unit, AUDIT))

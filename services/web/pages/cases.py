@@ -26,7 +26,7 @@ from services.api.case_documents import (
 from services.api.context import RequestUnit
 from services.api.routers import cases as api
 from services.problems import Problem
-from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
+from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, Page, PageRoute, redirect
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -38,8 +38,8 @@ MOST_OFFERED = 50
 @router.get("/cases")
 def list_cases(page: AnyPage) -> Response:
     """Return the cases, and the form that opens one."""
-    if wants_csv(page):
-        return answer_csv(page, LIST, "cases")
+    if wants_export(page):
+        return answer_export(page, LIST, "cases")
     with page.read() as unit:
         allowed = unit.caller.programs(Action.ANALYSE)
         return page.show(

@@ -11,7 +11,7 @@ from db.repositories.access import Action
 from db.repositories.catalogue import BUNDLES, FILES, JOBS, SESSIONS, TABLES, WAVEFORMS, read_row
 from services.api.context import RequestUnit
 from services.api.listing import BundleQuery, FileQuery
-from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
+from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, PageRoute
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -25,8 +25,8 @@ MOST_JOBS = 20
 @router.get("/files")
 def list_files(page: AnyPage) -> Response:
     """Return the files; those in quarantine with every reader's reason."""
-    if wants_csv(page):
-        return answer_csv(page, LIST, "files")
+    if wants_export(page):
+        return answer_export(page, LIST, "files")
     with page.read() as unit:
         shown = load_list(page, unit, LIST)
         quarantine = shown.filters.get("state") == "quarantined"
@@ -70,8 +70,8 @@ def show_file(file_id: uuid.UUID, page: AnyPage) -> Response:
 @router.get("/bundles")
 def list_bundles(page: AnyPage) -> Response:
     """Return the bundles."""
-    if wants_csv(page):
-        return answer_csv(page, BUNDLE_LIST, "bundles")
+    if wants_export(page):
+        return answer_export(page, BUNDLE_LIST, "bundles")
     with page.read() as unit:
         return page.show(unit, "bundles.html", shown=load_list(page, unit, BUNDLE_LIST))
 

@@ -10,7 +10,7 @@ from db.repositories.access import Action
 from db.repositories.catalogue import JOBS, RESULTS, read_row
 from services.api.listing import JobQuery
 from services.api.routers import jobs as api
-from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
+from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, PageRoute, redirect
 
 router = APIRouter(prefix="/jobs", include_in_schema=False, route_class=PageRoute)
@@ -22,8 +22,8 @@ MOST_RESULTS = 20
 @router.get("")
 def list_jobs(page: AnyPage) -> Response:
     """Return the jobs."""
-    if wants_csv(page):
-        return answer_csv(page, LIST, "jobs")
+    if wants_export(page):
+        return answer_export(page, LIST, "jobs")
     with page.read() as unit:
         return page.show(unit, "jobs.html", shown=load_list(page, unit, LIST))
 

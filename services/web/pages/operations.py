@@ -14,7 +14,7 @@ from services.api.monitoring_documents import BaselineRequest, ChartParameters, 
 from services.api.routers import monitoring as api
 from services.api.routers.administration import InstrumentQuery
 from services.web.control_plot import plot_charts
-from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
+from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, PageRoute, redirect
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -28,8 +28,8 @@ MOST_CHARTS = 100
 @router.get("/instruments")
 def list_instruments(page: AnyPage) -> Response:
     """Return the instruments, each with how it is doing."""
-    if wants_csv(page):
-        return answer_csv(page, LIST, "instruments")
+    if wants_export(page):
+        return answer_export(page, LIST, "instruments")
     with page.read() as unit:
         shown = load_list(page, unit, LIST)
         for row in shown.rows:
@@ -53,8 +53,8 @@ def show_instrument(instrument_id: uuid.UUID, page: AnyPage) -> Response:
 @router.get("/charts")
 def list_charts(page: AnyPage) -> Response:
     """Return the control charts."""
-    if wants_csv(page):
-        return answer_csv(page, CHART_LIST, "control-charts")
+    if wants_export(page):
+        return answer_export(page, CHART_LIST, "control-charts")
     with page.read() as unit:
         instruments = attention.names_of_instruments(unit.connection, unit.caller)
         names = {str(each): name for each, name in instruments.items()}

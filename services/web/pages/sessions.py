@@ -18,7 +18,7 @@ from services.api.routers import sessions as api
 from services.problems import Problem
 from services.web.heat_map import draw
 from services.web.history_plot import draw_history
-from services.web.lists import ListSource, answer_csv, load_list, load_rows, wants_csv
+from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, Page, PageRoute, redirect
 
 router = APIRouter(prefix="/sessions", include_in_schema=False, route_class=PageRoute)
@@ -47,8 +47,8 @@ VERDICTS = {
 @router.get("")
 def list_sessions(page: AnyPage) -> Response:
     """Return the sessions, each with the verdict of its newest localization."""
-    if wants_csv(page):
-        return answer_csv(page, LIST, "probing-sessions")
+    if wants_export(page):
+        return answer_export(page, LIST, "probing-sessions")
     with page.read() as unit:
         shown = load_list(page, unit, LIST)
         verdicts = {row["id"]: _newest(unit, row["id"], "localize") for row in shown.rows}

@@ -13,7 +13,7 @@ from services.api.listing import WaveformQuery
 from services.api.routers import sessions as api
 from services.api.routers.waveform_views import MOST_TRACES
 from services.problems import Problem
-from services.web.lists import ListSource, answer_csv, load_list, wants_csv
+from services.web.lists import ListSource, answer_export, load_list, wants_export
 from services.web.page import AnyPage, Page, PageRoute, redirect
 from services.web.pages.beside_waveforms import Beside, nets_worth_simulating
 
@@ -32,8 +32,8 @@ def show_waveforms(page: AnyPage) -> Response:
     wanted = page.request.query_params.getlist("id")
     if wanted:
         return _show_viewer(page, wanted)
-    if wants_csv(page):
-        return answer_csv(page, LIST, "waveforms")
+    if wants_export(page):
+        return answer_export(page, LIST, "waveforms")
     with page.read() as unit:
         shown = load_list(page, unit, LIST)
         mark_simulated(unit, shown.rows)

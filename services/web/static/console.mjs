@@ -67,6 +67,42 @@ function startSorting() {
   }
 }
 
+function csvCell(text) {
+  const tidy = /^[=+\-@\t\r]/.test(text) && !Number.isFinite(Number(text)) ? `'${text}` : text; // OWASP, CSV injection
+  return /[",\n\r]/.test(tidy) ? `"${tidy.replaceAll('"', '""')}"` : tidy;
+}
+
+function exportTable(table, name) {
+  const rows = [...table.rows].filter((row) => !row.hidden);
+  const text = rows.map((row) => [...row.cells].map((cell) => csvCell(cell.dataset.value ?? cell.textContent.trim().replace(/\s+/g, " "))).join(",")).join("\r\n");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([`${text}\r\n`], { type: "text/csv" }));
+  link.download = `${name}.csv`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+/** A filter and an export for tables that are not a list of their own. */
+function startTableTools() {
+  for (const table of document.querySelectorAll("table[data-tools]")) {
+    const name = table.dataset.tools || "table";
+    const bar = document.createElement("div");
+    bar.className = "table-tools";
+    const filter = document.createElement("input");
+    Object.assign(filter, { type: "search", placeholder: "filter these rows" });
+    filter.setAttribute("aria-label", `Filter the rows of ${name}`);
+    filter.addEventListener("input", () => {
+      const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+      for (const row of table.tBodies[0].rows) row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
+    });
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "quiet", textContent: "CSV of these rows" });
+    button.addEventListener("click", () => exportTable(table, name));
+    bar.append(filter, button);
+    (table.closest(".scroll") ?? table).before(bar);
+  }
+}
+
 const ENDED = new Set(["succeeded", "failed", "dead", "cancelled"]);
 const POLL_MS = 1500;
 
@@ -98,4 +134,5 @@ async function followJob(place) {
 
 startThemeSwitch();
 startSorting();
+startTableTools();
 for (const place of document.querySelectorAll("[data-job]")) followJob(place).catch(() => {});
