@@ -80,10 +80,11 @@ class EquipmentHost:
     async def _run_active(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(self._connecting.timers.t5_s):
+                # T5 is the pause between two tries; a machine that is busy may need longer for one.
+                async with asyncio.timeout(max(self._connecting.timers.t5_s, self._connecting.timers.t6_s)):
                     reader, writer = await asyncio.open_connection(self._connecting.host, self._connecting.port)
             except (OSError, TimeoutError) as error:
-                log.info("%s: cannot be reached: %s", self.name, error or "no answer")
+                log.info("%s: cannot be reached: %s", self.name, str(error) or "no answer")
             else:
                 await self._serve(reader, writer)
             await asyncio.sleep(self._connecting.timers.t5_s)

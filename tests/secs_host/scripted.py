@@ -168,9 +168,10 @@ class Scripted:
         raise AssertionError(f"no {what}")
 
     def serve_until_closed(self) -> None:
-        """Answer the host until it closes."""
+        """Answer the host until it closes, as far as this side may still write."""
         while (message := self.receive()) is not None:
-            self._answer(message)
+            with contextlib.suppress(BrokenPipeError):
+                self._answer(message)
 
     def serve_for(self, seconds: float) -> None:
         """Answer the host for so long; it must not close meanwhile."""
