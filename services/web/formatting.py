@@ -85,6 +85,16 @@ def write_number(value: float | None, digits: int = 3) -> str:
     return f"{value:#.{digits}g}".removesuffix(".") if math.isfinite(value) else UNKNOWN
 
 
+def write_amount(value: float | None, digits: int = 4) -> str:
+    """Return a number with ``digits`` significant digits, large ones written out: ppm and FIT are compared by eye."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if not 1e-3 <= abs(value) < 1e9:
+        return f"{value:.{digits}g}"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{round(value, decimals):,.{max(decimals, 0)}f}".replace(",", "\u202f")
+
+
 def write_fixed(value: float | None, decimals: int = 2) -> str:
     """Return a number with ``decimals`` decimals."""
     return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
@@ -139,6 +149,7 @@ FILTERS = {
     "bytes": write_bytes,
     "probability": write_probability,
     "number": write_number,
+    "amount": write_amount,
     "fixed": write_fixed,
     "si": write_si,
     "person": write_person,

@@ -15,6 +15,7 @@ from analysis.reliability.readouts import part_failed
 from services.pipelines.reliability.life_requests import LifeRequest
 
 BAND_POINTS = 13
+LINE_POINTS = 61
 MOST_POINTS = 2000
 """Failure times or readouts that are drawn one by one."""
 CONFIDENCES = (0.6, 0.9)
@@ -27,22 +28,25 @@ def plot_document(fit: LifeFit, request: LifeRequest, comparison: Comparison | N
     """Return points and the band of ``fit``; of the other models of ``comparison`` their lines.
 
     ``points`` are parts failed by each failure time or readout with two-sided intervals; ``band`` the fit's failure
-    probability with pointwise intervals by ``request``.
+    probability with pointwise intervals by ``request``, and ``fraction`` its line at ``hours``.
     """
-    hours = _band_hours(fit.data, request)
+    first, last = _ends(fit.data, request)
+    hours = np.geomspace(first, last, LINE_POINTS)
     others = [each for each in comparison.models if each.fit is not None and each.fit is not fit] if comparison else []
     return {
         **_points(fit.data, request.level),
         "model": fit.model.name,
         "level": request.level,
         "method": request.method,
-        "band": _band(fit, hours, request),
+        "band": _band(fit, np.geomspace(first, last, BAND_POINTS), request),
+        "hours": hours.tolist(),
+        "fraction": fit.failure_probability(hours).tolist(),
         "others": [
-            {"name": each.name, "aic_difference": each.aic_difference, "hours": hours.tolist(),
-             "fraction": each.fit.failure_probability(hours).tolist()}
-            for each in others if each.fit is not None
+            {"name": each.name, "fraction": each.fit.failure_probability(hours).tolist()}
+            for each in others
+            if each.fit is not None
         ],
-    }  # fmt: skip
+    }
 
 
 def _points(data: LifeData, level: float) -> dict[str, Any]:
@@ -57,11 +61,11 @@ def _points(data: LifeData, level: float) -> dict[str, Any]:
         return {"points": [], "points_refused": str(error)}
 
 
-def _band_hours(data: LifeData, request: LifeRequest) -> Floats:
+def _ends(data: LifeData, request: LifeRequest) -> tuple[float, float]:
     failed = data.upper[np.isfinite(data.upper)]
     first = float(failed[failed > 0].min()) / _SPREAD
     last = max(float(failed.max()), float(data.lower.max()), request.hours or 0.0) * _SPREAD
-    return np.geomspace(first, last, BAND_POINTS)
+    return first, last
 
 
 def _band(fit: LifeFit, hours: Floats, request: LifeRequest) -> list[dict[str, Any]]:
@@ -83,7 +87,7 @@ def rate_document(data: LifeData, level: float, by_model: Sequence[tuple[float, 
     low.
     """
     device_hours = float(((data.lower - data.entry) * data.count).sum())
-    failures = int(round(data.failures))
+    failures = round(data.failures)
     return {
         "failures": failures,
         "device_hours": device_hours,
