@@ -34,7 +34,7 @@ def _join(evidence: Evidence) -> Modality:
 
 
 def fit_baselines(development: Evidence, blocks: TimeBlocks, trees: int, seed: int) -> tuple[Baseline, ...]:
-    """Return a logistic regression and, with ``trees``, a forest, learned from ``development`` as the model was.
+    """Return the rate of failures, a logistic regression and, with ``trees``, a forest, learned from ``development``.
 
     ``blocks`` are the development's, ``seed`` is of the forest.
     """
@@ -42,7 +42,15 @@ def fit_baselines(development: Evidence, blocks: TimeBlocks, trees: int, seed: i
     if trees:
         kinds["forest"] = HeadKind("forest", trees=trees, seed=seed)
     failed = outcomes_failed(development.outcome)
-    return tuple(_fit(name, kind, _join(development), failed, blocks) for name, kind in kinds.items())
+    joined = _join(development)
+    fitted = [_fit(name, kind, joined, failed, blocks) for name, kind in kinds.items()]
+    return (_constant_rate(joined, failed), *fitted)
+
+
+def _constant_rate(joined: Modality, failed: Flags) -> Baseline:
+    """Every unit fails with the same probability: what a model says that has learned nothing."""
+    head = fit_head(HeadKind("logistic", BASELINE_RIDGE), joined.features, np.zeros_like(joined.values), failed)
+    return Baseline("constant rate", head, Calibrator("identity", limit=1 / (failed.size + 2)))
 
 
 def _fit(name: str, kind: HeadKind, joined: Modality, failed: Flags, blocks: TimeBlocks) -> Baseline:

@@ -181,12 +181,13 @@ def judge_pattern(model: RiskModel, evidence: Evidence, failed: Flags, members: 
     there = np.logical_and.reduce([each.present for each in evidence.modalities if each.name in names])
     hidden = [name for name in evidence.names if name not in names]
     asked, outcome = evidence.select(there).without(hidden), failed[there]
-    probability = score_units(model, asked).probability
+    probability = score_units(model, asked, bounded=False).probability
     rows = np.isfinite(probability)
     single = None
     if len(members) > 1:
         best = _best_single(model, members)
-        alone = score_units(model, asked.without([name for name in names if name != model.modalities[best]]))
+        others = [name for name in names if name != model.modalities[best]]
+        alone = score_units(model, asked.without(others), bounded=False)
         both = rows & np.isfinite(alone.probability)
         single = judge_performance(alone.probability[both], outcome[both])
     return PatternPerformance(

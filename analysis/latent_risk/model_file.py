@@ -25,7 +25,7 @@ from analysis.latent_risk.stacking import Stack
 
 FORMAT = "faultlight.latent-risk/1"
 MOST_BYTES = 256 << 20
-_CARD, _DIGEST = "card", "sha256"
+_ENTRY, _CARD, _DIGEST = "faultlight", "card", "sha256"
 _HEADER_BYTES = 8
 _MOST_HEADER = 16 << 20
 _FOREST = ("roots", "feature", "threshold", "left", "right", "value")
@@ -63,7 +63,9 @@ def pack_model(model: RiskModel, card: Mapping[str, Any]) -> bytes:
     whole = {"format": FORMAT, **card, "shape": shape}
     text = json.dumps(whole, sort_keys=True, allow_nan=False)
     ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
-    return bytes(save(ordered, {_CARD: text, _DIGEST: _digest(ordered, text)}))
+    # One entry only: the order of several is not fixed by the library, and the same model is to give the same bytes.
+    envelope = json.dumps({_DIGEST: _digest(ordered, text), _CARD: text}, sort_keys=True)
+    return bytes(save(ordered, {_ENTRY: envelope}))
 
 
 def _pack_head(head: Head, prefix: str, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
@@ -119,7 +121,8 @@ def _read_header(data: bytes) -> tuple[dict[str, Any], str, str]:
         raise DamagedModel("the file is no safetensors file")
     try:
         header = json.loads(data[_HEADER_BYTES : _HEADER_BYTES + length])
-        text, digest = header["__metadata__"][_CARD], header["__metadata__"][_DIGEST]
+        envelope = json.loads(header["__metadata__"][_ENTRY])
+        text, digest = envelope[_CARD], envelope[_DIGEST]
         card = json.loads(text)
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedModel("the file has no card of a latent-risk model") from error

@@ -27,6 +27,9 @@ LEAST_EVENTS = 10
 LEAST_EXACT = 25
 """Failures and survivors with exactly these modalities from which on only they count for the calibration."""
 
+EVENTS_PER_WEIGHT = 10
+"""Failures, or survivors, for each weight of a stack from which on its own units calibrate it."""
+
 MOST_KEPT = 20_000
 _DOUBTFUL_Z = 3.0
 
@@ -194,16 +197,21 @@ def _complete(held: HeldOut, members: Subset, choice: _Choice, odds: dict[Subset
     scores = held.scores[:, used]
     learn = np.isfinite(scores).all(axis=1)
     stack = fit_stack(scores[learn], held.failed[learn])
-    there = np.isfinite(odds[choice.used]) & held.present[:, list(members)].all(axis=1)
+    found = odds[choice.used]
+    if _events(held.failed[learn]) >= EVENTS_PER_WEIGHT * (len(used) + 1):
+        # So few weights from so many failures fit no chance: the stack itself may be asked about them, and it is the
+        # one that will answer. Its heads have not seen these outcomes.
+        found = np.where(learn, stack.fuse(np.where(learn[:, None], scores, 0.0)), np.nan)
+    there = np.isfinite(found) & held.present[:, list(members)].all(axis=1)
     others = [each for each in range(held.present.shape[1]) if each not in members]
     exact = there & ~held.present[:, others].any(axis=1)
     population = "exact" if _events(held.failed[exact]) >= LEAST_EXACT else "superset"
     rows = np.flatnonzero(exact if population == "exact" else there)
     if _events(held.failed[rows]) < 1:
-        rows = np.flatnonzero(np.isfinite(odds[choice.used]))
-    known, failed = odds[choice.used][rows], held.failed[rows]
+        rows = np.flatnonzero(np.isfinite(found))
+    known, failed = found[rows], held.failed[rows]
     calibration = choose_calibrator(known, failed)
-    doubts = () if population == "exact" else _absence_doubts(calibration.calibrator.apply(odds[choice.used][exact]),
+    doubts = () if population == "exact" else _absence_doubts(calibration.calibrator.apply(found[exact]),
                                                               held.failed[exact])  # fmt: skip
     return PatternFusion(
         members,

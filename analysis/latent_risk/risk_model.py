@@ -111,8 +111,8 @@ def unknown_features(model: RiskModel, evidence: Evidence) -> list[str]:
     return [name for name in given if name not in known]
 
 
-def score_units(model: RiskModel, evidence: Evidence) -> RiskScores:
-    """Return what ``model`` says of the units in ``evidence``.
+def score_units(model: RiskModel, evidence: Evidence, *, bounded: bool = True) -> RiskScores:
+    """Return what ``model`` says of the units in ``evidence``; without bounds and sets unless ``bounded``.
 
     Raises:
         WrongFeatures: see :func:`align_features`.
@@ -133,7 +133,7 @@ def score_units(model: RiskModel, evidence: Evidence) -> RiskScores:
     for subset, rows in _by_subset(np.isfinite(scores)):
         fusion = model.fusions.get(subset)
         if fusion is not None:
-            made.fill(rows, fusion, scores[rows], model.alpha)
+            made.fill(rows, fusion, scores[rows], model.alpha if bounded else None)
             made.fusion[rows] = [subset] * rows.size
     refusals = tuple(
         "" if made.fusion[row] else _refusal(model, present[row], outside[row], np.isfinite(scores[row]))
@@ -159,18 +159,19 @@ class _Answers:
     def empty(count: int, width: int) -> "_Answers":
         return _Answers(count, width)
 
-    def fill(self, rows: NDArray[np.intp], fusion: PatternFusion, scores: Floats, alpha: float) -> None:
+    def fill(self, rows: NDArray[np.intp], fusion: PatternFusion, scores: Floats, alpha: float | None) -> None:
         used = list(fusion.used)
         odds = fusion.stack.fuse(scores[:, used])
         probability = fusion.calibrator.apply(odds)
         self.probability[rows] = probability
-        low, high = venn_abers(odds, fusion.known_odds, fusion.known_failed)
-        self.low[rows], self.high[rows] = np.minimum(low, probability), np.maximum(high, probability)
-        self.may_fail[rows] = _may_be(-odds, -fusion.known_odds[fusion.known_failed], alpha)
-        self.may_survive[rows] = _may_be(odds, fusion.known_odds[~fusion.known_failed], alpha)
         self.base[rows] = fusion.stack.intercept + fusion.stack.weights @ fusion.mean_scores
         self.contributions[np.ix_(rows, used)] = (scores[:, used] - fusion.mean_scores) * fusion.stack.weights
         self.calibration[rows] = special.logit(probability) - odds
+        if alpha is not None:
+            low, high = venn_abers(odds, fusion.known_odds, fusion.known_failed)
+            self.low[rows], self.high[rows] = np.minimum(low, probability), np.maximum(high, probability)
+            self.may_fail[rows] = _may_be(-odds, -fusion.known_odds[fusion.known_failed], alpha)
+            self.may_survive[rows] = _may_be(odds, fusion.known_odds[~fusion.known_failed], alpha)
 
 
 def _may_be(strangeness: Floats, known: Floats, alpha: float) -> Flags:
@@ -218,7 +219,7 @@ def watched_values(model: RiskModel, evidence: Evidence) -> dict[str, Floats]:
     Raises:
         WrongFeatures: see :func:`align_features`.
     """
-    aligned, found = align_features(model, evidence), score_units(model, evidence)
+    aligned, found = align_features(model, evidence), score_units(model, evidence, bounded=False)
     values = {
         f"{each.name}.{feature}": each.values[:, column]
         for each in aligned.modalities

@@ -34,6 +34,7 @@ from services.api.routers import (
     jobs,
     layouts,
     lifetimes,
+    models,
     monitoring,
     planned_probes,
     printabilities,
@@ -69,7 +70,7 @@ FILE_THREADS = 4
 _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
     waveforms, waveform_views, waveform_comparisons, uploads, jobs, bundles, files, sessions, planned_probes,
-    records, tables, results, administration, instrument_health, layouts, lifetimes, degradations,
+    records, tables, results, administration, instrument_health, layouts, lifetimes, models, degradations,
     monitoring, webhooks, cases,
     printabilities, repairs, repair_questions, coordinate_conversions, screenings, batch_localizations,
     report_schedules, reports, die_maps,

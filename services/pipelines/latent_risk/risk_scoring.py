@@ -258,7 +258,7 @@ def _drift_remarks(model: RiskModel, evidence: Evidence) -> list[str]:
 
 def _calibration_over_time(model: RiskModel, later: Evidence) -> dict[str, Any]:
     """Failures said and seen; units that got no answer are left out."""
-    probability = score_units(model, later).probability
+    probability = score_units(model, later, bounded=False).probability
     rows = np.isfinite(probability)
     if not rows.any():
         return {"verdict": "unknown", "reason": "the model answers none of the units", "periods": [], "overall": None}
