@@ -91,7 +91,7 @@ def plot_life(document: Mapping[str, Any], paper: Paper, *, others: bool = False
     asked = document["headline"]["hours"]
     return ProbabilityPlot(
         points=[_point(row, axes) for row in points],
-        line=_line(_rows(plot), axes),
+        line=_line(_rows(plot) if "hours" in plot else band, axes),
         band=" ".join(ends),
         others=[(each["name"], _line(_rows(plot | each), axes)) for each in plot["others"]] if others else [],
         asked_x=axes.x(asked) if min(hours) <= asked <= max(hours) else None,

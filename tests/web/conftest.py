@@ -24,6 +24,7 @@ from tests.api.conftest import (
     start_api,
 )
 from tests.api.population import add_program, add_row, populate
+from tests.web.reliability_rows import add_reliability
 
 __all__ = ["api", "quiet_logs", "settings", "shared_app", "start_api"]
 
@@ -128,7 +129,8 @@ class Console:
         return browser
 
     def populate(self, program: uuid.UUID | None = None) -> dict[str, uuid.UUID]:
-        return populate(self.api.engine, self.api.state.blobs, program or self.program).ids
+        ids = populate(self.api.engine, self.api.state.blobs, program or self.program).ids
+        return ids | add_reliability(self.api, program or self.program)
 
     def add_program(self, name: str) -> uuid.UUID:
         return add_program(self.api.engine, name)

@@ -16,6 +16,7 @@ FILTERED = (
     "/jobs?state=dead&order=oldest", "/jobs?kind=localize", "/waveforms?net=G16", "/waveforms?name=C1",
     "/sessions?role=suspect&name=S-1", "/cases?state=open", "/cases?search=dead", "/charts?state=out-of-control",
     "/bundles?state=open", "/admin/audit?actor=account:x&action=case.opened", "/jobs?export=csv",
+    "/reliability?kind=screening&verdict=outliers", "/maps?kind=wafer_map",
 )  # fmt: skip
 
 

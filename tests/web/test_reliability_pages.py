@@ -1,0 +1,148 @@
+"""The pages of lifetimes, screenings and wafers: what they say, refuse, export and ask."""
+
+import csv
+import io
+import math
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from services.web.die_map import draw_wafer
+from services.web.formatting import write_amount
+from services.web.probability_plot import plot_life
+from tests.web.conftest import Browser, Console, check_html
+
+
+@pytest.fixture
+def fab(console: Console) -> tuple[Console, dict[str, str], Browser]:
+    ids = {name: str(identity) for name, identity in console.populate().items()}
+    return console, ids, console.person("engineer")
+
+
+def test_a_life_fit_says_ppm_draws_points_and_tables_fit(fab: tuple[Console, dict[str, str], Browser]) -> None:
+    _, ids, browser = fab
+    shown = browser.get("/reliability").text
+    assert "failed by 5000 h" in shown
+    assert f"/reliability/life/{ids['life_result_id']}" in shown
+    assert "part-average 6" in browser.get("/reliability?kind=screening").text
+    for query in ("", "?paper=lognormal&others=1", "?paper=linear"):
+        page = browser.get(f"/reliability/life/{ids['life_result_id']}{query}")
+        check_html(page.text)
+        assert page.text.count('class="whisker"') == 4
+    assert ">exponential</title>" not in page.text
+    assert "average until 5000 h" in page.text
+    assert "60 % confidence" in page.text
+    assert browser.get(f"/reliability/life/{ids['life_result_id']}?paper=log").status_code == 422
+    assert browser.get(f"/reliability/life/{ids['screening_result_id']}").status_code == 404
+    assert browser.get("/reliability?kind=localize").status_code == 422
+
+
+def test_outliers_are_searched_sorted_and_exported(fab: tuple[Console, dict[str, str], Browser]) -> None:
+    _, ids, browser = fab
+    path = f"/reliability/screenings/{ids['screening_result_id']}"
+    page = browser.get(path)
+    check_html(page.text)
+    assert "<W1>" not in page.text
+    rows = list(csv.DictReader(io.StringIO(browser.get(f"{path}?export=csv").text)))
+    assert {row["screens"] for row in rows} == {"part-average", "bad-neighbourhood"}
+    assert len(rows) == 8
+    found = list(csv.DictReader(io.StringIO(browser.get(f"{path}?export=csv&q=W2&sort=-sigmas").text)))
+    assert {row["wafer"] for row in found} == {"W2"}
+    sigmas = [float(row["sigmas"]) for row in found if row["sigmas"]]
+    assert sigmas == sorted(sigmas, reverse=True)
+    assert found[-1]["screens"] == "bad-neighbourhood"  # without a reading: last, whichever way
+    assert browser.get(f"{path}?export=parquet").content[:4] == b"PAR1"
+    assert "No part passes this filter" in browser.get(f"{path}?q=nothing").text
+    for bad in ("sort=why&at=x", "sort=nothing", "at=-1"):
+        assert browser.get(f"{path}?{bad}").status_code == 422
+
+
+def test_a_wafer_is_drawn_with_what_falls_out(fab: tuple[Console, dict[str, str], Browser]) -> None:
+    _, ids, browser = fab
+    path = f"/maps/{ids['map_file_id']}"
+    page = browser.get(f"{path}?wafer=W2")
+    check_html(page.text)
+    flagged = re.search(r'class="flagged" d="([^"]*)"', page.text)
+    assert flagged is not None
+    assert flagged[1].count("M") == 4  # three planted outliers and a good die among fails
+    assert "The fails do not lie by chance" in page.text
+    assert 'class="flagged" d' not in browser.get(f"{path}?wafer=W2&result=none").text
+    shaded = browser.get(f"{path}?wafer=W2&show=value&test=200+delay")
+    check_html(shaded.text)
+    assert "309" not in re.findall(r"(\d+) read:", shaded.text)
+    assert "317 read:" in shaded.text
+    assert "die-map?lot=LOT1&amp;wafer=W2&amp;test=200+delay" in shaded.text
+    for bad, status in (("wafer=W9", 404), ("show=colour", 422), ("result=x", 422), ("test=none&show=value", 404)):
+        assert browser.get(f"{path}?{bad}").status_code == status
+    assert browser.get(f"/maps/{ids['file_id']}").status_code == 404
+    assert ids["map_file_id"] in browser.get("/maps").text
+    assert "No wafer map" in browser.get("/maps?kind=wafer_map").text
+
+
+def test_an_engineer_asks_and_a_viewer_does_not(fab: tuple[Console, dict[str, str], Browser]) -> None:
+    console, ids, browser = fab
+    path = f"/maps/{ids['map_file_id']}"
+    browser.get(path)
+    asked = browser.post(f"{path}/screenings", group="lot", quartiles="hazen")
+    assert asked.headers["location"] == f"/jobs/{console.api.doorbell.rung[-1]}"
+    assert "hazen" in browser.get(asked.headers["location"]).text
+    assert browser.post(f"{path}/screenings", quartiles="tukey").status_code == 422
+    assert browser.post("/reliability/life-fits", table=ids["table_id"], hours="1e4").status_code == 303
+    assert browser.post("/reliability/life-fits", hours="1e4").status_code == 422
+    viewer = console.person("viewer")
+    assert "Ask for a screening" not in viewer.get(path).text
+    assert viewer.post(f"{path}/screenings", group="lot").status_code == 403
+
+
+def test_bins_that_pass_look_alike_and_rare_ones_share_a_shade() -> None:
+    count = 30
+    dies = {
+        "x": list(range(count)), "y": [0] * count, "verdict": ["pass"] * 3 + ["fail"] * (count - 3),
+        "hard_bin": ["1", "1", "7"] + [str(each + 10) for each in range(count - 3)], "soft_bin": [""] * count,
+        "value": None,
+    }  # fmt: skip
+    shades = draw_wafer(dies, "hard-bin").shades
+    assert [(shade.style, shade.count) for shade in shades[:2]] == [("die-pass", 2), ("die-pass", 1)]
+    assert (shades[-1].label, shades[-1].count) == ("19 rarer bins", 19)
+    assert sum(shade.count for shade in shades) == count
+
+
+def test_readings_are_shaded_in_equal_steps_and_unread_dies_told() -> None:
+    values = [*map(float, range(100)), None, 1e9]
+    dies = {"x": list(range(102)), "y": [0] * 102, "verdict": ["pass"] * 102, "value": values}
+    shades = draw_wafer(dies, "value").shades
+    known = np.clip([value for value in values if value is not None], 2.0, 98.0)  # their 2nd and 98th percentile
+    assert [shade.count for shade in shades] == [*np.histogram(known, np.linspace(2.0, 98.0, 10))[0], 1]
+    assert shades[-1].label == "not read"
+    alike = draw_wafer(dies | {"value": [2.0] * 102}, "value").shades
+    assert [(shade.label, shade.count) for shade in alike] == [("2", 102)]
+
+
+def test_a_weibull_is_a_line_on_its_own_paper() -> None:
+    hours = [1.0, 10.0, 100.0, 1000.0]
+    fraction = [1 - math.exp(-((each / 5000) ** 0.7)) for each in hours]
+    band = [{"hours": h, "fraction": f, "low": f / 2, "high": f * 2} for h, f in zip(hours, fraction, strict=True)]
+    plot = {
+        "points": [], "band": band, "hours": hours, "fraction": fraction, "others": [], "model": "weibull", "level": 0.9
+    }  # fmt: skip
+    document = {"plot": plot, "headline": {"hours": 50.0}}
+    drawn = plot_life(document, "weibull")
+    assert drawn is not None
+    places = [tuple(map(float, each.split(","))) for each in drawn.line.split()]
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(places)]
+    assert all(step == pytest.approx(steps[0], abs=0.02) for step in steps)
+    assert drawn.asked_x == pytest.approx(
+        drawn.left + (drawn.right - drawn.left) * math.log(50) / math.log(1000), abs=0.01
+    )
+    assert plot_life({"plot": None}, "weibull") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(19726.03, "19\u202f730"), (9687.5, "9\u202f688"), (0.5, "0.5000"), (3.168e5, "316\u202f800"), (None, "\u2013"),
+     (1e12, "1e+12"), (99999.0, "100\u202f000"), (0.0, "0")],
+)  # fmt: skip
+def test_amounts_are_written_out(value: float | None, said: str) -> None:
+    assert write_amount(value) == said
