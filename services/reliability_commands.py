@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services import risk_commands
+from services import report_commands, risk_commands
 from services.offline_answers import JsonFlag, answer_offline
 
 app = typer.Typer(help="Life data, failure rates, test plans.", no_args_is_help=True, add_completion=False)
@@ -303,6 +303,10 @@ def _headings(text: str) -> dict[str, str]:
     if not all(separator and value.strip() for _, separator, value in pairs):
         raise ValueError(f"{text!r} is not device=HEADING,time=HEADING,value=HEADING")
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+app.command()(report_commands.report)
+app.command()(report_commands.due)
 
 
 def _answer(compute: Callable[[], dict[str, Any]], *, as_json: bool) -> None:

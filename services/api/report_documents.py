@@ -44,6 +44,7 @@ class MailQuery(ProgramQuery):
 class DueRequest(Document):
     """A schedule whose due times are asked for before it is made."""
 
+    program: Name
     cron: Cron
     time_zone: Zone = "UTC"
     after: datetime | None = Field(None, description="from when; now if absent")

@@ -277,7 +277,7 @@ def _life_blocks(test: Mapping[str, Any]) -> list[Block]:
     blocks: list[Block] = []
     if test["points"] or test.get("band"):
         caption = f"Probability plot, {test['condition']}"
-        if "points_refused" in test:
+        if test.get("points_refused"):
             caption += f". No points: {test['points_refused']}"
         blocks.append(Figure(draw_probability_plot(test), WIDTH_MM, HEIGHT_MM, caption))
     if "refused" in test:

@@ -14,6 +14,7 @@ Due times are instants in UTC. Years without a due time are not searched for lon
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
@@ -64,6 +65,21 @@ def next_due(cron: str, time_zone: str, moment: datetime) -> datetime:
 def list_due(cron: str, time_zone: str, moment: datetime, count: int) -> list[datetime]:
     """Return the next ``count`` due times later than ``moment``; raises :class:`BadSchedule` as :func:`due_after`."""
     return list(islice(due_after(cron, time_zone, moment), count))
+
+
+def describe_due(cron: str, time_zone: str, moment: datetime, count: int) -> dict[str, Any]:
+    """Return in words what ``cron`` says, and the next ``count`` due times in UTC and on the clock on the wall.
+
+    Raises:
+        BadSchedule: it is no schedule.
+    """
+    check_schedule(cron, time_zone)
+    zone = find_zone(time_zone)
+    due = [
+        {"due_at": each.isoformat(), "local": each.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")}
+        for each in list_due(cron, time_zone, moment, count)
+    ]
+    return {"cron": cron, "time_zone": time_zone, "explanation": CronSim(cron, moment).explain(), "due": due}
 
 
 def last_due_before(cron: str, time_zone: str, moment: datetime) -> datetime | None:

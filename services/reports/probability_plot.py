@@ -36,7 +36,7 @@ def draw_probability_plot(life: Mapping[str, Any]) -> str:
         axes = figure.add_subplot()
         band = [row for row in life.get("band", ()) if 0 < row["fraction"] < 1]
         shown = [row for row in life["points"] if 0 < row["fraction"] < 1]
-        _draw_band(axes, band, str(life.get("model", "")))
+        _draw_band(axes, band, life)
         _draw_points(axes, shown)
         _set_axes(axes, band, shown)
         axes.set_title(f"{life['condition']}: {life['failures']} of {life['devices']} failed", fontsize=8, loc="left")
@@ -49,13 +49,13 @@ def _scale(fractions: Sequence[float]) -> NDArray[np.float64]:
     return np.log(-np.log1p(-np.clip(np.asarray(fractions, np.float64), 1e-12, 1 - 1e-12)))
 
 
-def _draw_band(axes: Axes, band: Sequence[Mapping[str, float]], model: str) -> None:
+def _draw_band(axes: Axes, band: Sequence[Mapping[str, float]], life: Mapping[str, Any]) -> None:
     if not band:
         return
     hours = [row["hours"] for row in band]
     low, high = (_scale([row[name] for row in band]) for name in ("low", "high"))
     axes.fill_between(hours, low, high, color=_BAND, linewidth=0, label="interval, pointwise")
-    axes.plot(hours, _scale([row["fraction"] for row in band]), color=_LINE, label=model)
+    axes.plot(life["hours"], _scale(life["fraction"]), color=_LINE, label=life["model"])
 
 
 def _draw_points(axes: Axes, points: Sequence[Mapping[str, float]]) -> None:

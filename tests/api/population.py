@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from sqlalchemy import Engine, Table, insert, select
 
-from db.blobs import BlobStore, raw_key, record_key
+from db.blobs import BlobStore, model_key, raw_key, record_key
 from db.identifiers import uuid7
 from db.repositories.access import KeyOwner, issue_key
-from db.schema import cases, data, events, files, monitoring, parts, people, probes, work
+from db.schema import cases, data, events, files, models, monitoring, parts, people, probes, work
 from services.webhooks.signing import new_secret
+from tests.api.report_rows import add_report
 
 CONTENT = b"the original bytes of a file"
 
@@ -131,7 +132,9 @@ def populate(engine: Engine, blobs: BlobStore, program: uuid.UUID) -> Population
             blob_key=record_key(program, raw_file), byte_offset=1, byte_length=8, sha256="0" * 64,
             summary={"count": 1}, **own.get(table, {}),
         )  # fmt: skip
-    return Population(program, ids | _add_monitoring(engine, program, ids) | add_case(engine, program, ids))
+    ids |= _add_monitoring(engine, program, ids) | add_report(engine, blobs, program)
+    ids |= add_model(engine, blobs, program, ids, "risk")
+    return Population(program, ids | add_case(engine, program, ids))
 
 
 def add_probed(engine: Engine, blobs: BlobStore, ids: dict[str, uuid.UUID], program: uuid.UUID) -> dict[str, uuid.UUID]:
@@ -160,6 +163,39 @@ def add_planned_probe(engine: Engine, ids: dict[str, uuid.UUID], program: uuid.U
 
 def encode(content: bytes | list[int]) -> str:
     return base64.b64encode(bytes(content)).decode()
+
+
+def add_model(
+    engine: Engine, blobs: BlobStore, program: uuid.UUID, ids: dict[str, uuid.UUID], name: str
+) -> dict[str, uuid.UUID]:
+    """Add a model whose second version counts, in place of the first, and whose third is a candidate."""
+    mine = {"program_id": program}
+    model = add_row(engine, models.model, **mine, name=name, kind="latent-risk", created_by="account:ada")
+    weights = b"weights"
+    digest = hashlib.sha256(weights).hexdigest()
+    blobs.put_bytes(model_key(program, digest), weights)
+    kept = {
+        "job_id": ids["job_id"], "algorithm": "latent-risk/1", "code_version": "1", "data_sha256": "d" * 64,
+        "sha256": digest, "blob_key": model_key(program, digest), "byte_length": len(weights), "beats_baselines": True,
+        "simulated": False, "metrics": {"auc": 0.9}, "calibration": {"error": 0.01}, "card": {"format": "x"},
+        "created_by": "account:ada",
+    }  # fmt: skip
+    now = datetime.now(UTC)
+    states = (("retired", now), ("promoted", now), ("candidate", None))
+    first, second, third = (
+        add_row(
+            engine, models.model_version, **mine, **kept, model_id=model, number=number, state=state, promoted_at=at
+        )
+        for number, (state, at) in enumerate(states, 1)
+    )
+    decided = {**mine, "model_id": model, "kind": "promoted", "person": "account:ada"}
+    add_row(engine, models.model_decision, **decided, version_id=first)
+    add_row(engine, models.model_decision, **decided, version_id=second, replaced_version_id=first)
+    add_row(
+        engine, models.model_watch, **mine, version_id=second, table_id=ids["table_id"], result_id=ids["result_id"],
+        verdict="stable", features="stable", calibration="unknown", units=10,
+    )  # fmt: skip
+    return {"model_id": model, "version_id": third}
 
 
 def add_case(

@@ -16,6 +16,7 @@ from tests.api.population import (
     add_account,
     add_case,
     add_instrument_key,
+    add_model,
     add_planned_probe,
     add_program,
     add_row,
@@ -23,6 +24,7 @@ from tests.api.population import (
     add_webhook,
     populate,
 )
+from tests.api.report_rows import add_report
 
 PUBLIC = {("options", "/api/v1/uploads"), ("get", "/livez"), ("get", "/readyz"), ("get", "/metrics")}
 NAMED_BY_QUERY = {
@@ -46,7 +48,7 @@ HANDOFF = {
     "window": {"x_um": 100, "y_um": 100},
     "fib": {"beam_na": 65},
 }  # fmt: skip
-TILE = {"layer": "1_0", "level": "0", "x": "0", "y": "0"}
+TILE = {"layer": "1_0", "level": "0", "x": "0", "y": "0", "form": "pdf"}
 OWN_KEYS = frozenset({Action.READ_KEYS, Action.WRITE_KEYS})
 DONE = frozenset({200, 201, 202, 204})
 KINDS = (
@@ -183,6 +185,12 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/tables/{table_id}/metrology-maps"): {"scale": "mask", "tone": "clear"},
         ("post", "/tables/{table_id}/life-fits"): {"hours": 1000},
         ("post", "/tables/{table_id}/degradations"): {"threshold": 10},
+        ("post", "/tables/{table_id}/latent-risk-trainings"): {"model": "risk"},
+        ("post", "/tables/{table_id}/latent-risk-scores"): {"model": "risk", "version": 2},
+        ("post", "/tables/{table_id}/latent-risk-drifts"): {"model": "risk"},
+        ("post", "/model-versions/{version_id}/promotions"): {},
+        ("post", "/model-versions/{version_id}/retirements"): {"reason": "old"},
+        ("post", "/models/{model_id}/rollbacks"): {},
         ("post", "/cases"): {"program": "alpha", "title": "t"},
         ("patch", "/cases/{case_id}"): {"title": unique},
         ("post", "/cases/{case_id}/steps"): {"kind": "review", "began_at": datetime.now(UTC).isoformat()},
@@ -193,6 +201,11 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/cases/{case_id}/reopen"): {"note": "new readings"},
         ("post", "/webhooks"): {"program": "alpha", "url": "https://hooks.example/"},
         ("patch", "/webhooks/{webhook_id}"): {"description": unique},
+        ("post", "/report-schedules"): {"program": "alpha", "name": unique, "cron": "0 6 1 * *"},
+        ("post", "/report-schedules/previews"): {"program": "alpha", "cron": "0 6 1 * *"},
+        ("patch", "/report-schedules/{schedule_id}"): {"description": unique},
+        ("post", "/reports"): {"program": "alpha", "title": unique},
+        ("post", "/reports/{report_id}/deliveries"): {"recipients": ["bob@fab.example"]},
         ("put", "/instruments/self/health"): {
             "agent_id": str(uuid.uuid4()),
             "agent_version": "1",
@@ -221,6 +234,8 @@ def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
     ids["account_id"] = add_row(engine, people.account, name=uuid.uuid4().hex)
     if "/case" in path:
         ids |= add_case(engine, program, ids, closed=path.endswith("/reopen"))
+    if path.startswith("/api/v1/model"):
+        ids |= add_model(engine, world.api.state.blobs, program, ids, uuid.uuid4().hex)
     if path.endswith("/sign-off"):
         with engine.begin() as connection:
             connection.execute(update(cases.case_step).values(ended_at=cases.case_step.c.began_at))
@@ -230,6 +245,8 @@ def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
         ids["probe_id"] = add_planned_probe(engine, ids, program)
     if "{upload_id}" in path:
         ids["upload_id"] = add_upload(engine, program, ids["instrument_id"])
+    if path.endswith("/resend"):
+        ids |= add_report(engine, world.api.state.blobs, program)
     if "{webhook_id}" in path:
         ids["webhook_id"] = add_webhook(engine, program)
     if "{membership_id}" in path:

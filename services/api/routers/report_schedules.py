@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-from cronsim import CronSim
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from db.repositories import report_schedules
-from db.repositories.access import Action
+from db.repositories.access import Action, find_program
 from db.repositories.catalogue import read_row
 from db.repositories.report_catalogue import REPORT_SCHEDULES
 from db.repositories.report_schedules import NewSchedule
@@ -29,7 +28,7 @@ from services.api.report_documents import (
     ScheduleRequest,
 )
 from services.problems import Problem
-from services.reports.due_times import BadSchedule, check_schedule, find_zone, list_due, next_due
+from services.reports.due_times import BadSchedule, check_schedule, describe_due, next_due
 from services.reports.occurrences import make_due
 
 router = APIRouter(prefix="/report-schedules", tags=["reports"])
@@ -52,18 +51,15 @@ def read_report_schedule(schedule_id: uuid.UUID, request: Request, context: Read
 @router.post("/previews", responses={200: {"model": DueTimes}, **describe_problems("invalid-request")})
 def preview_due_times(body: DueRequest, context: WritesReports) -> Response:
     """Return when a schedule would be due, also where clocks are put forward or back."""
-    with context.read():
+    with context.read() as unit:
+        find_program(unit.connection, unit.caller, Action.WRITE_REPORTS, body.program)
         after = body.after if body.after is not None else datetime.now(UTC)
         if after.tzinfo is None:
             raise Problem("invalid-request", "`after` has no time zone")
-        _check(body.cron, body.time_zone)
-        zone = find_zone(body.time_zone)
-        due = [
-            {"due_at": each, "local": each.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")}
-            for each in list_due(body.cron, body.time_zone, after, body.count)
-        ]
-        words = CronSim(body.cron, after).explain()
-    return JsonAnswer({"cron": body.cron, "time_zone": body.time_zone, "explanation": words, "due": due})
+        try:
+            return JsonAnswer(describe_due(body.cron, body.time_zone, after, body.count))
+        except BadSchedule as error:
+            raise Problem("invalid-request", str(error)) from error
 
 
 @router.post(

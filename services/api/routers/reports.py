@@ -166,20 +166,20 @@ def list_report_deliveries(query: Annotated[MailQuery, Query()], context: ReadsR
     return answer_list(context, REPORT_DELIVERIES, query)
 
 
-@router.get("/report-deliveries/{delivery_id}", responses=describe_row(MailItem))
-def read_report_delivery(delivery_id: uuid.UUID, request: Request, context: ReadsRecords) -> Response:
+@router.get("/report-deliveries/{mail_id}", responses=describe_row(MailItem))
+def read_report_delivery(mail_id: uuid.UUID, request: Request, context: ReadsRecords) -> Response:
     """Return a delivery by e-mail, and why its last try failed or is not known."""
-    return answer_row(request, context, REPORT_DELIVERIES, delivery_id)
+    return answer_row(request, context, REPORT_DELIVERIES, mail_id)
 
 
 @router.post(
-    "/report-deliveries/{delivery_id}/resend",
+    "/report-deliveries/{mail_id}/resend",
     status_code=202,
     responses={202: {"model": MailItem}, **describe_problems("conflict", "not-found")},
 )
-def resend_report(delivery_id: uuid.UUID, context: WritesReports) -> Response:
+def resend_report(mail_id: uuid.UUID, context: WritesReports) -> Response:
     """Send a report to a recipient again, under the same Message-ID, whatever became of it."""
     with context.begin() as unit:
-        report_deliveries.send_again(unit.connection, unit.caller, delivery_id)
-        document = read_row(unit.connection, unit.caller, REPORT_DELIVERIES, delivery_id).encode()
+        report_deliveries.send_again(unit.connection, unit.caller, mail_id)
+        document = read_row(unit.connection, unit.caller, REPORT_DELIVERIES, mail_id).encode()
     return JsonAnswer(document, status_code=202)

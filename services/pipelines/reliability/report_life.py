@@ -1,7 +1,7 @@
 """Life distributions of a report: for each test with failures the best model, with bands for its probability plot."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -11,16 +11,14 @@ from analysis.reliability.competing_risks import cumulative_incidence, fit_compe
 from analysis.reliability.errors import LifeDataError
 from analysis.reliability.fitting import LifeFit
 from analysis.reliability.intervals import LEAST_FAILURES, LIMITS, failure_probability, parameter_interval
-from analysis.reliability.readouts import part_failed
+from services.pipelines.reliability.life_plot import plot_document
+from services.pipelines.reliability.life_requests import LifeRequest
 from services.pipelines.reliability.report_rates import factor_of, only_mechanism
 from services.pipelines.reliability.report_requests import ReportContent
 from services.pipelines.reliability.report_tests import StressTest
 
-METHOD = "likelihood-ratio"
+METHOD: Final = "likelihood-ratio"
 LEAST_TO_FIT = 2
-BAND_POINTS = 13
-_SPREAD = 4.0
-"""The band reaches so much further than the points, both ways."""
 
 
 def report_life(tests: Sequence[StressTest], content: ReportContent) -> dict[str, Any]:
@@ -52,15 +50,11 @@ def _describe(test: StressTest, content: ReportContent) -> dict[str, Any]:
             "at_end": _probability(fit, test.last_h, content),
             "at_mission": _at_mission(fit, test, content),
             "defective": _defective(fit, content),
-            "band": _band(fit, test, content),
             "limits": LIMITS[METHOD],
+            **plot_document(fit, LifeRequest(level=content.level, method=METHOD)),
         }
     except LifeDataError as error:
-        document |= {"refused": str(error)}
-    try:
-        document["points"] = [vars(step) for step in part_failed(test.data, content.level)]
-    except LifeDataError as error:
-        document |= {"points": [], "points_refused": str(error)}
+        document |= {"refused": str(error), "points": []}
     document["causes"] = _causes(test)
     return document
 
@@ -115,22 +109,6 @@ def _defective(fit: LifeFit, content: ReportContent) -> dict[str, Any] | None:
     except LifeDataError as error:
         return {"refused": str(error)}
     return {"ppm": 1e6 * found.estimate, "low_ppm": 1e6 * found.low, "high_ppm": 1e6 * found.high, "level": found.level}
-
-
-def _band(fit: LifeFit, test: StressTest, content: ReportContent) -> list[dict[str, float]]:
-    """Failed by hours from before the first failure to after the last, with the interval at each."""
-    data = test.data
-    ends = data.upper[np.isfinite(data.upper)]
-    first = float(ends.min()) / _SPREAD
-    last = max(float(ends.max()), test.last_h) * _SPREAD
-    band = []
-    for hours in np.geomspace(first, last, BAND_POINTS):
-        try:
-            found = failure_probability(fit, float(hours), content.level, METHOD)
-        except LifeDataError:
-            continue
-        band.append({"hours": float(hours), "fraction": found.estimate, "low": found.low, "high": found.high})
-    return band
 
 
 def _causes(test: StressTest) -> dict[str, Any] | None:
