@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.latent_risk.baselines import Baseline, fit_baselines
-from analysis.latent_risk.evaluation import Evaluation, evaluate_model, judge_performance
+from analysis.latent_risk.evaluation import Evaluation, evaluate_model
 from analysis.latent_risk.evidence import Evidence, Flags, Modality
 from analysis.latent_risk.measures import area_under_roc, judge_calibration
 from analysis.latent_risk.patterns import outcomes_failed
@@ -152,10 +152,6 @@ def _secom_rows(learned: Learned, evaluation: Evaluation) -> Iterator[Row]:
         low, high = comparison.interval
         claim = f"{told}: late fusion less {comparison.name}, 95 % {low:.4f} to {high:.4f}"
         yield Row(claim, comparison.loss_difference, "log loss, nats")
-    base = np.full(found.units, float((trained.development.outcome == 1).mean()))
-    failed = outcomes_failed(trained.held_out.outcome)
-    yield Row(f"{told}: always the rate of the first 70 %", judge_performance(base[: failed.size], failed).log_loss,
-              "log loss, nats")  # fmt: skip
     yield Row(f"{told}: calibration error", evaluation.calibration.error, "probability")
     yield Row(f"{told}: calibration error by chance", evaluation.calibration.error_by_chance, "probability")
     for name, each in zip(("failed", "survived"), evaluation.coverage, strict=True):

@@ -5,7 +5,7 @@ lack one. They are compared on the same units, scored forward in time. A candida
 best single modality is out; of the others the best logarithmic score wins.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -170,7 +170,7 @@ def _choose(
     return _compare(held.failed[rows], {each: odds[each][rows] for each in candidates}, singles, members)
 
 
-def _compare(failed: Flags, odds: dict[Subset, Floats], singles: list[Subset], members: Subset) -> _Choice:
+def _compare(failed: Flags, odds: dict[Subset, Floats], singles: Sequence[Subset], members: Subset) -> _Choice:
     measured = {each: _measure(found, failed) for each, found in odds.items()}
     single = min(singles, key=lambda each: (measured[each][0], each))
     loss, area = measured[single]
@@ -195,7 +195,7 @@ def _measure(odds: Floats, failed: Flags) -> tuple[float, float]:
 def _complete(held: HeldOut, members: Subset, choice: _Choice, odds: dict[Subset, Floats]) -> PatternFusion | None:
     used = list(choice.used)
     scores = held.scores[:, used]
-    learn = np.isfinite(scores).all(axis=1)
+    learn = np.asarray(np.isfinite(scores).all(axis=1), np.bool_)
     stack = fit_stack(scores[learn], held.failed[learn])
     found = odds[choice.used]
     if _events(held.failed[learn]) >= EVENTS_PER_WEIGHT * (len(used) + 1):

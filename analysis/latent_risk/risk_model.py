@@ -165,7 +165,7 @@ class _Answers:
         probability = fusion.calibrator.apply(odds)
         self.probability[rows] = probability
         self.base[rows] = fusion.stack.intercept + fusion.stack.weights @ fusion.mean_scores
-        self.contributions[np.ix_(rows, used)] = (scores[:, used] - fusion.mean_scores) * fusion.stack.weights
+        self.contributions[rows[:, None], used] = (scores[:, used] - fusion.mean_scores) * fusion.stack.weights
         self.calibration[rows] = special.logit(probability) - odds
         if alpha is not None:
             low, high = venn_abers(odds, fusion.known_odds, fusion.known_failed)

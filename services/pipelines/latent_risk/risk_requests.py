@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from services.pipelines.reliability.life_requests import tell_errors
 
 ModelName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
-_TABLES = Field(default_factory=list, max_length=50, description="further tables of unit evidence")
+_TABLES: Any = Field(default_factory=list, max_length=50, description="further tables of unit evidence")
 
 
 class _Request(BaseModel):
