@@ -111,8 +111,8 @@ def measure(data: str, parameter: str, paths: ReadoutPaths) -> list[Result]:
             judged: Judgement = judge_method(name, method, split, 0.9, trial.judgements[name].stretch)
             found.append(
                 Result(
-                    data, parameter, question, name, name == trial.selected, judged.error, judged.coverage, judged.width,
-                    judged.rows, judged.units, judged.reason,
+                    data, parameter, question, name, name == trial.selected, judged.error, judged.coverage,
+                    judged.width, judged.rows, judged.units, judged.reason,
                 )
             )  # fmt: skip
     return found
