@@ -91,7 +91,7 @@ def _flow(weights: Weights, z: torch.Tensor) -> torch.Tensor:
 
 
 def follow(weights: Weights, z0: torch.Tensor, s: torch.Tensor, longest: float) -> torch.Tensor:
-    """Return ``w (z(s) - z0)`` of shape ``(members, units, readouts)`` at times ``s`` of that shape.
+    """Return ``w (z(s) - z0)`` under ``weights``, ``(members, units, readouts)``, at times ``s`` of that shape.
 
     ``z0`` is ``(members, units, states)``; steps are of :data:`STEPS` to a unit of time, as many as reach ``longest``.
     """
@@ -137,7 +137,10 @@ def _paths(
 
 
 def longest_time(weights: Weights, time: torch.Tensor, inverse: torch.Tensor) -> float:
-    """Return the longest ``s`` among ``time`` ``(units, readouts)`` at ``inverse`` temperatures ``(units, 1)``."""
+    """Return the longest ``s`` under ``weights`` of ``time`` ``(units, readouts)``; ``inverse`` is ``(units.
+
+    1)``, 1/eV.
+    """
     with torch.no_grad():
         return float((time * torch.exp(torch.clamp(-weights["energy"] * inverse, -30, 30))).max())
 
@@ -214,9 +217,9 @@ def _noise(weights: Weights) -> torch.Tensor:
 def infer_effects(weights: Weights, readings: Readings, *, level: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Return each unit's likeliest effects ``(members, units, states + 1)`` and the root of their covariance.
 
-    The covariance is ``root root'``, ``root`` of shape ``(members, units, states + 1, states + 1)``; by damped
-    Gauss-Newton steps from the mean of the population, whose effects are standard normal. ``level`` is whether the
-    last one counts.
+    ``readings`` are the units', ``weights`` the flows'. The covariance is ``root root'``, ``root`` of shape
+    ``(members, units, states + 1, states + 1)``; by damped Gauss-Newton steps from the mean of the population, whose
+    effects are standard normal. ``level`` is whether the last one counts.
     """
     units, size = len(readings.time), STATES + 1
     device = readings.time.device

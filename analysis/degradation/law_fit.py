@@ -283,10 +283,10 @@ def _scaled(information: Floats) -> Floats:
 
 
 def natural_parameters(fit: LawFit, level: float = 0.9) -> list[dict[str, float | str]]:
-    """Return mean, standard error and Wald interval of each parameter in its own unit; ``level`` is two-sided.
+    """Return mean, standard error and Wald interval of each parameter of ``fit``; ``level`` is two-sided.
 
-    Positive parameters have their interval on the logarithm. ``amplitude`` is the median unit's; ``spread_…`` are
-    standard deviations between units: of logarithms where the parameter is positive.
+    Each is in its own unit. Positive parameters have their interval on the logarithm. ``amplitude`` is the median
+    unit's; ``spread_…`` are standard deviations between units: of logarithms where the parameter is positive.
     """
     form, scale = fit.form, fit.scale
     means, root, sigma = fit.structure.unpack(fit.phi)
@@ -317,7 +317,10 @@ def natural_parameters(fit: LawFit, level: float = 0.9) -> list[dict[str, float 
 
 
 def draw_parameters(fit: LawFit, count: int, generator: np.random.Generator) -> Floats:
-    """Return ``count`` draws ``(count, parameters)`` of what was estimated, about its estimate by its covariance."""
+    """Return ``count`` draws ``(count, parameters)`` of what ``fit`` estimated, by its covariance.
+
+    From ``generator``.
+    """
     values, vectors = np.linalg.eigh(fit.covariance)
     draws = fit.phi + generator.standard_normal((count, len(fit.phi))) * np.sqrt(np.maximum(values, 0)) @ vectors.T
     first = 1 if fit.form.level else 0
@@ -332,6 +335,7 @@ def draw_effects(
 ) -> Floats:
     """Return ``count`` draws of the units' path parameters ``(count, units, k)``, given their readouts in ``block``.
 
+    ``fit`` says which there are, ``phi`` their population, ``generator`` draws.
     Random effects come from the normal approximation about their mode under ``phi`` and are drawn again by their exact
     weight (sampling, importance, resampling; Rubin 1988); ``start`` is where the search for modes begins.
     """
@@ -355,5 +359,5 @@ def draw_effects(
 
 
 def refused(error: DegradationError) -> str:
-    """Return why, in words that follow a method's name."""
+    """Return why ``error`` was raised, in words that follow a method's name."""
     return error.why if isinstance(error, NotFitted) else str(error)

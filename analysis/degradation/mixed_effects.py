@@ -106,7 +106,7 @@ class Modes:
 def spread(structure: Structure, phi: Floats, z: Floats) -> Floats:
     """Return each unit's parameters ``(…, units, k)`` for its random effects ``z``, ``(…, units, q)``.
 
-    Under ``phi``.
+    ``phi`` are the population's, in the order of ``structure``.
     """
     mean, root, _ = structure.unpack(phi)
     theta = np.broadcast_to(mean, (*z.shape[:-1], len(mean))).copy()
@@ -116,7 +116,10 @@ def spread(structure: Structure, phi: Floats, z: Floats) -> Floats:
 
 
 def find_modes(structure: Structure, phi: Floats, block: Block, start: Floats | None = None) -> Modes:
-    """Return the modes of the random effects of ``block``'s units under ``phi``, from ``start`` ``(units, q)`` on."""
+    """Return the modes of the random effects of ``structure`` in ``block`` under ``phi``.
+
+    From ``start`` ``(units, q)``.
+    """
     units, size = block.time.shape[0], len(structure.random)
     z = np.zeros((units, size)) if start is None else start.copy()
     if size == 0:
@@ -171,7 +174,10 @@ class Evaluation:
 
 
 def evaluate(structure: Structure, phi: Floats, block: Block, start: Floats | None = None) -> Evaluation:
-    """Return the marginal log likelihood of ``block`` under ``phi`` with its score; ``start`` is as for the modes."""
+    """Return the log likelihood of ``structure`` in ``block`` under ``phi`` with its score.
+
+    ``start`` as for the modes.
+    """
     mean, _, sigma = structure.unpack(phi)
     size, k = len(structure.random), len(mean)
     try:
