@@ -3,7 +3,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do 
 	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$candidate && break; done)
 BIN := .venv/bin
 
-.PHONY: run demo test browser lint bench soak fuzz gpu setup openapi docs clean
+.PHONY: run demo test browser pictures lint bench soak fuzz gpu setup openapi docs clean
 
 run: setup
 	$(BIN)/faultlight run
@@ -19,6 +19,10 @@ test: setup
 # Skips, visibly, where there is no Chromium: FAULTLIGHT_CHROMIUM names one, FAULTLIGHT_SCREENSHOTS a folder for pictures.
 browser: setup
 	$(BIN)/python -m pytest -q -rs -m browser tests/web
+
+# Writes the pictures of the README anew.
+pictures: setup
+	FAULTLIGHT_PICTURES=docs/pictures $(BIN)/python -m pytest -q -rs -m browser tests/web -k pictures
 
 lint: setup
 	$(BIN)/ruff check .

@@ -118,7 +118,7 @@ def populate(engine: Engine, blobs: BlobStore, program: uuid.UUID) -> Population
     ids["probe_id"] = add_planned_probe(engine, ids, program)
     own: dict[Table, dict[str, object]] = {
         data.data_table: {"kind": "mask_defect", "row_count": 1},
-        data.raster: {"kind": "image", "row_count": 1, "column_count": 2, "bands": [["grey", ""]], "dtype": "<i2",
+        data.raster: {"kind": "image", "row_count": 1, "column_count": 4, "bands": [["grey", ""]], "dtype": "<i2",
                       "gain": 1.0, "offset": 0.0},
     }  # fmt: skip
     blobs.put_bytes(record_key(program, raw_file), b'\xaa{"a": 1}\xbb')
@@ -142,7 +142,8 @@ def add_probed(engine: Engine, blobs: BlobStore, ids: dict[str, uuid.UUID], prog
     levels = np.asarray([1.0, 3.0, 3.0, 1.0], "<f4")
     body = {
         "cycle_s": 2.5e-9, "cycles": 4, "edge_sigma_s": 5e-11, "nets": [{"net": "G16", "bits": encode([0b01100000])}],
-        "suspects": [], "unknown_nets": [], "waveforms": [{"file": "p.csv", "net": "G16", "levels": encode(levels.tobytes())}],
+        "suspects": [], "unknown_nets": [],
+        "waveforms": [{"file": "p.csv", "net": "G16", "levels": encode(levels.tobytes())}],
     }  # fmt: skip
     samples = np.repeat(np.asarray([0, 4, 4, 0], np.int16), 25)
     of_session = {"probing_session_id": ids["session_id"], "member_path": "p.csv", "net": "G16", "t0_s": 0.0}

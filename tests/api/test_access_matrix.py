@@ -29,6 +29,7 @@ from tests.api.report_rows import add_report
 PUBLIC = {("options", "/api/v1/uploads"), ("get", "/livez"), ("get", "/readyz"), ("get", "/metrics")}
 NAMED_BY_QUERY = {
     "/api/v1/waveform-views": "?waveform={waveform_id}",
+    "/api/v1/rasters/{raster_id}/picture": "?band=grey",
     "/api/v1/waveform-comparisons": "?waveform={probed_id}&simulation={simulation_id}",
 }
 SCOPES = ["read", "write", "upload"]
@@ -48,7 +49,7 @@ HANDOFF = {
     "window": {"x_um": 100, "y_um": 100},
     "fib": {"beam_na": 65},
 }  # fmt: skip
-TILE = {"layer": "1_0", "level": "0", "x": "0", "y": "0", "form": "pdf"}
+TILE = {"name": "reference", "layer": "1_0", "level": "0", "x": "0", "y": "0", "form": "pdf"}
 OWN_KEYS = frozenset({Action.READ_KEYS, Action.WRITE_KEYS})
 DONE = frozenset({200, 201, 202, 204})
 KINDS = (
@@ -164,6 +165,7 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/chart-baselines"): {"chart": str(ids["chart_id"])},
         ("post", "/probing-sessions/{session_id}/averagings"): {"wrong": 0.01},
         ("post", "/probing-sessions/{session_id}/simulations"): {},
+        ("post", "/results/{result_id}/printing-pictures"): {"defect": "D1"},
         ("post", "/probing-sessions/{session_id}/planned-probes"): {"result_id": str(ids["result_id"]), "net": "G10"},
         ("post", "/probing-sessions/{session_id}/comparisons"): {"golden_session_ids": [str(ids["session_id"])]},
         ("post", "/batch-localizations"): {"session_ids": [str(ids["session_id"])]},
@@ -243,6 +245,14 @@ def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
         with engine.begin() as connection:
             connection.execute(delete(probes.planned_probe))
         ids["probe_id"] = add_planned_probe(engine, ids, program)
+    if path.endswith("/printing-pictures"):
+        payload = {"raw_file_id": str(ids["file_id"]), "question": PRINTABILITY}
+        ids["job_id"] = add_row(
+            engine, work.job, job_key=uuid.uuid4().hex, program_id=program, kind="printability", queue="cpu",
+            payload=payload, requested_by="test",
+        )  # fmt: skip
+        values = {"job_key": uuid.uuid4().hex, "program_id": program, "kind": "printability", "body": {}}
+        ids["result_id"] = add_row(engine, work.result, **values, job_id=ids["job_id"], provenance={})
     if "{upload_id}" in path:
         ids["upload_id"] = add_upload(engine, program, ids["instrument_id"])
     if path.endswith("/resend"):

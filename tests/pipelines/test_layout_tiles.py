@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from instruments.errors import CorruptField
 from instruments.mask.layout_process import LayoutProcess
 from services.cli import app
-from services.pipelines.mask.layout_tiles import draw_tiles, encode_png, find_pyramid
+from services.pictures import encode_png
+from services.pipelines.mask.layout_tiles import draw_tiles, find_pyramid
 from tests.instruments.mask import layout_writer as write
 
 

@@ -1,7 +1,11 @@
 """What the demonstration does not bring but a fab has: trouble, a control chart, a case, a file that nothing reads."""
 
+import json
+import shutil
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,8 +14,10 @@ from sqlalchemy import Engine, insert, select
 
 from db.identifiers import uuid7
 from db.schema import monitoring, people, work
+from services.demo.die import DieOptions, make_session
 from services.pipelines.monitoring.chart_evaluation import Limits, Reading, estimate_limits, evaluate
 from services.uploader.client import UploadClient
+from tests.web.masks import question, write_masks
 
 NOW = datetime.now(UTC)
 PARAMETERS = {
@@ -32,12 +38,66 @@ def furnish(url: str, key: str, engine: Engine, folder: Any) -> dict[str, str]:
         with UploadClient(url, tool_key) as client:
             client.upload_file(bad, None)
         session = http.get("probing-sessions").json()["items"][0]["id"]
+        masks = add_masks(url, key, http, folder)
+        clean = add_clean_session(url, key, http, folder)
         case = _open_case(http, session)
     with engine.connect() as connection:
         program = connection.execute(select(people.program.c.id).where(people.program.c.name == "demo")).scalar_one()
     chart = add_chart(engine, program, uuid.UUID(instrument))
     add_dead_job(engine, program)
-    return {"instrument": instrument, "session": session, "case": case, "chart": str(chart)}
+    made = {"instrument": instrument, "session": session, "case": case, "chart": str(chart), "clean": clean}
+    return made | masks
+
+
+def add_masks(url: str, key: str, http: httpx.Client, folder: Path) -> dict[str, str]:
+    """A layout with its layers drawn and an inspection laid on it, and a clip whose defects are judged and drawn."""
+    paths = write_masks(folder)
+    with UploadClient(url, key) as client:
+        ids = {name: str(client.upload_file(path, "demo").raw_file_id) for name, path in paths.items()}
+    layout, clip = ids["wiring.gds"], ids["lines.glp"]
+    for name in ("wiring.gds", "wiring.klarf", "lines.glp"):
+        await_state(http, f"files/{ids[name]}", {"stored"})
+    overlay = {"inspection_file_id": ids["wiring.klarf"], "settings": {"coordinates": "die", "sigma_nm": 80}}
+    jobs = [
+        post(http, f"files/{layout}/tiles", levels=4),
+        post(http, f"files/{layout}/overlays", **overlay),
+        post(http, f"files/{clip}/printabilities", **question()),
+    ]
+    for job in jobs:
+        await_state(http, f"jobs/{job['id']}", {"succeeded"})
+    judged = http.get("results", params={"job": jobs[2]["id"]}).json()["items"][0]["id"]
+    drawn = post(http, f"results/{judged}/printing-pictures", defect="bridge")
+    await_state(http, f"jobs/{drawn['id']}", {"succeeded"})
+    return {"layout": layout, "clip": clip}
+
+
+def add_clean_session(url: str, key: str, http: httpx.Client, folder: Path) -> str:
+    """A SIMULATED session of six probes with little noise, localized, with its nets simulated."""
+    session = folder / "clean"
+    session.mkdir()
+    make_session(session, DieOptions(seed=20, probes=6, snr_per_cycle=60.0))
+    document = json.loads((session / "session.json").read_text()) | {"session": "CLEAN-0020"}
+    (session / "session.json").write_text(json.dumps(document))
+    archive = Path(shutil.make_archive(str(folder / "clean-session"), "zip", session))
+    with UploadClient(url, key) as client:
+        raw_file = client.upload_file(archive, "demo").raw_file_id
+    await_state(http, f"files/{raw_file}", {"stored"})
+    made = str(http.get("probing-sessions", params={"name": "CLEAN-0020"}).json()["items"][0]["id"])
+    for path in ("localizations", "simulations"):
+        job = post(http, f"probing-sessions/{made}/{path}", **({"nets": []} if path == "simulations" else {}))
+        await_state(http, f"jobs/{job['id']}", {"succeeded"})
+    return made
+
+
+def await_state(http: httpx.Client, path: str, wanted: set[str]) -> None:
+    """Wait until a file or job is in one of the states."""
+    for _ in range(600):
+        row = http.get(path).json()
+        if row["state"] in wanted:
+            return
+        assert row["state"] not in ("failed", "dead", "quarantined"), row
+        time.sleep(0.2)
+    raise AssertionError(f"{path} did not get to {wanted}")
 
 
 def post(http: httpx.Client, path: str, **body: Any) -> dict[str, Any]:

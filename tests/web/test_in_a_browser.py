@@ -22,8 +22,7 @@ from tests.web.furnishing import furnish
 pytestmark = pytest.mark.browser
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 PATIENCE_MS = 60_000
-IN_THE_DARK = {0, 2, 4, 6, 9, 14, 16, 17, 19}
-"""Places in the list of pages: one of each make, since a theme changes colours and nothing else."""
+SIZE = {"width": 1360, "height": 900}
 
 
 class Fab:
@@ -44,7 +43,7 @@ class Fab:
     def open(self, scheme: str = "light", **rest: Any) -> tuple[Any, Complaints]:
         context = self.browser.new_context(
             base_url=self.stack.url, color_scheme=scheme, storage_state=self.signed_in,
-            viewport={"width": 1360, "height": 900}, **rest,
+            viewport=SIZE, **rest,
         )  # fmt: skip
         context.set_default_timeout(PATIENCE_MS)
         page, complaints = context.new_page(), Complaints()
@@ -79,17 +78,26 @@ def engine_of(stack: Stack) -> Engine:
 
 
 def paths(fab: Fab) -> list[str]:
-    page, _ = fab.open()
-    answer = page.request.get(f"/api/v1/waveforms?probing_session={fab.ids['session']}").json()
-    page.context.close()
-    waveforms = "&".join(f"id={item['id']}" for item in answer["items"])
+    waveforms, clean = (waveforms_of(fab, fab.ids[name]) for name in ("session", "clean"))
+    layout, clip = f"/layouts/{fab.ids['layout']}", f"/layouts/{fab.ids['clip']}"
     return [
         "/", "/cases", f"/cases/{fab.ids['case']}", "/sessions", f"/sessions/{fab.ids['session']}", "/waveforms",
         f"/waveforms?{waveforms}", f"/waveforms?{waveforms}&stacked=0&from=1e-7&to=3e-7&a=1.5e-7&b=2e-7", "/files",
         "/files?state=quarantined", "/bundles", "/jobs", "/jobs?state=dead", "/instruments",
         f"/instruments/{fab.ids['instrument']}", "/charts", f"/charts/{fab.ids['chart']}", "/upload", "/account",
-        "/admin", "/admin/audit",
+        "/admin", "/admin/audit", f"/sessions/{fab.ids['session']}/maps", "/findings", "/layouts", layout,
+        f"{layout}?span=8&defect=2&at=10.6,6.84", f"{clip}/printing", f"/sessions/{fab.ids['clean']}",
+        f"/waveforms?{clean}&show=both&edges=1&levels=1&hidden=0,4,5&from=0&to=2e-7",
+        f"/waveforms?{clean}&logic=1&edges=1&suspect=1&from=0&to=6e-7",
     ]  # fmt: skip
+
+
+def waveforms_of(fab: Fab, session: str) -> str:
+    """The part of an address that names a session's waveforms."""
+    page, _ = fab.open()
+    answer = page.request.get(f"/api/v1/waveforms?probing_session={session}").json()
+    page.context.close()
+    return "&".join(f"id={item['id']}" for item in answer["items"])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -97,8 +105,6 @@ def test_nothing_fails_on_any_page_and_axe_is_content(fab: Fab, scheme: str) -> 
     page, complaints = fab.open(scheme)
     wrong: dict[str, list[str]] = {}
     for number, path in enumerate(paths(fab)):
-        if scheme == "dark" and number not in IN_THE_DARK:
-            continue
         page.goto(path)
         page.wait_for_load_state("networkidle")
         found = complaints.take() + audit(page)
@@ -158,8 +164,14 @@ def test_a_first_time_engineers_path(fab: Fab, tmp_path: Path) -> None:
     page.click("#records ~ ul a[href^='/sessions/']")
     await_answer(page)
     assert "Several sites remain" in page.text_content(".verdict")
-    assert page.locator("[aria-labelledby=next] tbody tr").count() > 0
-    screenshot(page, fab.screenshots, "path 1 what remains")
+    assert "What each probe changed" in page.text_content("main")
+    page.click("[aria-labelledby=next] tbody tr:first-child button")
+    page.wait_for_selector("#planned")
+    planned = page.text_content("[aria-labelledby=planned] tbody td:first-child")
+    assert planned == page.text_content("[aria-labelledby=next] tbody tr:first-child td:nth-child(2)")
+    document = page.request.get(page.get_attribute("a[download='session.json']", "href")).json()
+    assert [each["net"] for each in document["waveforms"]][-1] == planned
+    screenshot(page, fab.screenshots, "path 1 what remains, and the next probe planned")
     page.goto("/upload")
     page.set_input_files("[data-files]", second)
     page.wait_for_selector("[data-sent] .state-stored")
@@ -168,6 +180,7 @@ def test_a_first_time_engineers_path(fab: Fab, tmp_path: Path) -> None:
     await_answer(page)
     assert "located" in page.text_content(".verdict").lower()
     assert "simulated" in page.text_content("h1")
+    assert "Other sessions of this unit" in page.text_content("main")
     page.click("text=Open a case")
     page.wait_for_url("**/cases/*")
     page.select_option("[name=mechanism]", "not determined")
@@ -179,6 +192,72 @@ def test_a_first_time_engineers_path(fab: Fab, tmp_path: Path) -> None:
     page.emulate_media(media="print")
     assert not page.is_visible("nav")
     screenshot(page, fab.screenshots, "path 2 the case on paper")
+    assert not complaints.take()
+    page.context.close()
+
+
+def test_what_is_simulated_is_drawn_beside_and_is_state_of_the_address(fab: Fab) -> None:
+    page, complaints = fab.open()
+    page.goto(f"/waveforms?{waveforms_of(fab, fab.ids['session'])}")
+    page.click("text=Simulate what these nets should do")
+    page.wait_for_selector("[data-show]")
+    page.wait_for_selector("canvas[data-drawn]")
+    page.focus("canvas")
+    for key in ("s", "u", "l", "e", "l", "v", "a", "]"):
+        page.keyboard.press(key)
+    page.click("text=Mixture of nets under a spot")
+    page.click("text=Add a net")
+    page.wait_for_url("**mix=0*0.5**")
+    page.wait_for_function("document.querySelector('[data-fit]').textContent.includes(' + ')")
+    address = page.url
+    for part in ("show=difference", "suspect=1", "edges=1", "levels=1"):
+        assert part in address, part
+    assert "waveform-comparisons" in page.get_attribute("[data-api]", "href")
+    page.goto(address)
+    page.wait_for_function("document.querySelector('[data-fit]').textContent.includes(' + ')")
+    assert page.input_value("[data-show]") == "difference"
+    assert not complaints.take()
+    page.context.close()
+
+
+def test_the_layout_tells_nets_at_a_place_and_goes_to_a_defect(fab: Fab) -> None:
+    page, complaints = fab.open()
+    page.goto(f"/layouts/{fab.ids['layout']}")
+    page.wait_for_selector("canvas[data-drawn]")
+    page.fill("[name=x_um]", "0.84")
+    page.fill("[name=y_um]", "5")
+    page.click("text=Which nets are there?")
+    page.wait_for_selector("[data-nets-answer] table")
+    assert "met2" in page.text_content("[data-nets-answer]")
+    page.click("[data-show-defect='0']")
+    page.wait_for_url("**defect=0**")
+    assert "criticality" in page.text_content("[data-status]")
+    page.fill(".table-tools input", "met2")
+    assert page.locator("[data-defect]:visible").count() < page.locator("[data-defect]").count()
+    with page.expect_download() as download:
+        page.click("text=CSV of these rows")
+    assert download.value.suggested_filename == "defects.csv"
+    assert not complaints.take()
+    page.context.close()
+
+
+def test_pictures_of_the_readme(fab: Fab) -> None:
+    """Written where FAULTLIGHT_PICTURES says, as `make pictures` does."""
+    folder = Path(os.environ.get("FAULTLIGHT_PICTURES", fab.screenshots / "readme"))
+    folder.mkdir(parents=True, exist_ok=True)
+    clean = waveforms_of(fab, fab.ids["clean"])
+    views = {
+        "session": f"/sessions/{fab.ids['clean']}",
+        "waveforms": f"/waveforms?{clean}&show=both&edges=1&hidden=0,4,5&from=0&to=2e-7",
+        "layout": f"/layouts/{fab.ids['layout']}?span=12&defect=2",
+        "printing": f"/layouts/{fab.ids['clip']}/printing",
+    }
+    page, complaints = fab.open()
+    for name, path in views.items():
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=folder / f"{name}.png")
+        assert (folder / f"{name}.png").stat().st_size > 20_000
     assert not complaints.take()
     page.context.close()
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from db.engine import make_engine
+from db.schema import files
 from tests.web.conftest import Console
 from tests.web.test_pages import PAGES
 
@@ -14,7 +15,8 @@ SMALL = {"program", "account", "membership", "instrument", "api_key", "account_c
 FILTERED = (
     "/files?state=quarantined", "/files?filename=a.csv", "/files?format=stdf", "/jobs?state=running",
     "/jobs?state=dead&order=oldest", "/jobs?kind=localize", "/waveforms?net=G16", "/waveforms?name=C1",
-    "/sessions?role=suspect&name=S-1", "/cases?state=open", "/cases?search=dead", "/charts?state=out-of-control",
+    "/sessions?role=suspect&name=S-1", "/cases?state=open", "/cases?search=dead",
+    "/findings?kind=suspect", "/charts?state=out-of-control",
     "/bundles?state=open", "/admin/audit?actor=account:x&action=case.opened", "/jobs?export=csv",
     "/reliability?kind=screening&verdict=outliers", "/maps?kind=wafer_map",
 )  # fmt: skip
@@ -42,6 +44,8 @@ def _reconnect(console: Console) -> None:
 def test_no_page_reads_a_table_that_grows_from_end_to_end(indexes_only: Console) -> None:
     console = indexes_only
     ids = console.populate()
+    with console.api.engine.begin() as connection:
+        connection.execute(update(files.raw_file).values(format="gdsii"))
     browser = console.person("admin", admin=True)
     browser.get("/")
     _reconnect(console)

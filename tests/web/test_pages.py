@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from pyarrow import parquet
 from sqlalchemy import insert, select, update
 
 from db.identifiers import uuid7
@@ -15,6 +16,7 @@ from services.web import console as console_module
 from services.web.identity_provider import CALLBACK
 from services.web.page import PageRoute
 from tests.api.population import add_row
+from tests.api.test_access_matrix import PRINTABILITY
 from tests.web.conftest import Browser, Console, check_html
 from tests.web.furnishing import add_chart, add_dead_job
 
@@ -33,6 +35,11 @@ PAGES = {
     "/instruments/{instrument_id}": OPERATIONS,
     "/charts": OPERATIONS,
     "/charts/{chart_id}": OPERATIONS,
+    "/layouts": OPERATIONS,
+    "/layouts/{file_id}": OPERATIONS,
+    "/layouts/{file_id}/printing": OPERATIONS,
+    "/findings": RECORDS,
+    "/sessions/{session_id}/maps": RECORDS,
     "/sessions": RECORDS,
     "/sessions/{session_id}": RECORDS,
     "/waveforms": RECORDS,
@@ -67,6 +74,22 @@ LOCALIZATION = {
 }  # fmt: skip
 
 
+OVERLAID = {
+    "sample": "W1", "defect_id": 7, "class": "pin hole", "x_um": 1.0, "y_um": 2.0, "sigma_nm": [50.0, 60.0],
+    "correlation": 0.0, "inside": True, "size_um": 0.4, "tone": "extra", "criticality": 0.912,
+    "criticality_sigma": 0.01, "mode": "bridge", "layer": "met1", "nuisance": False, "cells": [],
+    "layers": [{"layer": "met1", "nets": [{"name": "<A>"}, {"name": "B"}]}, {"layer": "met2", "nets": [{"name": "B"}]}],
+}  # fmt: skip
+JUDGED = {
+    "name": "D1", "kind": "opaque", "verdict": "prints", "reason": "wide", "fraction": 0.12, "sigma": 0.01,
+    "severity": 3.0, "at_least": False,
+}  # fmt: skip
+DRAWN = {
+    "defect": "D1", "dose": 1.0, "defocus_nm": 0.0, "threshold": 0.3, "window_nm": [0, 0, 500, 500], "changes": {},
+    "pictures": {name: {"black": 0.0, "white": 1.0, "quantity": "intensity"} for name in ("reference", "difference")},
+}  # fmt: skip
+
+
 class World:
     """A console with one of everything in ``alpha``, and a foreign program with as much."""
 
@@ -76,7 +99,9 @@ class World:
         engine = console.api.engine
         with engine.begin() as connection:
             reasons = [{"adapter": "stdf", "version": "2", "verdict": "refused", "reason": "cut off at byte 7"}]
-            connection.execute(update(files.raw_file).values(state="quarantined", quarantine_reasons=reasons))
+            connection.execute(
+                update(files.raw_file).values(state="quarantined", quarantine_reasons=reasons, format="gdsii")
+            )
             localized = update(work.result).where(work.result.c.kind == "localize")
             connection.execute(localized.values(body=LOCALIZATION, verdict="ambiguous"))
             connection.execute(update(data.probing_session).values(simulated=True))
@@ -84,6 +109,19 @@ class World:
         add_dead_job(engine, console.program)
         self.foreign = console.add_program("foreign")
         self.foreign_ids = console.populate(self.foreign)
+
+    def answer(self, kind: str, body: dict[str, object]) -> uuid.UUID:
+        """Add an answer about the file, with its job."""
+        engine, program = self.console.api.engine, self.console.program
+        payload = {"raw_file_id": str(self.ids["file_id"]), "question": PRINTABILITY}
+        job = add_row(
+            engine, work.job, job_key=uuid.uuid4().hex, program_id=program, kind=kind, queue="cpu", payload=payload,
+            requested_by="test", state="succeeded",
+        )  # fmt: skip
+        return add_row(
+            engine, work.result, job_key=uuid.uuid4().hex, job_id=job, program_id=program, kind=kind, verdict="drawn",
+            body=body, provenance={},
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -193,14 +231,46 @@ def test_waveforms_together_and_too_many(world: World) -> None:
         assert browser.get(f"/waveforms?{query}").status_code == status
 
 
-def test_lists_export_every_row_as_csv(world: World) -> None:
+def test_lists_export_every_row_as_csv_and_parquet(world: World) -> None:
     browser = world.console.person("engineer")
-    for path in ("/files", "/jobs", "/sessions", "/waveforms", "/cases", "/charts", "/instruments"):
+    for path in ("/files", "/jobs", "/sessions", "/waveforms", "/cases", "/charts", "/instruments", "/findings"):
         answer = browser.get(f"{path}?export=csv&order=oldest")
         assert answer.headers["content-type"] == "text/csv; charset=utf-8"
         rows = list(csv.DictReader(io.StringIO(answer.text)))
         assert rows
         assert {row["program_id"] for row in rows} == {str(world.console.program)}
+        table = parquet.read_table(io.BytesIO(browser.get(f"{path}?export=parquet&order=oldest").content))
+        assert table.column_names == list(rows[0])
+        assert table["id"].to_pylist() == [row["id"] for row in rows]
+    files = parquet.read_table(io.BytesIO(browser.get("/files?export=parquet").content))
+    assert str(files.schema.field("created_at").type) == "timestamp[us, tz=UTC]"
+    sizes = [int(row["size_bytes"]) for row in csv.DictReader(io.StringIO(browser.get("/files?export=csv").text))]
+    assert files["size_bytes"].to_pylist() == sizes
+
+
+def test_a_layout_shows_its_tiles_its_defects_and_what_prints(world: World) -> None:
+    browser, ids = world.console.person("engineer"), world.ids
+    layout = f"/layouts/{ids['file_id']}"
+    assert "The layers have not been drawn yet" in browser.get(layout).text
+    assert browser.post(f"{layout}/tiles", levels="4").status_code == 303
+    for bad in ("", "x", "9"):
+        assert browser.post(f"{layout}/tiles", levels=bad).status_code == 422
+    world.answer("tiles", {"layers": [{"layer": 68, "datatype": 20, "tiles": 1}]})
+    world.answer("overlay", {"defects": [OVERLAID], "warnings": []})
+    text = browser.get(layout).text
+    check_html(text)
+    for said in ("68/20", "0.912", "bridge", "&lt;A&gt;, B", "data-reload"):
+        assert said in text, said
+    judged = world.answer("printability", {"verdict": "prints", "defects": [JUDGED], "warnings": []})
+    world.answer("printing-pictures", DRAWN | {"result_id": str(judged)})
+    text = browser.get(f"{layout}/printing").text
+    check_html(text)
+    for said in ("Without the defect", "12.0 %", "3.00", "prints", "pictures/difference"):
+        assert said in text, said
+    fields = {"defect": "D1", "dose": "1", "defocus_nm": "0"}
+    assert browser.post(f"{layout}/printing/{judged}/pictures", **fields).status_code == 303
+    assert browser.post(f"{layout}/printing", question="{}").status_code == 422
+    assert browser.get(f"/layouts/{uuid.uuid4()}").status_code == 404
 
 
 def test_what_a_browser_keeps_is_of_one_session(world: World) -> None:

@@ -8,12 +8,16 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from db.repositories.catalogue import RASTERS, TABLES
+from db.repositories.catalogue import RASTERS, TABLES, fetch_row
+from services.api.answers import IMMUTABLE, VARY, matches_etag, quote_etag
 from services.api.context import ReadsRecords
 from services.api.documents import Name
 from services.api.listing import DocumentQuery, answer_list, answer_row, describe_page, describe_row
+from services.api.raster_pictures import NoSuchBand, draw_raster
 from services.api.record_bytes import BINARY, PARQUET, answer_bytes, describe_bytes
 from services.api.record_documents import RasterDetail, RasterItem, TableDetail, TableItem
+from services.api.tile_answers import PICTURE_ANSWERS
+from services.problems import Problem
 
 router = APIRouter(tags=["records"])
 
@@ -67,6 +71,36 @@ def read_raster_samples(raster_id: uuid.UUID, request: Request, context: ReadsRe
     `value = Faultlight-Gain * sample + Faultlight-Offset`; `Faultlight-Bands` is JSON of names and units.
     """
     return answer_bytes(request, context, (RASTERS, raster_id), BINARY, _describe)
+
+
+@router.get("/rasters/{raster_id}/picture", response_class=Response, responses=PICTURE_ANSWERS)
+def read_raster_picture(
+    raster_id: uuid.UUID,
+    request: Request,
+    context: ReadsRecords,
+    band: Annotated[Name, Query(description="one of its bands, or amplitude of a complex one")] = "amplitude",
+    black: Annotated[float | None, Query(allow_inf_nan=False, description="value of black; unset: the least")] = None,
+    white: Annotated[float | None, Query(allow_inf_nan=False, description="value of white; unset: the most")] = None,
+) -> Response:
+    """Return a band as a grey PNG of at most 1024 pixels a side, larger ones by the mean of blocks.
+
+    `Faultlight-Black` and `Faultlight-White` are the values of its ends, `Faultlight-Block` the pixels of the raster
+    along each side of one of the picture.
+    """
+    with context.read() as unit:
+        row = fetch_row(unit.connection, unit.caller, RASTERS, raster_id)
+    etag = quote_etag(row["sha256"], band, black, white)
+    headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Vary": VARY}
+    if matches_etag(request, etag):
+        return Response(status_code=304, headers=headers)
+    try:
+        window = (black, white) if black is not None and white is not None else None
+        picture = draw_raster(context.state.blobs, row, band, window)
+    except NoSuchBand as error:
+        raise Problem("invalid-request", str(error)) from error
+    headers |= {"Faultlight-Black": repr(picture.black), "Faultlight-White": repr(picture.white)}
+    headers["Faultlight-Block"] = str(picture.block)
+    return Response(picture.png, headers=headers, media_type="image/png")
 
 
 def _describe(row: Mapping[str, Any]) -> dict[str, str]:

@@ -1,25 +1,22 @@
 """Tiles of a layout's layers as PNG: ``faultlight mask tiles`` and the worker."""
 
-import struct
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.mask.tile_coverage import TILE_PIXELS, TilePyramid, tile_coverage
 from instruments.errors import CorruptField
 from instruments.mask.layout_process import LayoutEngine
 from instruments.mask.process import LayerNumber
+from services.pictures import encode_png
 from services.pipelines.mask.layout_nets import open_layout
 from services.pipelines.mask.layout_window import read_layers
 from services.pipelines.versions import LAYOUT_VERSION
 
 MOST_TILES = 20_000
-_GREYSCALE = 0
 
 
 @dataclass(frozen=True)
@@ -31,20 +28,6 @@ class Tile:
     x: int
     y: int
     png: bytes
-
-
-def encode_png(grey: NDArray[np.uint8]) -> bytes:
-    """Return a greyscale picture, uint8 ``(rows, columns)``, as PNG (ISO/IEC 15948)."""
-    rows, columns = grey.shape
-    head = struct.pack(">IIBBBBB", columns, rows, 8, _GREYSCALE, 0, 0, 0)
-    lines = np.concatenate([np.zeros((rows, 1), np.uint8), grey], axis=1).tobytes()
-    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(lines, 6)), (b"IEND", b""))
-    chunks = (struct.pack(">I", len(data)) + kind + data + _checksum(kind + data) for kind, data in parts)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
-def _checksum(data: bytes) -> bytes:
-    return struct.pack(">I", zlib.crc32(data))
 
 
 def find_pyramid(engine: LayoutEngine, cell: str | None = None) -> TilePyramid:

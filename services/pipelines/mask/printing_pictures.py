@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.device import choose_device
 from analysis.mask.contours import intensity_map
 from analysis.mask.printability import Scene, SceneImages, check_scene
-from services.pipelines.mask.layout_tiles import encode_png
+from services.pictures import encode_png
 from services.pipelines.mask.mask_patterns import PatternFile
 from services.pipelines.mask.printability import provenance_of, scenes
 from services.pipelines.mask.printability_request import PrintabilityRequest

@@ -12,6 +12,7 @@ export class Tiles {
     this.kept = new Map();
     this.waiting = [];
     this.running = 0;
+    this.failed = 0; // what failed once is not asked for again before the page is loaded anew
   }
 
   get levels() {
@@ -61,7 +62,7 @@ export class Tiles {
     while (this.running < MOST_AT_ONCE && this.waiting.length) {
       const { key, path } = this.waiting.pop(); // what was asked for last is looked at now
       this.running += 1;
-      this.load(key, path).catch(() => this.kept.delete(key)).finally(() => {
+      this.load(key, path).catch(() => { this.failed += 1; }).finally(() => {
         this.running -= 1;
         this.arrived();
         this.next();

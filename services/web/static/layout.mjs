@@ -26,7 +26,7 @@ class LayoutView {
 
   async start() {
     const [tiles, overlay] = await Promise.all([this.root.dataset.tiles, this.root.dataset.overlay].map((id) => (id ? fetchBody(id) : undefined)));
-    this.tiles = new Tiles(this.root.dataset.tiles, tiles, () => this.change(false));
+    this.tiles = new Tiles(this.root.dataset.tiles, tiles, () => this.arrived());
     this.defects = overlay?.defects ?? [];
     this.readAddress();
     this.resize();
@@ -95,10 +95,19 @@ class LayoutView {
     return [this.x + (px - this.canvas.width / 2) / this.scale, this.y - (py - this.canvas.height / 2) / this.scale];
   }
 
-  change(moved = true) {
+  /** Tiles come one by one; the picture follows a few times a second. */
+  arrived() {
+    this.status(this.tiles.failed ? `${this.tiles.failed} tiles could not be loaded; load the page again.` : "");
+    this.drawing ??= setTimeout(() => { this.drawing = undefined; this.draw(); }, this.tiles.busy ? 200 : 0);
+  }
+
+  status(text) {
+    if (text) this.root.querySelector("[data-status]").textContent = text;
+  }
+
+  change() {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.draw());
-    if (!moved) return;
     clearTimeout(this.writing);
     this.writing = setTimeout(() => this.writeAddress(), 150);
   }
