@@ -12,6 +12,7 @@ from db.schema.cases import case_decision, fa_case
 from db.schema.data import data_table
 from db.schema.events import event
 from db.schema.files import raw_file
+from db.schema.models import model, model_decision, model_version, model_watch
 from db.schema.people import instrument
 
 
@@ -105,3 +106,33 @@ def list_signed_off(connection: Connection, period: Period) -> Sequence[Row[Any]
         .order_by(case_decision.c.created_at, case_decision.c.id)
     )
     return connection.execute(query).all()
+
+
+def list_counting_models(connection: Connection, period: Period, kind: str) -> Sequence[Row[Any]]:
+    """Return the versions of models of ``kind`` that counted at the freeze, with the model's name and who decided so.
+
+    What counted is read off the decisions, which stay on record, not off the state of today.
+    """
+    last = (
+        select(model_decision)
+        .distinct(model_decision.c.model_id)
+        .where(model_decision.c.program_id == period.program_id, model_decision.c.created_at <= period.freeze_at)
+        .order_by(model_decision.c.model_id, model_decision.c.created_at.desc(), model_decision.c.id.desc())
+        .subquery("last")
+    )
+    query = (
+        select(model_version, model.c.name, last.c.person, last.c.created_at.label("decided_at"))
+        .join(last, last.c.version_id == model_version.c.id)
+        .join(model, model.c.id == model_version.c.model_id)
+        .where(model.c.kind == kind, last.c.kind != "retired")
+        .order_by(model.c.name)
+    )
+    return connection.execute(query).all()
+
+
+def find_last_watch(connection: Connection, period: Period, version_id: uuid.UUID) -> Row[Any] | None:
+    """Return the last look at a version's drift before the freeze, ``None`` when there was none."""
+    query = select(model_watch).where(
+        model_watch.c.version_id == version_id, model_watch.c.created_at <= period.freeze_at
+    )
+    return connection.execute(query.order_by(model_watch.c.created_at.desc()).limit(1)).one_or_none()

@@ -104,13 +104,45 @@ def latent_risk_section(document: Mapping[str, Any]) -> Section:
     risk = document["sections"]["latent_risk"]
     if "empty" in risk:
         return Section("latent_risk", "Latent-risk model", [Paragraph(risk["empty"], "warning")])
-    blocks: list[Block] = [Facts([(row["name"], row["text"]) for row in risk["facts"]])]
-    for table in risk.get("tables", ()):
-        rows = [[str(cell) for cell in row] for row in table["rows"]]
-        blocks.append(Grid(table["columns"], rows, [1.0] * len(table["columns"]), caption=table["caption"]))
-    return Section(
-        "latent_risk", "Latent-risk model", [*blocks, *(Paragraph(each, "note") for each in risk["remarks"])]
-    )
+    blocks: list[Block] = []
+    for model in risk["models"]:
+        blocks += _model_blocks(model)
+    return Section("latent_risk", "Latent-risk model", blocks)
+
+
+def _model_blocks(model: Mapping[str, Any]) -> list[Block]:
+    facts = [
+        ("Model", f"{model['name']} version {model['number']}, decided by {model['person']} on {model['decided_at']}"),
+        ("AUC", f"{figure(model['auc'])} ({figure(model['auc_low'])} to {figure(model['auc_high'])}, 95 %)"),
+        ("Brier score", figure(model["brier"])),
+        (
+            "Calibration error",
+            f"{figure(model['error'])}; {figure(model['error_by_chance'])} if every probability were right "
+            f"({model['bins_method']})",
+        ),
+        ("Failures said and seen", f"{figure(model['expected'])} and {model['seen']}, p {figure(model['p_value'])}"),
+        (
+            "Caught in the worst 1 % and 5 %",
+            f"{_part(model['caught_1'])} and {_part(model['caught_5'])} of the failing",
+        ),
+        ("Better than the plain models", "yes" if model["beats_baselines"] else "no: use the plain model"),
+        ("Drift", model["drift"]),
+    ]
+    rows = [
+        [
+            figure(row["probability"]), f"{row['units']:,}", str(row["failed"]), figure(row["failed_part"]),
+            f"{figure(row['low'])} to {figure(row['high'])}",
+        ]
+        for row in model["bins"]
+    ]  # fmt: skip
+    caption = f"Said against seen, on {model['units']:,} units later than all that it was learned from"
+    heads = (">Probability said", ">Units", ">Failed", ">Part failed", ">95 % interval")
+    label = [Paragraph("This model was learned from simulated data.", "warning")] if model["simulated"] else []
+    return [*label, Facts(facts), Grid(heads, rows, (20, 20, 20, 20, 20), caption=caption)]
+
+
+def _part(value: float | None) -> str:
+    return NONE if value is None else percent(round(value, 3))
 
 
 def field_section() -> Section:

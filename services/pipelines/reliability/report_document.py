@@ -109,7 +109,8 @@ def build_report(inputs: ReportInputs, content: ReportContent, progress: Progres
             "precision": "float64",
         },
     }
-    found: dict[str, Any] = finite_document(document)
+    # As it is when it is read again: what is made of it must not depend on the order in which it was put together.
+    found: dict[str, Any] = json.loads(encode(document))
     return found
 
 

@@ -18,6 +18,7 @@ from services.pipelines.context import Completion, JobContext, JobRefused
 from services.pipelines.ingestion.record_rows import storable
 from services.pipelines.probing.session_job import analyse
 from services.pipelines.reliability.report_requests import ReportContent, ask_report
+from services.pipelines.reliability.report_risk import describe_latent_risk
 from services.pipelines.reliability.screening_requests import KINDS
 from services.pipelines.table_job import load_tables_of_files
 from services.pipelines.table_source import SourceTable
@@ -48,6 +49,7 @@ def run(context: JobContext) -> Completion:
         excursions = describe_excursions(connection, period)
         previous = reports.find_previous(connection, row)
         remarks = _describe_unread(connection, period)
+        latent_risk = describe_latent_risk(connection, period)
     inputs = ReportInputs(
         title=row.title,
         program=row.program_name,
@@ -56,6 +58,7 @@ def run(context: JobContext) -> Completion:
         lifetimes=_load(context, files[LIFETIME], (LIFETIME,)),
         tested=_load(context, files["tested"], KINDS),
         excursions=excursions,
+        latent_risk=latent_risk,
         previous=_describe_previous(previous),
         remarks=remarks,
     )

@@ -146,9 +146,14 @@ def _burn_in(section: Mapping[str, Any], target: float | None) -> dict[str, Any]
 def _latent_risk(section: Mapping[str, Any]) -> dict[str, Any]:
     if "empty" in section:
         return _empty("latent_risk", "Latent-risk model", "", section, "latent_risk", None)
+    models = section["models"]
+    told = [
+        f"{each['name']} {each['number']}: AUC {figure(each['auc'])}, calibration error {figure(each['error'])}"
+        for each in models
+    ]
     return {
-        "key": "latent_risk", "label": "Latent-risk model", "unit": "", "value": section.get("calibration_error"),
-        "text": section["text"], "target": None, "verdict": NO_TARGET, "section": "latent_risk",
+        "key": "latent_risk", "label": "Latent-risk model", "unit": "", "value": models[0]["error"],
+        "text": "; ".join(told), "target": None, "verdict": NO_TARGET, "section": "latent_risk",
     }  # fmt: skip
 
 

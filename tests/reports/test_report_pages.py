@@ -1,0 +1,187 @@
+"""What a report says: numbers against independent calculations, reasons where there is nothing, the same bytes."""
+
+import html
+import json
+import math
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from scipy.stats import beta, chi2
+
+from analysis.reliability.life_data import collapse
+from analysis.reliability.mechanism_laws import MECHANISMS
+from analysis.reliability.readouts import part_failed
+from instruments.electrical.lifetimes import LifetimesAdapter
+from services.pipelines.reliability.report_document import ReportInputs, build_report, encode
+from services.pipelines.reliability.report_requests import LawName, ReportContent, ask_report
+from services.pipelines.reliability.report_scorecard import figure
+from services.pipelines.table_source import SourceTable
+from services.reports.composition import compose_report
+from services.reports.rendering import render_report
+from services.reports.web_page import write_page
+from tests.instruments.mask.sources import read_all, written
+
+TABLE = """# simulated: true
+status,time_h,lower_h,upper_h,count,lot_id,stress,temperature_c,mode
+left,,,48,2,L1,HTOL,125,oxide
+interval,,168,500,1,L2,HTOL,125,metal
+interval,,500,1000,1,L2,HTOL,125,metal
+interval,,500,1000,1,L1,HTOL,125,oxide
+right,1000,,,226,L1,HTOL,125,
+right,48,,,2399,L1,ELFR,125,
+left,,,48,1,L3,ELFR,125,oxide
+right,500,,,77,L1,TC,,
+"""
+MECHANISMS_ASKED = [
+    {"name": "oxide", "modes": ["oxide"], "coefficients": {"ea_ev": {"value": 0.3, "standard_error": 0.05}}},
+    {"name": "<b>metal</b>", "modes": ["metal"], "coefficients": {"ea_ev": {"value": 0.9}}},
+]
+CONTENT = {"mechanisms": MECHANISMS_ASKED, "targets": {"fit": 5000.0, "early_life_ppm": 1.0}, "screen": None,
+           "models": ["exponential", "weibull"]}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lifetimes(tmp_path_factory: pytest.TempPathFactory) -> list[SourceTable]:
+    folder = tmp_path_factory.mktemp("tables")
+    _, (table,) = read_all(LifetimesAdapter(), written(folder, "htol.csv", TABLE))
+    return [SourceTable(table, "htol.csv", "5" * 64, "lifetimes/3")]
+
+
+def build(lifetimes: list[SourceTable], content: dict[str, Any] | ReportContent, **values: Any) -> dict[str, Any]:
+    asked = content if isinstance(content, ReportContent) else ask_report(content)
+    moments = {"period_from": datetime(2026, 10, 1, 6, tzinfo=UTC), "freeze_at": datetime(2026, 11, 1, 6, tzinfo=UTC)}
+    inputs = ReportInputs("Monthly & <more>", "alpha", lifetimes=lifetimes, tested=[], **(moments | values))
+    return build_report(inputs, asked, lambda _fraction, _message: None)
+
+
+@pytest.fixture(scope="module")
+def document(lifetimes: list[SourceTable]) -> dict[str, Any]:
+    return build(lifetimes, CONTENT)
+
+
+def arrhenius(energy_ev: float) -> float:
+    return math.exp(energy_ev / 8.617333262e-5 * (1 / 328.15 - 1 / 398.15))
+
+
+def test_rates_are_those_of_the_standards(document: dict[str, Any]) -> None:
+    """JESD85 by hand: hours to the last readout alive, each mechanism's own factor, bounds added."""
+    hours = 168 + 2 * 500 + 226 * 1000
+    expected = {0.6: 0.0, 0.9: 0.0}
+    for failures, energy in ((3, 0.3), (2, 0.9)):
+        for confidence in expected:
+            bound = chi2.ppf(confidence, 2 * failures + 2) / 2
+            expected[confidence] += 1e9 * bound / (hours * arrhenius(energy))
+    rates = document["sections"]["rates"]
+    assert rates["device_hours"] == hours
+    assert [each["high"] for each in rates["bounds"]] == pytest.approx(list(expected.values()), rel=1e-6)
+    fit = document["scorecard"][0]
+    assert (fit["key"], fit["verdict"], fit["value"]) == ("fit", "met", pytest.approx(expected[0.6], rel=1e-6))
+    ppm = 1e6 * chi2.ppf(0.6, 4) / 2 * 4380 / (2400 * arrhenius(0.3) * 48)
+    oxide = document["sections"]["early_life"]["parts"][0]
+    assert oxide["bounds"][0]["high"] == pytest.approx(ppm, rel=1e-6)
+    assert document["scorecard"][1]["verdict"] == "missed"
+
+
+def test_a_mission_is_not_told_with_one_factor_for_two_mechanisms(document: dict[str, Any]) -> None:
+    (life,) = [test for test in document["sections"]["life"]["tests"] if test["condition"].startswith("HTOL")]
+    assert "several mechanisms" in life["at_mission"]["refused"]
+    assert life["at_end"]["low_ppm"] < 1e6 * 5 / 231 < life["at_end"]["high_ppm"]
+    assert {row["cause"] for row in life["causes"]["rows"]} == {"oxide", "metal"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"mechanisms": [{"name": "oxide", "modes": ["oxide"]}]}, "2 failures are of no listed mechanism"),
+        ({"mechanisms": [{"name": "all", "law": "tddb-e"}]}, "missing: ['field_mv_per_cm']"),
+        ({"stresses": {"rate": ["LTOL"]}}, "No lifetimes are of a test of operating life (LTOL)"),
+        ({"lots": ["L9"]}, "No lifetimes are of a test of operating life"),
+    ],
+)
+def test_where_there_is_no_rate_the_report_says_why(
+    lifetimes: list[SourceTable], change: dict[str, Any], reason: str
+) -> None:
+    asked = ask_report({"screen": None, "models": ["exponential"]} | change)
+    told = build(lifetimes, asked)
+    assert reason in told["sections"]["rates"]["empty"]
+    assert told["scorecard"][0]["verdict"] == "no data"
+    page = html.unescape(write_page(compose_report(told)).decode())
+    assert reason in page
+
+
+def test_an_empty_report_says_why_in_every_section() -> None:
+    told = build([], {"screen": None})
+    report = compose_report(told)
+    for section in report.sections:
+        assert section.blocks, section.name
+    page = html.unescape(write_page(report).decode())
+    for reason in ("There are no lifetimes", "No model of latent risk has been promoted", "keeps no shipments",
+                   "asks for no screening", "without a database", "There were no inputs"):  # fmt: skip
+        assert reason in page
+
+
+def test_the_same_inputs_give_the_same_bytes(lifetimes: list[SourceTable], document: dict[str, Any]) -> None:
+    again = json.loads(encode(document))
+    assert render_report(again) == render_report(document)
+    assert encode(build(lifetimes[::-1], CONTENT)) == encode(document)
+    pdf = render_report(document)["pdf"]
+    assert b"D:2000" in pdf
+    assert b"SIMULATED" not in pdf[:200]
+
+
+def test_the_page_loads_nothing_and_shows_what_files_say_as_text(document: dict[str, Any]) -> None:
+    page = write_page(compose_report(document)).decode()
+    assert "<b>metal</b>" not in page
+    assert "&lt;b&gt;metal&lt;/b&gt;" in page
+    assert "Monthly &amp; &lt;more&gt;" in page
+    assert "SIMULATED DATA" in page
+    assert not re.search(r"<script|<link|<img|@import|src=", page)
+    assert set(re.findall(r'https?://[^"\s]+', page)) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    identifiers = re.findall(r'\sid="([^"]+)"', page)
+    assert len(identifiers) == len(set(identifiers))
+
+
+def test_laws_of_requests_are_those_of_the_analysis() -> None:
+    assert set(get_args(LawName)) == set(MECHANISMS)
+
+
+def test_the_part_failed_is_the_product_limit() -> None:
+    """Without withdrawals the binomial's; with them Kaplan and Meier's, by hand."""
+    plain = part_failed(collapse([0, 48, 1000], [48, 168, float("inf")], [2, 1, 97]))
+    assert [(step.at_risk, step.failures, step.fraction) for step in plain] == [(100, 2, 0.02), (98, 1, 0.03)]
+    assert plain[1].low == pytest.approx(beta.ppf(0.05, 3, 98))
+    assert plain[1].high == pytest.approx(beta.ppf(0.95, 4, 97))
+    # 10 devices: one fails at 5, two leave at 6, one fails at 8: S = 9/10 * 6/7.
+    steps = part_failed(collapse([5, 6, 8, 9], [5, float("inf"), 8, float("inf")], [1, 2, 1, 6]))
+    assert steps[1].fraction == pytest.approx(1 - 0.9 * 6 / 7)
+    assert steps[1].low < steps[1].fraction < steps[1].high
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (1234567.0, "1,230,000"), (99.96, "100"), (0.0123456, "0.0123"), (51.049, "51"), (1e-7, "1.00e-07"),
+     (None, "\N{EN DASH}"), (2.5e9, "2.50e+09"), (7.0, "7")],
+)  # fmt: skip
+def test_figures_are_told_to_three_places(value: float | None, text: str) -> None:
+    assert figure(value) == text
+
+
+def test_a_report_from_files_is_compared_with_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from services.pipelines.reliability import report_files
+    from services.pipelines.reliability.report_files import Heading, report_paths
+
+    monkeypatch.setattr(report_files, "render_report", lambda _document: {"html": b"<p>", "pdf": b"%PDF-"})
+    source = tmp_path / "htol.csv"
+    source.write_text("status,time_h,count,stress,temperature_c\nright,1000,231,HTOL,125\n")
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    first = report_paths([source], None, Heading("q", "p", moment), tmp_path / "one")
+    source.write_text("status,time_h,count,stress,temperature_c\nright,1000,462,HTOL,125\n")
+    heading = Heading("q", "p", moment, previous=tmp_path / "one" / "report.json")
+    second = report_paths([source], None, heading, tmp_path / "two")
+    fit = second["scorecard"][0]
+    assert fit["value"] == pytest.approx(first["scorecard"][0]["value"] / 2)
+    assert fit["trend"]["text"] == f"down from {figure(first['scorecard'][0]['value'])} (-50 %)"
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {"report.json", "report.html", "report.pdf"}
