@@ -96,8 +96,8 @@ SUMMARIES: dict[str, FormatSummary] = {
         "a named file that is missing or refused",
     ),
     "value_change_dump": FormatSummary(
-        "VCD: aliases, split vectors, reals, strings, events, nine-valued logic, $timezero, fractional stamps,"
-        " a missing $timescale; FST: zlib, fastlz, lz4, gzip-wrapped",
+        "VCD: aliases, split vectors, reals, strings, events, nine-valued logic, ports, variables without bits, "
+        "$timezero, fractional stamps, a missing $timescale; FST: zlib, fastlz, lz4, gzip-wrapped",
         "changes of each variable with its identifier, width, kind, timescale, time zero",
         "VCD: a token walk of the text, number and checksum of the changes of each identifier; FST: variables, handles,"
         " blocks and times of the header",

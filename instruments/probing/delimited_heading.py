@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from instruments.adapter import Source
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat
+from instruments.probing.delimited_notes import declared_rows, names_and_units, refuse_other_time, titles_in_comments
 from instruments.probing.delimited_tektronix import KEYS, read_beside, read_tektronix
 from instruments.probing.delimited_text import Opening, split
 from instruments.probing.delimited_titles import (
@@ -44,6 +45,8 @@ def read_heading(source: Source, opening: Opening) -> Heading:
     marked = [line.lstrip()[1:] for line in opening.header if line.lstrip().startswith("#")]
     if not any(line.strip() for line in kept) and {split(line, delimiter)[0].lower() for line in marked} >= KEYS:
         kept = marked  # Tektronix's own header, each line of it behind a #
+    if not any(line.strip() for line in kept):
+        kept = _commented_titles(source, opening)
     if delimiter == " ":  # "time (ns)" is one title
         kept = [re.sub(r"(?<=[^\s)\]])\s+(?=[(\[])", "", line) for line in kept]
     lines = [split(line, delimiter) for line in kept]
@@ -65,6 +68,16 @@ def read_heading(source: Source, opening: Opening) -> Heading:
         message = "the header names another number of columns than the rows have"
         raise CorruptField(message, file=source.name, expected=values, found=len(heading.names))
     return heading
+
+
+def _commented_titles(source: Source, opening: Opening) -> list[str]:
+    """Return the titles if the last comment is a line of them; comments that make seconds doubtful are refused."""
+    titles = titles_in_comments(opening.header)
+    cells = split(titles, opening.dialect.delimiter)
+    if len(cells) == opening.dialect.columns and _axis(cells[0])[0]:
+        return [titles]
+    refuse_other_time(source, opening.header)
+    return []
 
 
 def _lecroy(source: Source, lines: list[list[str]]) -> Heading:
@@ -154,6 +167,7 @@ def _table(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
     if len(pairs) != columns:
         message = "the header names another number of columns than the rows have"
         raise CorruptField(message, file=source.name, expected=columns, found=len(pairs))
+    pairs[1:] = names_and_units(full[:place], pairs[1:])
     axis, unit = _axis(titles[0])
     unit = unit or (below[0] if below else "")
     warnings: list[str] = []
@@ -178,6 +192,7 @@ def _table(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
         units=units,
         axis=axis,
         time_scale_s=scale,
+        rows=declared_rows(source, opening.header),
         metadata=metadata_of(opening),
         warnings=tuple(warnings),
     )

@@ -195,7 +195,8 @@ def _dialect(lines: Sequence[str], encoding: str, line_end: bytes) -> Dialect | 
         numbers = [to_number(cell, comma) for cell in cells]
         if numbers[0] is None or not cells[0] or any(number is None for number in numbers):
             continue
-        trailing = len(cells) > 1 and not cells[-1] and all(_ends_with(line, delimiter) for line in lines)
+        filled = [line.rstrip(" \r") for line in lines if line.strip()]
+        trailing = len(cells) > 1 and not cells[-1] and all(line.endswith(delimiter) for line in filled)
         columns = len(cells) - trailing
         fitting = sum(1 for line in lines if len(split(line, delimiter)) == len(cells))
         candidate = Dialect(delimiter, comma, columns, trailing, encoding, line_end)
@@ -212,10 +213,6 @@ def _with_titles(dialect: Dialect, titles: str) -> Dialect:
     return dialect
 
 
-def _ends_with(line: str, delimiter: str) -> bool:
-    return not line.strip() or line.rstrip(" \r").endswith(delimiter)
-
-
 def count_lines(source: Source, opening: Opening) -> RawCount:
     """Count the lines of ``source`` from the first row on, block by block, without looking into them."""
     end = opening.dialect.line_end
@@ -229,21 +226,28 @@ def count_lines(source: Source, opening: Opening) -> RawCount:
             lines += int(np.count_nonzero(ends[1:] & ~ends[:-1]))
             previous = data[-1:] or previous
     ended = previous == end
-    return RawCount(lines + (not ended), _last_line(source, opening), ended)
+    last, hollow = _last_line(source, opening)
+    return RawCount(lines + (not ended) - hollow, last, ended)
 
 
-def _last_line(source: Source, opening: Opening) -> str:
-    """Return the last line that is not empty, read from the end of the file."""
+def _last_line(source: Source, opening: Opening) -> tuple[str, int]:
+    """Return the last line that is not empty, read from the end of the file, and how many without a cell follow it."""
     end, length, size = opening.dialect.line_end, 4096, source.path.stat().st_size
     with source.path.open("rb") as file:
         while True:
             start = max(opening.start, size - length)
             file.seek(start)
-            tail = file.read().rstrip(b"\r\n")
-            place = tail.rfind(end)
-            if place >= 0 or start == opening.start or length > MAX_LINE_BYTES:
-                return decode(tail[place + 1 :])[0].rstrip("\r")
+            lines = [line for line in file.read().split(end)[start != opening.start :] if line.strip(b"\r\n")]
+            rows = (place for place, line in enumerate(reversed(lines)) if line.strip(_hollow(opening.dialect)))
+            after = next(rows, len(lines))
+            if after < len(lines) or start == opening.start or length > MAX_LINE_BYTES:
+                return decode(b"".join(lines[-1 - after :][:1]))[0].rstrip("\r"), after
             length *= 4
+
+
+def _hollow(dialect: Dialect) -> bytes:
+    """Return the characters of a line without any cell, as UltraScope writes one after the rows."""
+    return dialect.delimiter.encode() + b" \t\r\x1a"
 
 
 def iterate_blocks(source: Source, opening: Opening) -> Iterator[Block]:
@@ -265,7 +269,7 @@ def iterate_blocks(source: Source, opening: Opening) -> Iterator[Block]:
             if len(rest) > MAX_LINE_BYTES:
                 message = "a line is too long for a table of numbers"
                 raise CorruptField(message, file=source.name, offset=line, offset_unit="line", found=len(rest))
-            if data.strip():
+            if data.strip(_hollow(opening.dialect) + b"\n"):
                 yield _parse(source, opening.dialect, data, line)
             line += data.count(end)
             if not block:
@@ -344,7 +348,8 @@ def _parse_slowly(source: Source, dialect: Dialect, data: bytes, line: int) -> B
     ended = text.endswith(("\n", "\r"))
     separator = "\n" if dialect.line_end == b"\n" else "\r"
     lines = [item.rstrip("\r") for item in text.split(separator)]
-    while lines and not lines[-1].strip():
+    hollow = _hollow(dialect).decode()
+    while lines and not lines[-1].strip(hollow):  # after the last row only: elsewhere it is counted as a line
         lines.pop()
     rows: list[list[float]] = []
     numbers: list[int] = []

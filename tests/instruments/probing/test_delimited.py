@@ -532,3 +532,42 @@ def test_a_carriage_return_inside_a_number_does_not_join_its_parts(
             ADAPTER.read(place(tmp_path, "a.csv", f"time_s,v_V\r\n0,1\r\n1,2\r\n2,{cell},\r\n3,4\r\n"))
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "b.csv", "time_s,v_V\r\r\n0,1\r\r\n1,2\r\r\n2,3\r\r\n"))
     assert waveform.samples.array().tolist() == [1, 2, 3]
+
+
+SIGLENT = (
+    "Record Length,Analog:4,\nSample Interval,Analog:5.000000E-05,\nVertical Units,CH3:V,CH1:A,\nSource,CH3,CH1,\n"
+    "Second,Value,Value\n+1.240000E+01,1,2\n+1.240005E+01,3,4\n+1.240010E+01,5,6\n+1.240015E+01,7,8\n"
+)
+
+
+def test_lines_above_the_titles_name_channels_and_count(tmp_path: Path) -> None:
+    found = waveforms(ADAPTER, place(tmp_path, "a.csv", SIGLENT))
+    assert [(waveform.name, waveform.unit) for waveform in found] == [("CH3", "V"), ("CH1", "A")]
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "b.csv", "Source,CH2\nSecond,Volt\n0,1\n1e-8,2\n2e-8,3\n"))
+    assert (waveform.name, waveform.unit) == ("CH2", "V")
+    with pytest.raises(Truncated) as caught:
+        ADAPTER.read(place(tmp_path, "c.csv", SIGLENT.replace("Analog:4,", "Analog:4000,")))
+    assert str(caught.value) == "c.csv: the header declares another number of rows (expected 4000, found 4)"
+    with pytest.raises(CountMismatch, match="the header declares two different numbers of samples"):
+        ADAPTER.read(place(tmp_path, "d.csv", '"Number of Data points =",3,\n' + SIGLENT))
+
+
+def test_lines_without_a_cell_after_the_rows_are_none(tmp_path: Path) -> None:
+    text = '"Number of Data points =",4,\n"Time (s)","Voltage (V)",\n' + "".join(f"{i}E-9,{i},\n" for i in range(4))
+    for end in (",,\n", ",,", ",,\n\n,,\r\n \n"):
+        (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", text + end))
+        assert (waveform.samples.count, waveform.warnings) == (4, () if end.endswith("\n") else waveform.warnings)
+    with pytest.raises(CorruptField, match="a time is no finite number"):
+        ADAPTER.read(place(tmp_path, "b.csv", text.partition("\n")[2] + ",,\n4E-9,4,\n"))
+
+
+def test_titles_in_a_comment_are_titles_and_other_units_in_one_are_a_doubt(tmp_path: Path) -> None:
+    rows = "0,1\n1,2\n2,3\n"
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", "# made by hand\n# time_us,probe_mV\n" + rows))
+    assert (waveform.name, waveform.unit, waveform.dt_s) == ("probe", "mV", 1e-6)
+    with pytest.raises(UnsupportedVersion) as caught:
+        ADAPTER.read(place(tmp_path, "b.csv", "#CHANNEL:CH1\n#CLOCK=0.05(uS)\n#UNITS:V\n" + rows))
+    assert str(caught.value) == (
+        "b.csv: a comment names a unit of time and nothing says whether it is the first column's; "
+        "put a line of titles such as time_s,value above the rows at line 2 (expected None, found uS)"
+    )
