@@ -10,7 +10,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from analysis.circuits.faults import list_faults, simulate_faults
 from analysis.circuits.logic_simulation import pack_patterns
 from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
+from analysis.localization.lateness import ToldDelays
 from analysis.localization.localizer import ProbedWaveform, Problem, localize_fault
 from analysis.localization.mixture import Spot
 from analysis.results import Localization
@@ -39,7 +40,10 @@ AVERAGES = 200_000
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run measures: dies by circuit, their mix, signal-to-noise ratio of a cycle, placement error, budget."""
+    """What a run measures: dies by circuit, their mix, signal-to-noise ratio of a cycle, placement error, budget.
+
+    ``told`` is the relative error of the cells' delays that the localizer is told; ``None`` tells it nothing.
+    """
 
     dies: int
     snr: float
@@ -48,6 +52,7 @@ class Settings:
     seed: int
     patterns: int = 256
     mix: tuple[str, ...] = STRATA
+    told: float | None = None
 
 
 class Bench:
@@ -93,7 +98,17 @@ class Bench:
         cycle_s = die.cycle_s if isinstance(die, TimedDie) else die.options.timing.cycle_s
         beam = Spot(0.0, 0.0, die.options.optics.spot_fwhm_nm, die.options.placement_sigma_nm)
         problem = Problem(self.circuit, self.patterns, fails, waveforms, cycle_s, die.places_um, AVERAGES, beam)
-        return localize_fault(problem)
+        return localize_fault(replace(problem, delays=self.tell(cycle_s)))
+
+    def tell(self, cycle_s: float) -> ToldDelays | None:
+        """Return the delays of the timed dies, each off by an error of its own, as a library's would be."""
+        if self.settings.told is None:
+            return None
+        delays = self.source.timing[0]
+        errors = np.random.default_rng(self.settings.seed).normal(0, self.settings.told, len(delays))
+        return ToldDelays(
+            {net: own * (1 + off) / cycle_s for (net, own), off in zip(delays.items(), errors, strict=True)}
+        )
 
     def probe(self, die: Die, net: str) -> ProbedWaveform:
         """Measure ``net``."""
@@ -227,6 +242,7 @@ def main() -> None:
     parser.add_argument("--placement-nm", type=float, default=30.0, help="standard deviation of the beam's place")
     parser.add_argument("--patterns", type=int, default=256, help="random patterns in the loop")
     parser.add_argument("--probes", type=int, default=12, help="most probes of one die")
+    parser.add_argument("--told", type=float, default=None, help="tell the cells' delays, with this relative error")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1, help="processes; a circuit is measured by one of them")
     options = parser.parse_args()
@@ -241,6 +257,7 @@ def main() -> None:
         options.seed,
         options.patterns,
         tuple(options.mix),
+        options.told,
     )
     circuits = build_made() if options.made else read_circuits(options.circuits)
     names = [name for name in circuits if options.only is None or name in options.only]

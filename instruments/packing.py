@@ -148,6 +148,8 @@ def _flatten(record: Record) -> Iterator[tuple[str, str | None, Record]]:
     for path, waveforms in record.waveforms.items():
         for waveform in waveforms:
             yield path, nets.get(path), waveform
+    for table in record.delays:
+        yield str(document.get("delays", "")), None, table
     for path, rasters in record.maps.items():
         for raster in rasters:
             yield path, None, raster

@@ -208,7 +208,7 @@ class ProbingSession:
 
     ``document`` is ``session.json`` (schema ``faultlight.probing-session/1``), verbatim and validated.
     ``waveforms`` maps each waveform file named there to the waveforms read from it, in file order; ``maps`` each
-    map's file to the rasters read from it.
+    map's file to the rasters read from it. ``delays`` are the tables of its SDF or Liberty file.
     """
 
     name: str
@@ -221,6 +221,7 @@ class ProbingSession:
     simulation: tuple[DigitalTrace, ...]
     waveforms: Mapping[str, tuple[Waveform, ...]]
     maps: "Mapping[str, tuple[Raster, ...]]" = field(default_factory=dict)
+    delays: "tuple[Table, ...]" = ()
     vendor_metadata: VendorMetadata = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 

@@ -5,13 +5,16 @@ bit-parallel simulation; before step 0 a pattern has what the pattern before it 
 is slow to rise is 1 only after it has been 1 for as long as it is late; one that is slow to do both is only shifted.
 Only machines whose values differ from the good ones are carried from gate to gate.
 
-The cells' delays are rarely known: several draws of them are simulated, each scaled so that the latest event of a good
-die comes within the cycle, as a tester at speed has it.
+Several draws of the cells' delays are simulated. Where nobody tells them, each is scaled so that the latest event of a
+good die comes within the cycle, as a tester at speed has it; where they are told (:class:`ToldDelays`), so that they
+take the part of the cycle that they do, and the draws are of what is left open.
 """
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +29,10 @@ SPREAD = 1 / 3
 FILLED = (0.38, 0.98)
 """Part of the cycle that the latest event of a good die takes, least and most; most draws are near the most: delays
 are looked for at speed."""
+TOLD_SPREAD = 0.1
+"""The same of a cell whose delay is told: variation on a die, edges and pins that differ, and the file's own error."""
+CORNERS = (0.9, 1.05)
+"""What all told delays of a die may be multiplied by, least and most: the die's corner, supply and temperature."""
 MOST_BYTES = 2 << 20
 """Of one net's values in all the machines that are carried at once: what bounds memory."""
 
@@ -44,6 +51,24 @@ class LateNet:
     rise: int
     fall: int
     pin: int = -1
+
+
+@dataclass(frozen=True)
+class ToldDelays:
+    """What a file says of the delays of a circuit's cells.
+
+    Attributes:
+        parts: by net, the delay of the gate that drives it as a part of the cycle; of an input, how late it changes.
+        spread: half of the range of a told delay, relative to it.
+    """
+
+    parts: Mapping[str, float]
+    spread: float = TOLD_SPREAD
+
+    @cached_property
+    def digest(self) -> str:
+        """Names all of this."""
+        return hashlib.sha256(repr((sorted(self.parts.items()), self.spread)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -74,28 +99,65 @@ class _Moved:
     values: Words
 
 
-def draw_loops(circuit: Circuit, good: Words, cycles: int, count: int) -> list[TimedLoop]:
+@dataclass(frozen=True)
+class _Timing:
+    """Delays of one draw: ``relative`` by gate, ``starts`` by input, float64, both in units of ``scale`` steps."""
+
+    relative: NDArray[np.float64]
+    starts: NDArray[np.float64]
+    scale: float
+    steps: int
+
+
+def draw_loops(
+    circuit: Circuit, good: Words, cycles: int, count: int, told: ToldDelays | None = None
+) -> list[TimedLoop]:
     """Return ``count`` draws of ``circuit`` in time, its ``cycles`` patterns as in ``good`` (uint64 ``(nets, words)``).
 
-    The seed is fixed, so that answers do not depend on chance.
+    ``told`` is what is known of the delays. The seed is fixed, so that answers do not depend on chance.
     """
+    generator = np.random.default_rng(0)
+    if told is not None:
+        corners = np.linspace(CORNERS[1], CORNERS[0], count)
+        return [_draw_told(circuit, good, cycles, generator, told, float(corner)) for corner in corners]
     least, most = FILLED
     parts = most - (most - least) * np.linspace(0, 1, count) ** 2
-    generator = np.random.default_rng(0)
     return [_draw_loop(circuit, good, cycles, generator, float(part)) for part in parts]
 
 
 def _draw_loop(circuit: Circuit, good: Words, cycles: int, generator: np.random.Generator, filled: float) -> TimedLoop:
-    relative = generator.uniform(1 - SPREAD, 1 + SPREAD, len(circuit.gates))
+    relative, starts = generator.uniform(1 - SPREAD, 1 + SPREAD, len(circuit.gates)), np.zeros(len(circuit.inputs))
     steps, latest = steps_of(circuit), _longest(circuit, relative)
-    loop = _timed(circuit, good, cycles, (relative, steps / max(latest, 1e-9) * 0.99, steps))
+    loop = _timed(circuit, good, cycles, _Timing(relative, starts, steps / max(latest, 1e-9) * 0.99, steps))
     moving = (loop.good[:, 1:] != loop.good[:, :-1]).any(axis=(0, 2))
     last = int(np.flatnonzero(moving)[-1]) + 1 if moving.any() else steps
     scale = steps / max(latest, 1e-9) * 0.99 * filled * steps / last
-    loop = _timed(circuit, good, cycles, (relative, scale, steps))
-    while ((loop.good[:, -1] ^ good) & pattern_mask(cycles)).any() and scale * latest > 1:
-        scale *= 0.96
-        loop = _timed(circuit, good, cycles, (relative, scale, steps))
+    return _settled(circuit, good, cycles, _Timing(relative, starts, scale, steps))
+
+
+def _draw_told(
+    circuit: Circuit, good: Words, cycles: int, generator: np.random.Generator, told: ToldDelays, corner: float
+) -> TimedLoop:
+    """Draw around told delays; of a gate that is not told, around the usual one, as widely as if nothing were."""
+    gates = np.asarray([told.parts.get(circuit.nets[net], np.nan) for net in circuit.drives])
+    untold = np.isnan(gates)
+    usual = (
+        float(np.median(gates[~untold])) if not untold.all() else 1.0 / max(1.0, _longest(circuit, np.ones(len(gates))))
+    )
+    spread = np.where(untold, SPREAD, told.spread)
+    relative = np.where(untold, usual, gates) * generator.uniform(1 - spread, 1 + spread)
+    starts = np.asarray([told.parts.get(circuit.nets[net], 0.0) for net in circuit.inputs])
+    steps = steps_of(circuit)
+    return _settled(circuit, good, cycles, _Timing(relative, starts, steps * corner, steps))
+
+
+def _settled(circuit: Circuit, good: Words, cycles: int, timing: _Timing) -> TimedLoop:
+    """Return the loop, its delays shortened until the good die has its values at the end of every cycle."""
+    latest = _longest(circuit, timing.relative)
+    loop = _timed(circuit, good, cycles, timing)
+    while ((loop.good[:, -1] ^ good) & pattern_mask(cycles)).any() and timing.scale * latest > 1:
+        timing = replace(timing, scale=timing.scale * 0.96)
+        loop = _timed(circuit, good, cycles, timing)
     return loop
 
 
@@ -112,13 +174,17 @@ def _longest(circuit: Circuit, delays: NDArray[np.float64]) -> float:
     return float(arrival.max(initial=0.0))
 
 
-def _timed(circuit: Circuit, good: Words, cycles: int, timing: tuple[NDArray[np.float64], float, int]) -> TimedLoop:
+def _timed(circuit: Circuit, good: Words, cycles: int, timing: _Timing) -> TimedLoop:
     """Simulate the good circuit; delays are rounded so that the error does not add up along a path."""
-    relative, scale, steps = timing
+    relative, scale, steps = timing.relative, timing.scale, timing.steps
     values = np.empty((len(circuit.nets), steps, good.shape[1]), np.uint64)
     values[list(circuit.inputs)] = good[list(circuit.inputs), None]
     exact = np.zeros(len(circuit.nets))
     whole = np.zeros(len(circuit.nets), np.int64)
+    exact[list(circuit.inputs)] = timing.starts * scale
+    for net in np.flatnonzero(exact > 0).tolist():
+        whole[net] = min(steps - 1, round(exact[net]))
+        values[net] = earlier(values[net], int(whole[net]), cycles)
     delays = np.zeros(len(circuit.gates), np.int64)
     for gate, (pins, net) in enumerate(zip(circuit.fan_in, circuit.drives, strict=True)):
         last = max(pins, key=lambda pin: exact[pin], default=None)

@@ -22,6 +22,7 @@ from analysis.localization.evidence import (
     weigh_waveform,
 )
 from analysis.localization.history import posterior_history
+from analysis.localization.lateness import ToldDelays
 from analysis.localization.looped import screen_loop
 from analysis.localization.mixture import Layout, Spot
 from analysis.localization.overlay import site_masses
@@ -89,6 +90,7 @@ class Problem:
         sequential: the circuit with its flip-flops where the loop is a functional pattern in which they run; then
             ``patterns`` has the primary inputs only. ``None`` in full-scan view.
         watched: names of further nets that are looked at.
+        delays: what is known of the delays of the cells; not used in a functional loop.
     """
 
     circuit: Circuit
@@ -101,6 +103,7 @@ class Problem:
     beam: Spot | None = None
     sequential: SequentialCircuit | None = None
     watched: tuple[str, ...] = ()
+    delays: ToldDelays | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -215,7 +218,7 @@ def screen_die(problem: Problem) -> Screening:
     """Return the suspects that the fail log of ``problem`` leaves, in full-scan view or in a functional loop."""
     if problem.sequential is not None:
         return screen_loop(problem.sequential, problem.patterns, problem.fails)
-    stimulated = stimulate(problem.circuit, problem.patterns)
+    stimulated = stimulate(problem.circuit, problem.patterns, problem.delays)
     return screen(stimulated, problem.fails, neighbour_pairs(problem.circuit, problem.places_um))
 
 

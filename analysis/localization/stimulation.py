@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from analysis.circuits.faults import Fault, list_delay_faults, list_faults, list_opens, local_errors
 from analysis.circuits.logic_simulation import Words, pack_patterns, pattern_mask, simulate, unpack_patterns
 from analysis.circuits.netlist import Circuit
-from analysis.localization.lateness import TimedLoop, draw_loops, steps_of
+from analysis.localization.lateness import TimedLoop, ToldDelays, draw_loops, steps_of
 
 MOST_KEPT = 4
 MOST_DRAWS = 8
@@ -60,7 +60,8 @@ class Stimulated:
         cycles: number of patterns.
         mask: uint64 of shape ``(words,)`` with a one for each pattern.
         good: uint64 of shape ``(nets, words)``, masked.
-        key: names circuit and patterns.
+        key: names circuit, patterns and delays.
+        told: what is known of the delays of its cells.
     """
 
     circuit: Circuit
@@ -68,6 +69,7 @@ class Stimulated:
     mask: Words
     good: Words
     key: str
+    told: ToldDelays | None = None
 
     @cached_property
     def bits(self) -> NDArray[np.uint8]:
@@ -94,7 +96,7 @@ class Stimulated:
         """The good circuit in time under several draws of its cells' delays."""
         bytes_of_one = steps_of(self.circuit) * self.good.nbytes
         count = int(np.clip(BYTES_OF_DRAWS // max(1, bytes_of_one), 2, MOST_DRAWS))
-        return draw_loops(self.circuit, self.good, self.cycles, count)
+        return draw_loops(self.circuit, self.good, self.cycles, count, self.told)
 
     def errors(self, faults: Sequence[Fault]) -> Words:
         """Return the patterns in which the gate of each of ``faults`` is wrong: uint64 ``(faults, words)``, masked."""
@@ -104,14 +106,17 @@ class Stimulated:
 _SHELF: Shelf[Stimulated] = Shelf()
 
 
-def stimulate(circuit: Circuit, patterns: NDArray[np.uint8]) -> Stimulated:
-    """Return ``circuit`` under ``patterns`` (uint8 0/1, shape ``(cycles, inputs)``), prepared or from the shelf."""
+def stimulate(circuit: Circuit, patterns: NDArray[np.uint8], told: ToldDelays | None = None) -> Stimulated:
+    """Return ``circuit`` under ``patterns`` (uint8 0/1, shape ``(cycles, inputs)``), prepared or from the shelf.
+
+    ``told`` is what is known of the delays of its cells.
+    """
     content = hashlib.sha256(np.ascontiguousarray(patterns).tobytes()).hexdigest()
-    key = f"{circuit.digest}:{patterns.shape}:{content}"
-    return _SHELF.take(key, lambda: _stimulate(circuit, patterns, key))
+    key = f"{circuit.digest}:{patterns.shape}:{content}:{told and told.digest}"
+    return _SHELF.take(key, lambda: _stimulate(circuit, patterns, key, told))
 
 
-def _stimulate(circuit: Circuit, patterns: NDArray[np.uint8], key: str) -> Stimulated:
+def _stimulate(circuit: Circuit, patterns: NDArray[np.uint8], key: str, told: ToldDelays | None) -> Stimulated:
     mask = pattern_mask(len(patterns))
     good = simulate(circuit, pack_patterns(patterns)) & mask
-    return Stimulated(circuit, len(patterns), mask, np.asarray(good, np.uint64), key)
+    return Stimulated(circuit, len(patterns), mask, np.asarray(good, np.uint64), key, told)

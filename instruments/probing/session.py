@@ -20,11 +20,14 @@ from instruments.records import (
     Placement,
     ProbingSession,
     Record,
+    Table,
     Waveform,
 )
 from instruments.registry import Registry, read_source
 
 R = TypeVar("R", Netlist, PatternSet, FailLog, Placement)
+DELAY_KINDS = {"delay_arc", "library_pin", "library_timing"}
+"""Kinds of tables of a delay file: SDF, or Liberty."""
 
 
 class ProbingSessionAdapter:
@@ -42,7 +45,7 @@ class ProbingSessionAdapter:
     def version(self) -> str:
         """Its own version and a hash of the other adapters': what they read differently, the session holds."""
         others = Registry(adapter for adapter in self._registry.adapters.values() if adapter.name != self.name)
-        return f"2+{others.fingerprint()[:12]}"
+        return f"3+{others.fingerprint()[:12]}"
 
     def sniff(self, source: Source) -> Sniff:
         """Say whether ``source`` is a bundle that has ``session.json``."""
@@ -72,6 +75,7 @@ class ProbingSessionAdapter:
                 message = f"{key}: the session names {document[key]}, which is not in the bundle"
                 raise CorruptField(message, file=source.name)
         maps, map_warnings = read_session_maps(source, document)
+        delays, delay_warnings = self._delays(source, document)
         session = ProbingSession(
             name=str(document["session"]),
             role=str(document["role"]),
@@ -83,7 +87,8 @@ class ProbingSessionAdapter:
             simulation=self._simulation(source, document),
             waveforms=waveforms,
             maps=maps,
-            warnings=(*_unnamed_members(source, document), *map_warnings),
+            delays=delays,
+            warnings=(*_unnamed_members(source, document), *map_warnings, *delay_warnings),
         )
         check_session(session, source.name)
         return "probing-session", (session,)
@@ -105,6 +110,20 @@ class ProbingSessionAdapter:
         if len(traces) != len(records):
             raise CorruptField(f"simulation: {document['simulation']} is no value change dump", file=source.name)
         return traces
+
+    def _delays(self, source: Source, document: Mapping[str, Any]) -> tuple[tuple[Table, ...], tuple[str, ...]]:
+        """Return the tables of the delay file, and why there are none: a session is worth reading without them."""
+        path = document.get("delays")
+        if not path:
+            return (), ()
+        try:
+            records = self._member(source, str(path), "delays")
+        except InstrumentError as error:
+            return (), (f"the delays were not read: {error.message}",)
+        tables = tuple(record for record in records if isinstance(record, Table))
+        if len(tables) != len(records) or not {table.kind for table in tables} <= DELAY_KINDS:
+            return (), (f"the delays were not read: {path} is no SDF or Liberty file",)
+        return tables, ()
 
     def _waveforms(self, source: Source, file: str) -> tuple[Waveform, ...]:
         records = self._member(source, file, "waveforms")

@@ -5,11 +5,12 @@ import pytest
 
 from analysis.circuits.delays import typical_delays
 from instruments.adapter import Source
-from instruments.records import Gate, Netlist
+from instruments.records import Gate, Netlist, ProbingSession
 from instruments.simulation.liberty import LibertyAdapter
 from instruments.simulation.standard_delay import StandardDelayAdapter
 from services.pipelines.probing.cell_delays import DelayFileError, find_delays
 from services.pipelines.probing.localization import to_circuit
+from services.pipelines.probing.session_delays import delay_document, told_delays
 from tests.instruments.simulation.delay_files import LIBERTY
 
 NETLIST = Netlist(
@@ -88,3 +89,42 @@ def test_files_of_something_else_are_refused(tmp_path) -> None:
         find_delays(NETLIST, circuit, tables)
     with pytest.raises(DelayFileError, match="delays are SDF or Liberty, not nothing"):
         find_delays(NETLIST, circuit, [])
+
+
+def session_with(tables: tuple, **document: object) -> ProbingSession:
+    stimulus = {"cycle_s": 1e-10}
+    return ProbingSession(
+        "s", "suspect", {"stimulus": stimulus, **document}, NETLIST, None, None, None, (), {}, {}, tables
+    )
+
+
+def test_a_session_tells_the_localizer_one_delay_a_gate_in_parts_of_the_cycle(tmp_path) -> None:
+    circuit = to_circuit(NETLIST)
+    session = session_with(tuple(read(StandardDelayAdapter(), tmp_path, SDF)), delays="top.sdf")
+    told = told_delays(session, circuit, looped=False)
+    # Of x: (3 + 7 + 4 + 6) / 4 ps, of y (10 + 11) / 2; z is in no arc; q changes 25 ps after the clock.
+    expected = {"x": 0.05, "y": 0.105, "q": 0.25, "a": 0.0, "b": 0.0}
+    assert told.delays.parts == pytest.approx({**expected, **{net: 0.0 for net in told.delays.parts if net == "ck"}})
+    document = delay_document(session, told)
+    assert (document["source"], document["told_gates"], document["untold"]) == ("top.sdf", 2, ["z"])
+    assert document["spread"] == 0.1
+    loop = told_delays(session, circuit, looped=True)
+    assert loop.delays is None
+    assert loop.notes == ("in a functional loop late edges are late by whole cycles",)
+
+
+def test_a_delay_file_of_another_netlist_is_not_used_and_that_is_said(tmp_path) -> None:
+    other = (
+        SDF.replace("INSTANCE u1", "INSTANCE v1")
+        .replace("INSTANCE u2", "INSTANCE v2")
+        .replace("INSTANCE f", "INSTANCE v3")
+    )
+    other = other.replace("u1/Y u2/A", "v1/Y v2/A")
+    session = session_with(tuple(read(StandardDelayAdapter(), tmp_path, other)), delays="top.sdf")
+    told = told_delays(session, to_circuit(NETLIST), looped=False)
+    assert (told.delays, told.notes) == (None, ("the SDF file names no instance of the netlist",))
+    assert delay_document(session, told)["spread"] == pytest.approx(1 / 3)
+    none = told_delays(session_with(()), to_circuit(NETLIST), looped=False)
+    assert none.notes == ("the session has no delay file",)
+    unread = told_delays(session_with((), delays="top.sdf"), to_circuit(NETLIST), looped=False)
+    assert unread.notes == ("top.sdf was not read",)

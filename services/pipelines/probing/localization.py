@@ -30,6 +30,7 @@ from services.pipelines.probing.die_documents import (
     quality_document,
     waveform_places,
 )
+from services.pipelines.probing.session_delays import SessionDelays, delay_document, told_delays
 from services.pipelines.probing.session_places import (
     StageMap,
     alignment_document,
@@ -87,19 +88,22 @@ def localize(
     for other in others:
         if other.document.get("unit") != session.document.get("unit"):
             raise SessionError(f"the session {other.name} is of another unit than {session.name}")
-    result, waveforms = _measure(session, progress)
+    result, waveforms, told = _measure(session, progress)
     delays = [(session, result.waveforms), *((other, _measure(other, _silent)[0].waveforms) for other in others)]
-    document = _document(session, result, waveforms) | {"zero_power": zero_power_documents(delays)}
+    document = _document(session, result, waveforms)
+    document |= {"zero_power": zero_power_documents(delays), "cell_delays": delay_document(session, told)}
     return LocalizationReport(result, document)
 
 
-def _measure(session: ProbingSession, progress: Progress) -> tuple[Localization, list[ProbedWaveform]]:
+def _measure(
+    session: ProbingSession, progress: Progress
+) -> tuple[Localization, list[ProbedWaveform], SessionDelays | None]:
     waveforms = probed_waveforms(session)
     cycle_s = float(session.document["stimulus"]["cycle_s"])
     if session.netlist is None or session.patterns is None:
-        return compare_with_simulation(session, waveforms, cycle_s), waveforms
-    problem = _problem(session, session.netlist, session.patterns, waveforms, cycle_s)
-    return localize_fault(problem, progress), waveforms
+        return compare_with_simulation(session, waveforms, cycle_s), waveforms, None
+    problem, told = _problem(session, session.netlist, session.patterns, waveforms, cycle_s)
+    return localize_fault(problem, progress), waveforms, told
 
 
 def probed_waveforms(session: ProbingSession) -> list[ProbedWaveform]:
@@ -121,7 +125,7 @@ def build_problem(session: ProbingSession) -> Problem:
     if session.netlist is None or session.patterns is None:
         raise SessionError("the session has no netlist and patterns: there are no suspects to tell apart")
     cycle_s = float(session.document["stimulus"]["cycle_s"])
-    return _problem(session, session.netlist, session.patterns, probed_waveforms(session), cycle_s)
+    return _problem(session, session.netlist, session.patterns, probed_waveforms(session), cycle_s)[0]
 
 
 def _problem(
@@ -130,7 +134,7 @@ def _problem(
     patterns: PatternSet,
     waveforms: list[ProbedWaveform],
     cycle_s: float,
-) -> Problem:
+) -> tuple[Problem, SessionDelays]:
     circuit = to_circuit(netlist, patterns)
     sequential = to_sequential(netlist, patterns)
     columns = {net: place for place, net in enumerate(patterns.nets)}
@@ -139,7 +143,8 @@ def _problem(
     if missing:
         raise SessionError(f"the patterns lack the input {missing[0]}")
     stimulus = patterns.bits[:, [columns[circuit.nets[net]] for net in driven]]
-    return Problem(
+    told = told_delays(session, circuit, looped=sequential is not None)
+    problem = Problem(
         circuit=circuit,
         patterns=np.ascontiguousarray(stimulus),
         fails=_fails(session, circuit, len(stimulus)),
@@ -149,7 +154,9 @@ def _problem(
         averages=session.document["stimulus"].get("averages"),
         beam=next((waveform.spot for waveform in waveforms if waveform.spot is not None), None),
         sequential=sequential,
+        delays=told.delays,
     )
+    return problem, told
 
 
 def to_circuit(netlist: Netlist, patterns: PatternSet | None = None) -> Circuit:
@@ -347,6 +354,7 @@ def session_of(records: tuple[PackedRecord, ...], read: Callable[[int, int], byt
         simulation=tuple(parts.get("digital_trace", ())),
         waveforms=waveforms,
         maps=maps,
+        delays=tuple(parts.get("table", ())),
         vendor_metadata=head.vendor_metadata,
         warnings=head.warnings,
     )

@@ -21,6 +21,7 @@ from instruments.records import (
     ProbingSession,
     Raster,
     Record,
+    Table,
     Waveform,
 )
 
@@ -51,7 +52,15 @@ def rebuild_session(stored: StoredSession, blobs: BlobStore) -> ProbingSession:
         ),
         waveforms=rebuild_waveforms(stored.waveforms, blobs),
         maps=_maps(stored.documents["raster"], blobs),
+        delays=_delays(stored, blobs),
     )
+
+
+def _delays(stored: StoredSession, blobs: BlobStore) -> tuple[Table, ...]:
+    """Return the tables of the session's delay file."""
+    path = str(stored.row.document.get("delays") or "")
+    rows = [row for row in stored.documents["table"] if path and row.member_path == path]
+    return tuple(decode_row(row, "table", Table, blobs) for row in rows)
 
 
 def _only(stored: StoredSession, kind: str, expected: type[R], blobs: BlobStore) -> R | None:

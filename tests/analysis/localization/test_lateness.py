@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from analysis.circuits.faults import Fault, list_delay_faults
-from analysis.circuits.logic_simulation import pack_patterns, unpack_patterns
+from analysis.circuits.logic_simulation import pack_patterns, pattern_mask, simulate, unpack_patterns
+from analysis.circuits.netlist import LogicGate, build_circuit
 from analysis.localization.late_suspects import (
     KEPT,
     LATENESSES,
@@ -15,7 +16,14 @@ from analysis.localization.late_suspects import (
     lateness_steps,
     usual_settings,
 )
-from analysis.localization.lateness import delay_edges, draw_loops, levels_within, propagate_late
+from analysis.localization.lateness import (
+    TimedLoop,
+    ToldDelays,
+    delay_edges,
+    draw_loops,
+    levels_within,
+    propagate_late,
+)
 from analysis.localization.stimulation import stimulate
 from benchmarks.localization_trials.timed_die import SlowNet, run_timed
 from services.demo.circuit import DemoCircuit
@@ -117,3 +125,29 @@ def test_without_a_log_every_lateness_is_open() -> None:
     assert settings.shape == (3, KEPT, 2)
     assert set(settings[0, :, 0]) == {0, 1}
     assert len(set(settings[0, :, 1])) == KEPT
+
+
+def test_told_delays_take_their_part_of_the_cycle() -> None:
+    gates = [LogicGate("x", "NOT", ("a",)), LogicGate("y", "NOT", ("x",)), LogicGate("z", "AND", ("y", "b"))]
+    circuit = build_circuit(gates, ["a", "b"], ["z"])
+    patterns = np.asarray([[0, 1], [1, 1], [0, 0], [1, 0], [0, 1]], np.uint8)
+    good = simulate(circuit, pack_patterns(patterns)) & pattern_mask(5)
+    told = ToldDelays({"x": 0.2, "y": 0.1, "a": 0.25, "b": 0.0}, spread=0.0)
+    loops = draw_loops(circuit, good, 5, 3, told)
+    for loop, corner in zip(loops, (1.05, 0.975, 0.9), strict=True):
+        steps = loop.steps
+
+        def first(net: str, loop: TimedLoop = loop) -> int:
+            """The step at which the net first has the second pattern's value."""
+            bits = unpack_patterns(loop.good[circuit.number[net]], 5)[:, 1]
+            return int(np.flatnonzero(bits == bits[-1])[0])
+
+        assert first("a") == round(0.25 * corner * steps)
+        assert first("x") == round(0.45 * corner * steps)
+        assert first("y") == round(0.55 * corner * steps)
+        assert not ((loop.good[:, -1] ^ good) & pattern_mask(5)).any()
+    # z is not told: around the usual one, as widely as if nothing were.
+    parts = [loop.delays[circuit.driver[circuit.number["z"]]] / loop.steps for loop in loops]
+    assert all(0.15 * 2 / 3 * 0.85 < part < 0.15 * 4 / 3 * 1.1 for part in parts)
+    slow = draw_loops(circuit, good, 5, 1, ToldDelays({"x": 0.9, "y": 0.9, "z": 0.9}, spread=0.0))
+    assert not ((slow[0].good[:, -1] ^ good) & pattern_mask(5)).any()

@@ -12,6 +12,7 @@ from instruments.packing import pack
 from instruments.probing.session import ProbingSessionAdapter
 from instruments.records import ProbingSession
 from instruments.registry import Registry, read_source
+from instruments.simulation.standard_delay import StandardDelayAdapter
 from tests.adapter_contract.cases import CASES
 from tests.instruments.probing.bundles import bundle
 from tests.instruments.probing.test_signal_map import AMPLITUDE, PHASE, band, tiff
@@ -83,7 +84,21 @@ def test_layout_delays_and_affine_are_kept(tmp_path):
     more = {"layout": "chip.gds", "delays": "top.sdf", "affine": [[0.1, 0, 5], [0, -0.1, 6]]}
     found = read(session(tmp_path, {"chip.gds": b"", "top.sdf": b""}, **more))
     assert {key: found.document[key] for key in more} == more
-    assert found.warnings == ()
+    assert found.delays == ()
+    (warning,) = found.warnings
+    assert warning.startswith("the delays were not read: top.sdf is refused")
+
+
+def test_delays_are_read_and_packed_with_their_file(tmp_path):
+    (tmp_path / "b").mkdir()
+    sdf = b'(DELAYFILE (TIMESCALE 1ps) (CELL (CELLTYPE "i") (INSTANCE u) (DELAY (ABSOLUTE (IOPATH A Y (3) (4))))))'
+    source = session(tmp_path / "b", {"top.sdf": sdf}, delays="top.sdf")
+    result = read_source(source, Registry([ADAPTER, StandardDelayAdapter()]), "probing_session")
+    (table,) = result.records[0].delays
+    assert (table.kind, table.columns["rise_s"].tolist()) == ("delay_arc", [3e-12])
+    packed = pack(result, tmp_path / "packed")
+    (record,) = (record for record in packed.records if record.kind == "table")
+    assert record.member_path == "top.sdf"
 
 
 @pytest.mark.parametrize(
