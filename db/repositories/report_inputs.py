@@ -67,7 +67,7 @@ def count_unread(connection: Connection, period: Period) -> dict[str, int]:
     return {str(state): int(count) for state, count in connection.execute(query)}
 
 
-def list_excursions(connection: Connection, period: Period) -> Sequence[Row[Any]]:
+def list_excursions(connection: Connection, period: Period) -> Sequence[Any]:
     """Return the excursions of control charts in the period, the first first, with the instrument's name."""
     query = (
         select(event.c.occurred_at, event.c.data, instrument.c.name.label("instrument_name"))
@@ -93,7 +93,7 @@ def count_cases(connection: Connection, period: Period) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def list_signed_off(connection: Connection, period: Period) -> Sequence[Row[Any]]:
+def list_signed_off(connection: Connection, period: Period) -> Sequence[Any]:
     """Return the sign-offs of cases in the period with the conclusion as it stood, the first first."""
     query = (
         select(case_decision.c.created_at, case_decision.c.conclusion, fa_case.c.title)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 WIDTH_MM, HEIGHT_MM = 150.0, 88.0
 _INCH_MM = 25.4
 _PARTS = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 0.6, 0.9, 0.999)
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "faultlight-report",
     "font.family": "DejaVu Sans",
@@ -54,7 +54,9 @@ def _draw_band(axes: Axes, band: Sequence[Mapping[str, float]], life: Mapping[st
         return
     hours = [row["hours"] for row in band]
     low, high = (_scale([row[name] for row in band]) for name in ("low", "high"))
-    axes.fill_between(hours, low, high, color=_BAND, linewidth=0, label="interval, pointwise")
+    axes.fill_between(
+        hours, low, high, color=_BAND, linewidth=0, label=f"{100 * life['level']:g} % interval, pointwise"
+    )
     axes.plot(life["hours"], _scale(life["fraction"]), color=_LINE, label=life["model"])
 
 

@@ -3,7 +3,9 @@
 import hashlib
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +22,7 @@ from services.reports.mail import quote_lines
 from services.reports.message import file_name
 from services.scheduler.mailing import Mailer
 from services.webhooks.schedule import Schedule
-from tests.reports.mail_server import MailSink
+from tests.reports.mail_server import MailSink, make_certificate
 
 PDF = b"%PDF-1.7\n.\n..dots\n"
 AT_ONCE = Schedule(delays_s=(0.0, 0.0), draw=lambda: 0.0)
@@ -200,3 +202,35 @@ def test_a_late_reply_settles_what_was_given_up(
 def test_lines_are_quoted_as_smtp_wants_them() -> None:
     assert quote_lines(b".a\n..b\r\nc\rd") == b"..a\r\n...b\r\nc\r\nd\r\n"
     assert file_name("../../etc/\u03c3 x", datetime(2026, 1, 1, tzinfo=UTC), "pdf") == "etc-x-20260101T0000Z.pdf"
+
+
+def test_mail_is_handed_over_encrypted_and_signed_in(
+    engine: Engine, blobs: BlobStore, report_id: uuid.UUID, tmp_path: Path
+) -> None:
+    """STARTTLS before the password, which a server without it never hears; a certificate of nobody is not believed."""
+    certificate, context = make_certificate(tmp_path)
+    sink = MailSink(tls=context, users={"faultlight": "hunter2"})
+    try:
+        known = replace(
+            sink.server,
+            host="localhost",
+            security="starttls",
+            user="faultlight",
+            password="hunter2",
+            ca_file=certificate,
+        )
+        identity = add_mail(engine, report_id)
+        assert Mailer(engine, blobs, known, None, AT_ONCE).mail_next()
+        assert state_of(engine, identity).state == "delivered"
+        doubtful = {
+            "wrong password": replace(known, password="guessed"),
+            "certificate verify failed": replace(known, ca_file=None),
+        }
+        for number, (reason, server) in enumerate(doubtful.items()):
+            other = add_mail(engine, report_id, f"other-{number}@fab.example")
+            assert Mailer(engine, blobs, server, None, Schedule(delays_s=(3600.0,))).mail_next()
+            assert state_of(engine, other).state == "waiting"
+            assert reason in state_of(engine, other).reason
+        assert len(sink.accepted) == 1
+    finally:
+        sink.close()

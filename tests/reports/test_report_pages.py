@@ -163,7 +163,7 @@ def test_the_part_failed_is_the_product_limit() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0"), (1234567.0, "1,230,000"), (99.96, "100"), (0.0123456, "0.0123"), (51.049, "51"), (1e-7, "1.00e-07"),
-     (None, "\N{EN DASH}"), (2.5e9, "2.50e+09"), (7.0, "7")],
+     (None, "\N{EN DASH}"), (2.5e11, "2.50e+11"), (6.16e7, "61,600,000"), (7.0, "7")],
 )  # fmt: skip
 def test_figures_are_told_to_three_places(value: float | None, text: str) -> None:
     assert figure(value) == text

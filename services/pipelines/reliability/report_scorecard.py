@@ -14,7 +14,7 @@ def figure(value: float | None) -> str:
     """Return a number to three significant figures as people read it; a dash for none."""
     if value is None:
         return NONE
-    if value != 0 and not 1e-3 <= abs(value) < 1e7:
+    if value != 0 and not 1e-3 <= abs(value) < 1e10:
         return f"{value:.2e}"
     text = f"{value:,.{max(0, 2 - _magnitude(value))}f}"
     return text.rstrip("0").rstrip(".") if "." in text else _rounded(value)
