@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 _MOST_ROWS = 20
+_LEAST_TOLD = 0.005
 
 
 def print_training(document: dict[str, Any], console: Console | None = None) -> None:
@@ -71,7 +72,9 @@ def print_scores(document: dict[str, Any], console: Console | None = None) -> No
     for heading in ("unit", "probability", "low to high", "may have", "log odds"):
         table.add_column(heading, overflow="fold")
     for unit in document["units"][:_MOST_ROWS]:
-        told = ", ".join(f"{name} {value:+.2f}" for name, value in unit["log_odds"].items() if value)
+        told = ", ".join(
+            f"{name} {value:+.2f}" for name, value in unit["log_odds"].items() if abs(value) >= _LEAST_TOLD
+        )
         table.add_row(
             unit["unit"], f"{unit['probability']:.4g}", f"{unit['low']:.3g} to {unit['high']:.3g}",
             " or ".join(unit["set"]) or "unlike both", told,

@@ -130,6 +130,13 @@ def _remarks(trained: Trained, held_out: dict[str, Any]) -> list[str]:
             f"The model is not better than {' and '.join(unbeaten)} by more than chance: use the plain model, or wait "
             "for more outcomes."
         )
+    promised = 1 - held_out["sets"]["alpha"]
+    for name in ("failed", "survived"):
+        if held_out["sets"][name]["high"] < promised:
+            said.append(
+                f"The sets hold {100 * held_out['sets'][name]['covered']:.1f} % of the units that {name} where "
+                f"{100 * promised:g} % are promised: later units are unlike those that the sets were made from."
+            )
     if held_out["refused"]["units"]:
         said.append(
             f"{held_out['refused']['units']} of the held-out units got no answer, {held_out['refused']['failed']} of "
