@@ -14,7 +14,10 @@ from sqlalchemy import text
 
 from benchmarks.report import Row, main
 from benchmarks.workbench import PROGRAM, api, running_stack, wait_for_jobs, write_waveforms
+from db.blobs import BlobStore
 from db.engine import make_engine
+from services.api.simulated_samples import SimulatedTrace, compared_extremes
+from services.api.waveform_samples import StoredSamples, bin_edges, bin_extremes
 from services.stack import Stack
 from services.uploader.client import UploadClient
 from tests.web.browsing import find_chromium
@@ -22,7 +25,11 @@ from tests.web.browsing import find_chromium
 TRACES, SAMPLES = 50, 2_000_000
 LOADS, PANS = 7, 60
 PAUSE_MS = 400
-PAGES = ("/", "/waveforms", "/files", "/jobs", "/jobs?state=running", "/jobs?state=dead", "/sessions", "/cases")
+COMPARISONS = 9
+PAGES = (
+    "/", "/waveforms", "/files", "/jobs", "/jobs?state=running", "/jobs?state=dead", "/sessions", "/cases", "/layouts",
+    "/findings",
+)  # fmt: skip
 LOOKS = 20
 WAVEFORM_ROWS, JOB_ROWS = 1_000_000, 100_000
 _PAN = """async (key) => {
@@ -42,8 +49,32 @@ def measure() -> list[Row]:
     """Show the traces in headless Chromium, move through them, then fill the database and ask for pages."""
     with running_stack() as stack, tempfile.TemporaryDirectory() as folder:
         ids = _upload(stack, Path(folder))
-        rows = _measure_viewer(stack, ids)
+        rows = _measure_viewer(stack, ids) + _measure_comparison(Path(folder))
         return rows + _measure_pages(stack)
+
+
+def _measure_comparison(folder: Path) -> list[Row]:
+    """Bin a trace alone, and beside what is simulated with their difference, in turns; by CPU time."""
+    samples = np.random.default_rng(1).integers(-20_000, 20_000, SAMPLES).astype("<i2")
+    blobs = BlobStore.local(folder / "comparison")
+    blobs.put_bytes("records/trace", samples.tobytes())
+    stored = StoredSamples("records/trace", 0, np.dtype("<i2"), SAMPLES, 1e-4, 0.0)
+    edges = bin_edges(0, SAMPLES, 1000)
+    trace = SimulatedTrace(np.random.default_rng(2).integers(0, 2, 1000).astype(float), 2e-7, 1e-9, 0.0)
+    waits: dict[str, list[float]] = {"plain": [], "compared": []}
+    for _ in range(COMPARISONS):
+        started = time.process_time()
+        bin_extremes(blobs, stored, edges)
+        middle = time.process_time()
+        compared_extremes(blobs, stored, edges, (0.0, 1e-10), trace)
+        waits["plain"].append(middle - started)
+        waits["compared"].append(time.process_time() - middle)
+    plain, compared = (statistics.median(waits[name]) for name in ("plain", "compared"))
+    what = f"{SAMPLES:,} samples measured, simulated and their difference"
+    return [
+        Row(f"{what}, CPU, median of {COMPARISONS}", compared * 1000, "ms"),
+        Row(f"{what}, over measured ones alone", compared / plain, "x"),
+    ]
 
 
 def _upload(stack: Stack, folder: Path) -> list[str]:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,14 +59,35 @@ class SimulatedTrace:
     edge_s: float
     shift_s: float
 
-    def at(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the values at ``times_s``; edges lie at the beginnings of cycles, and the loop goes on for ever."""
-        position = (times_s - self.shift_s) / self.cycle_s
-        nearest = np.rint(position)
-        after = self.values[nearest.astype(np.int64) % self.values.size]
-        before = self.values[(nearest.astype(np.int64) - 1) % self.values.size]
-        offset = (position - nearest) * (self.cycle_s / self.edge_s)
-        return np.asarray(before + (after - before) * np.interp(offset, _STEPS, _EDGE), np.float64)
+    def at(self, first: int, count: int, scale: tuple[float, float]) -> NDArray[np.float64]:
+        """Return the values at samples ``first`` … ``first + count - 1``, float64 ``(count,)``.
+
+        Sample ``k`` lies at ``scale[0] + k * scale[1]`` seconds. Edges lie at the beginnings of cycles; the loop goes
+        on for ever. Cycles are filled whole, and only samples near a change are looked at one by one.
+        """
+        begin, step = scale[0] - self.shift_s + first * scale[1], scale[1]
+        low, high = math.floor(begin / self.cycle_s), math.floor((begin + (count - 1) * step) / self.cycle_s)
+        starts = np.arange(low, high + 2) * self.cycle_s - begin
+        places = np.clip(np.ceil(starts[1:-1] / step), 0, count).astype(np.int64)
+        levels = self.values[np.arange(low, high + 1) % self.values.size]
+        found = np.repeat(levels, np.diff(places, prepend=0, append=count))
+        self._smooth(found, np.arange(low, high + 2), starts, step)
+        return found
+
+    def _smooth(
+        self, found: NDArray[np.float64], cycles: NDArray[np.int64], starts: NDArray[np.float64], step: float
+    ) -> None:
+        """Draw the edges at the beginnings of ``cycles``, which come ``starts`` seconds after the first sample."""
+        before, after = self.values[(cycles - 1) % self.values.size], self.values[cycles % self.values.size]
+        changed = before != after
+        reach = min(_REACH * self.edge_s, self.cycle_s / 2)
+        first = np.clip(np.ceil((starts[changed] - reach) / step), 0, found.size).astype(np.int64)
+        stop = np.clip(np.floor((starts[changed] + reach) / step) + 1, first, found.size).astype(np.int64)
+        lengths = stop - first
+        edge = np.repeat(np.arange(lengths.size), lengths)
+        index = np.arange(int(lengths.sum())) + np.repeat(first - np.cumsum(lengths) + lengths, lengths)
+        part = np.interp((index * step - starts[changed][edge]) / self.edge_s, _STEPS, _EDGE)
+        found[index] = before[changed][edge] + (after - before)[changed][edge] * part
 
 
 class Simulation:
@@ -152,24 +173,26 @@ def compared_extremes(
     """
     bins = len(edges) - 1
     found = np.full((3, bins, 2), np.nan)
-    for start, measured in _blocks(blobs, stored, edges):
-        times = scale[0] + scale[1] * np.arange(start, start + measured.size)
-        simulated = trace.at(times)
+    for start, samples in stored.blocks(blobs, int(edges[0]), int(edges[-1]), _BLOCK):
+        with np.errstate(over="ignore", invalid="ignore"):
+            measured = stored.values(samples)
+        simulated = trace.at(start, measured.size, scale)
         begin = int(np.searchsorted(edges, start, side="right")) - 1
         end = int(np.searchsorted(edges, start + measured.size, side="left"))
         places = np.maximum(edges[begin:end] - start, 0)
         for row, values in enumerate((measured, simulated, measured - simulated)):
             part = found[row, begin:end]
-            part[:, 0] = np.fmin(part[:, 0], np.fmin.reduceat(values, places))
-            part[:, 1] = np.fmax(part[:, 1], np.fmax.reduceat(values, places))
+            smallest, largest = _extremes(values, places)
+            part[:, 0], part[:, 1] = np.fmin(part[:, 0], smallest), np.fmax(part[:, 1], largest)
     return found
 
 
-def _blocks(
-    blobs: BlobStore, stored: StoredSamples, edges: NDArray[np.int64]
-) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    for start, samples in stored.blocks(blobs, int(edges[0]), int(edges[-1]), _BLOCK):
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = stored.values(samples)
-        values[~np.isfinite(values)] = np.nan
-        yield start, values
+def _extremes(
+    values: NDArray[np.float64], places: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the finite extremes of the pieces of ``values`` that begin at ``places``, NaN where there are none."""
+    smallest, largest = np.minimum.reduceat(values, places), np.maximum.reduceat(values, places)
+    if np.isfinite(smallest).all() and np.isfinite(largest).all():
+        return smallest, largest
+    finite = np.where(np.isfinite(values), values, np.nan)
+    return np.fmin.reduceat(finite, places), np.fmax.reduceat(finite, places)

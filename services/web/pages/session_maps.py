@@ -1,5 +1,6 @@
 """Maps of a session (LVI, EOFM, reflectance) beside those of a golden die, with the places that differ."""
 
+import math
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -85,7 +86,7 @@ def _pair(
 def _same_frequency(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
     if left["frequency_hz"] is None or right["frequency_hz"] is None:
         return left["frequency_hz"] is right["frequency_hz"] and bool(left["name"] == right["name"])
-    return abs(left["frequency_hz"] - right["frequency_hz"]) <= 1e-6 * abs(right["frequency_hz"])
+    return math.isclose(left["frequency_hz"], right["frequency_hz"], rel_tol=1e-6)
 
 
 @router.post("/{session_id}/maps")
