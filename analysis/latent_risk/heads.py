@@ -43,7 +43,8 @@ class Preparation:
     Attributes:
         features: names of the modality's columns.
         fill: float64 ``(features,)``, medians.
-        seen_low, seen_high: float64 ``(features,)``, the range of the values that were learned from.
+        seen_low, seen_high: float64 ``(features,)``, the range of the values that were learned from; of all samples of
+            a trace together.
         kept: int32 indexes of the described features that vary.
         centre, scale, low, high: float64 ``(kept,)``: mean, standard deviation and range of the described features.
     """
@@ -87,6 +88,9 @@ def prepare(features: tuple[str, ...], values: Floats) -> Preparation:
     empty = ~known.any(axis=0)
     held = np.where(empty, 0.0, values)
     fill, low, high = (np.asarray(find(held, axis=0), np.float64) for find in (np.nanmedian, np.nanmin, np.nanmax))
+    if is_trace(features):
+        # What happens at another time than ever before is within a trace's own range.
+        low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
     filled = np.where(known, values, fill)
     described = describe_traces(filled) if is_trace(features) else filled
     scale = described.std(axis=0)

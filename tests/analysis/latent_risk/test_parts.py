@@ -17,7 +17,7 @@ from analysis.latent_risk.drift import (
 )
 from analysis.latent_risk.evidence import BadEvidence, Evidence, Modality, is_trace
 from analysis.latent_risk.forest import DamagedForest, Forest, grow_forest
-from analysis.latent_risk.heads import HeadKind, fit_head
+from analysis.latent_risk.heads import HeadKind, fit_head, prepare
 from analysis.latent_risk.measures import (
     area_interval,
     area_under_roc,
@@ -228,6 +228,14 @@ def test_a_head_fills_in_clips_and_says_what_is_outside() -> None:
     assert head.score(np.array([[top, 0, 7.0]])) == pytest.approx(head.score(np.array([[1e9, 0, 7.0]])))
     asked = np.array([[0, 0, 7.0], [top + 1.1 * (top - bottom), 0, 7], [np.nan, -1e9, 7], [0, 0, 1e9]])
     assert head.preparation.outside(asked).tolist() == [-1, 0, 1, -1]
+
+
+def test_an_event_at_another_time_is_not_outside() -> None:
+    early = np.zeros((50, 8)) + 1e-3 * GENERATOR.normal(size=(50, 8))
+    early[:, 2] += 5
+    prepared = prepare(tuple(f"trace_{number}" for number in range(8)), early)
+    late = np.roll(early[:1], 4, axis=1)
+    assert prepared.outside(np.concatenate([late, late * 3])).tolist() == [-1, 6]
 
 
 def test_impossible_evidence_is_refused() -> None:
