@@ -38,6 +38,7 @@ class BodyTable:
     search: str
     sort: str
     descending: bool
+    kept: list[tuple[str, str]]
     sort_urls: dict[str, str]
     next_url: str | None
     previous_url: str | None
@@ -48,11 +49,12 @@ def show_table(page: Page, rows: Sequence[Mapping[str, Any]], columns: Sequence[
     """Return the rows of the page that the address asks for: ``q``, ``sort`` (``-name`` falls), ``at``."""
     chosen, sort, descending = _choose(page, rows, columns)
     at = _number(page.query.get("at", "0"))
-    kept = {name: value for name, value in page.query.items() if name not in ("at", "export")}
+    # What is named several times in an address, as units of a drawing are, stays so.
+    kept = [pair for pair in page.request.query_params.multi_items() if pair[0] not in ("at", "export") and pair[1]]
     path = page.request.url.path
 
     def address(**changed: str) -> str:
-        return f"{path}?{urlencode(kept | changed)}"
+        return f"{path}?{urlencode([*(pair for pair in kept if pair[0] not in changed), *changed.items()])}"
 
     return BodyTable(
         columns=columns,
@@ -62,6 +64,7 @@ def show_table(page: Page, rows: Sequence[Mapping[str, Any]], columns: Sequence[
         search=page.query.get("q", ""),
         sort=sort,
         descending=descending,
+        kept=[pair for pair in kept if pair[0] != "q"],
         sort_urls={
             each.name: address(sort=f"-{each.name}" if sort == each.name and not descending else each.name)
             for each in columns

@@ -102,7 +102,7 @@ def _plot(
         lower=_steps(chart["lower"], x_of, y_of),
         upper=_steps(chart["upper"], x_of, y_of),
         centre_y=None if chart["centre"] is None else round(y_of(chart["centre"]), 2),
-        ticks=[(round(y_of(value), 2), f"{value:.6g}") for value in _ticks(low, high)],
+        ticks=[(round(y_of(value), 2), f"{value:.6g}") for value in axis_ticks(low, high)],
         dates=[(round(x_of(at), 2), _date(points[at]["observed_at"])) for at in _few(len(points))],
         summary=f"{len(drawn)} points, {out} of which a rule fired at",
     )
@@ -112,7 +112,8 @@ def _steps(values: Sequence[float | None], x_of: Any, y_of: Any) -> str:
     return " ".join(f"{x_of(at):.2f},{y_of(value):.2f}" for at, value in enumerate(values) if value is not None)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def axis_ticks(low: float, high: float) -> list[float]:
+    """Return round numbers from ``low`` to ``high``, about four steps apart."""
     raw = (high - low) / 4
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)

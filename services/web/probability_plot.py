@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Literal
 
+from services.web.control_plot import axis_ticks
+
 WIDTH, HEIGHT = 900.0, 460.0
 LEFT, RIGHT, TOP, BOTTOM = 78.0, 16.0, 14.0, 44.0
 Paper = Literal["weibull", "lognormal", "linear"]
@@ -149,9 +151,7 @@ def _rows(curve: Mapping[str, Any]) -> list[dict[str, float]]:
 
 def _hour_ticks(paper: Paper, first: float, last: float) -> list[float]:
     if paper == "linear":
-        power = 10.0 ** math.floor(math.log10(last / 4))
-        step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= last / 6)
-        return [at * step for at in range(math.floor(last / step) + 1)]
+        return axis_ticks(0.0, last)
     decades = range(math.floor(math.log10(first)), math.ceil(math.log10(last)) + 1)
     steps = (1.0,) if len(decades) > 5 else (1.0, 2.0, 5.0)
     found = [factor * 10.0**decade for decade in decades for factor in steps]
@@ -160,9 +160,7 @@ def _hour_ticks(paper: Paper, first: float, last: float) -> list[float]:
 
 def _part_ticks(paper: Paper, axes: _Axes) -> list[float]:
     if paper == "linear":
-        power = 10.0 ** math.floor(math.log10(axes.high / 4))
-        step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= axes.high / 6)
-        return [at * step for at in range(math.floor(axes.high / step) + 1)]
+        return axis_ticks(0.0, axes.high)
     found = [part for part in _PARTS if axes.low <= axes.height(part) <= axes.high]
     if len(found) > _MOST_TICKS:
         found = [part for part in found if part >= 0.1 or math.isclose(math.log10(part), round(math.log10(part)))]

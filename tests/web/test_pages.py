@@ -48,6 +48,8 @@ PAGES = {
     "/reliability": RECORDS,
     "/reliability/life/{life_result_id}": RECORDS,
     "/reliability/screenings/{screening_result_id}": RECORDS,
+    "/reliability/degradations/{degradation_result_id}": RECORDS,
+    "/reliability/risks/{risk_result_id}": RECORDS,
     "/cases": RECORDS,
     "/cases/{case_id}": RECORDS,
     "/admin": Action.READ_ADMINISTRATION,

@@ -81,6 +81,38 @@ def test_a_wafer_is_drawn_with_what_falls_out(fab: tuple[Console, dict[str, str]
     assert "No wafer map" in browser.get("/maps?kind=wafer_map").text
 
 
+def test_degradation_fans_and_times_to_the_threshold(fab: tuple[Console, dict[str, str], Browser]) -> None:
+    _, ids, browser = fab
+    path = f"/reliability/degradations/{ids['degradation_result_id']}"
+    page = browser.get(path)
+    check_html(page.text)
+    assert page.text.count('class="fan fan-') == 4
+    assert page.text.count('class="others"') == 8 + 1  # of twelve units measured; and the legend's
+    assert page.text.count('class="measured other-') == 2 * 4
+    chosen = browser.get(f"{path}?unit=D7&unit=D8&sort=-probability").text
+    assert chosen.count('class="fan fan-') == 2
+    assert "unit=D7&amp;unit=D8&amp;sort=probability" in chosen
+    rows = list(csv.DictReader(io.StringIO(browser.get(f"{path}?export=csv&q=crossed").text)))
+    assert [(row["unit"], row["half_h"]) for row in rows] == [("D0", "1000.0")]
+    assert "one readout of each unit is no path" in browser.get(f"{path}?parameter=gain").text
+    for bad, status in (("unit=none", 404), ("parameter=none", 404), ("&".join(["unit=D1"] * 7), 422)):
+        assert browser.get(f"{path}?{bad}").status_code == status
+
+
+def test_units_at_risk_with_what_each_modality_adds(fab: tuple[Console, dict[str, str], Browser]) -> None:
+    _, ids, browser = fab
+    path = f"/reliability/risks/{ids['risk_result_id']}"
+    page = browser.get(path)
+    check_html(page.text)
+    assert "<U0>" not in page.text
+    assert "1 to 50 of 60" in page.text
+    assert page.text.count('class="up"') == 1  # only the first unit's electrical evidence speaks for failing
+    assert "51 to 60 of 60" in browser.get(f"{path}?at=50").text
+    rows = list(csv.DictReader(io.StringIO(browser.get(f"{path}?export=csv&sort=probability").text)))
+    assert len(rows) == 60
+    assert rows[-1]["unit"] == "<U0>"
+
+
 def test_an_engineer_asks_and_a_viewer_does_not(fab: tuple[Console, dict[str, str], Browser]) -> None:
     console, ids, browser = fab
     path = f"/maps/{ids['map_file_id']}"

@@ -23,9 +23,22 @@ from services.web.screening_words import REASON_WORDS, say_reason
 
 router = APIRouter(prefix="/reliability", include_in_schema=False, route_class=PageRoute)
 
-KINDS = {"life-data": "Life data", "screening": "Screening"}
+KINDS = {
+    "life-data": "Life data",
+    "screening": "Screening",
+    "degradation": "Degradation",
+    "latent-risk-scoring": "Latent risk",
+}
 """Kinds of answers that have a page here."""
 LIST = ListSource(RESULTS, ResultQuery, "results")
+_PATHS = {
+    "life-data": "life", "screening": "screenings", "degradation": "degradations", "latent-risk-scoring": "risks",
+}  # fmt: skip
+_HEADLINES = {
+    "life-data": "failure_ppm", "screening": "screen", "degradation": "threshold_crossing",
+    "latent-risk-scoring": "latent_risk",
+}  # fmt: skip
+"""Findings that say an answer in a line."""
 MOST_TABLES = 20
 MOST_SCREENS = 10
 MOST_SHOWN = 200
@@ -49,6 +62,7 @@ def list_answers(page: AnyPage) -> Response:
             shown=shown,
             kind=kind,
             kinds=KINDS,
+            answers=f"/reliability/{_PATHS[kind]}",
             headlines={row["id"]: _headline(unit, row) for row in shown.rows},
             tables=load_rows(unit, TABLES, {"kind": "lifetime"}, MOST_TABLES) if kind == "life-data" else [],
         )

@@ -1,0 +1,159 @@
+"""Reliability, unit by unit: degradation with what follows, and the risk of failing in the field."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from db.blobs import BlobMissing, BlobStore
+from db.repositories.access import RowNotFound
+from db.repositories.catalogue import JOBS, TABLES, fetch_row, read_row
+from services.api.context import RequestUnit
+from services.problems import Problem
+from services.web.body_tables import BodyColumn, answer_table, show_table
+from services.web.fan_plot import plot_fans
+from services.web.lists import wants_export
+from services.web.page import AnyPage, Page, PageRoute
+from services.web.pages.reliability import read_answer
+
+router = APIRouter(prefix="/reliability", include_in_schema=False, route_class=PageRoute)
+
+FIRST_UNITS = 4
+MOST_UNITS = 6
+"""Units with bands in one drawing; more hide each other."""
+MOST_DRAWN = 300
+"""Units whose readouts are drawn beside them."""
+MOST_BYTES = 32 << 20
+_READOUT = frozenset({"device_id", "lot_id", "time_h", "parameter", "value"})
+
+_CROSSINGS = (
+    BodyColumn("unit", "Unit", lambda row: row["unit"]),
+    BodyColumn("state", "State", lambda row: row["state"]),
+    BodyColumn("probability", "P(past the threshold)", lambda row: row["probability"], numeric=True),
+    BodyColumn("low", "at least", lambda row: row["low"], numeric=True),
+    BodyColumn("high", "at most", lambda row: row["high"], numeric=True),
+    BodyColumn("half_h", "Median time, h", lambda row: row["hours"].get("50 %"), numeric=True),
+)
+
+
+@router.get("/degradations/{degradation_result_id}")
+def show_degradation(degradation_result_id: uuid.UUID, page: AnyPage) -> Response:
+    """Return how a parameter drifts: readouts and bands, methods compared, laws, times to the threshold."""
+    with page.read() as unit:
+        row = read_answer(unit, degradation_result_id, "degradation")
+        parameters = row["body"]["parameters"]
+        chosen = _parameter(page, parameters)
+        rows = (chosen.get("crossings") or {}).get("units", [])
+        if wants_export(page):
+            return answer_table(page, rows, _CROSSINGS, "crossings")
+        units = _units(page, chosen)
+        measured, reason = _measured(unit, page.context.state.blobs, row, chosen["parameter"])
+        drawn = {name: measured[name] for name in [*units, *list(measured)[:MOST_DRAWN]] if name in measured}
+        threshold = chosen.get("threshold")
+        return page.show(
+            unit,
+            "degradation_answer.html",
+            row=row,
+            body=row["body"],
+            parameters=[each["parameter"] for each in parameters],
+            chosen={"crossings": None, "population": None, "laws": [], "methods": [], "remarks": []} | chosen,
+            units=units,
+            known=[each["unit"] for each in rows] or sorted({each["unit"] for each in chosen.get("forecast", ())}),
+            plot=plot_fans(drawn, chosen.get("forecast", ()), units, threshold["value"] if threshold else None),
+            no_readouts=reason,
+            table=show_table(page, rows, _CROSSINGS),
+            threshold=threshold,
+        )
+
+
+def _parameter(page: Page, parameters: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    wanted = page.query.get("parameter")
+    told = [each for each in parameters if each["verdict"] != "refused"]
+    found = next((each for each in parameters if each["parameter"] == wanted), None)
+    if wanted is not None and found is None:
+        raise Problem("not-found", f"the answer has no parameter {wanted[:40]!r}")
+    return found or (told or list(parameters))[0]
+
+
+def _units(page: Page, chosen: Mapping[str, Any]) -> list[str]:
+    """Return the units that the address names, by default those likeliest to pass the threshold."""
+    forecast = list(dict.fromkeys(each["unit"] for each in chosen.get("forecast", ())))
+    wanted = page.request.query_params.getlist("unit")
+    if len(wanted) > MOST_UNITS:
+        raise Problem("invalid-request", f"{len(wanted)} units were chosen; {MOST_UNITS} are drawn at most")
+    for name in wanted:
+        if name not in forecast:
+            raise Problem("not-found", f"the answer forecasts no unit {name[:40]!r}")
+    likeliest = [each["unit"] for each in (chosen.get("crossings") or {}).get("units", [])]
+    return (
+        list(dict.fromkeys(wanted))
+        or [each for each in likeliest if each in forecast][:FIRST_UNITS]
+        or forecast[:FIRST_UNITS]
+    )
+
+
+def _measured(
+    unit: RequestUnit, blobs: BlobStore, row: Mapping[str, Any], parameter: str
+) -> tuple[dict[str, list[tuple[float, float]]], str | None]:
+    """Return the readouts of ``parameter`` by unit, as the answer names units; or why there are none to draw."""
+    from instruments.table_codec import decode_table  # noqa: PLC0415  (pyarrow loads where tables are unpacked only)
+
+    try:
+        payload = orjson.loads(read_row(unit.connection, unit.caller, JOBS, uuid.UUID(row["job_id"])))["payload"]
+        wanted = [payload["table_id"], *payload["question"].get("other_table_ids", ())]
+        tables = [fetch_row(unit.connection, unit.caller, TABLES, uuid.UUID(str(each))) for each in wanted]
+    except (RowNotFound, KeyError):
+        return {}, "the readouts are no longer stored"
+    if sum(each["byte_length"] for each in tables) > MOST_BYTES:
+        return {}, "the readouts are too many to be drawn"
+    found: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for each in tables:
+        data = blobs.read_range(each["blob_key"], each["byte_offset"], each["byte_length"])
+        if len(data) != each["byte_length"]:
+            raise BlobMissing(each["blob_key"])
+        columns = {name: values.tolist() for name, values in decode_table(data, _READOUT).columns.items()}
+        lots = columns.get("lot_id") or [""] * len(columns["value"])
+        told = zip(columns["parameter"], lots, columns["device_id"], columns["time_h"], columns["value"], strict=True)
+        for name, lot, device, hours, value in told:
+            if str(name).strip() == parameter and value == value:  # noqa: PLR0124  (NaN was not read)
+                found[str(lot).strip(), str(device).strip()].append((float(hours), float(value)))
+    several = len({lot for lot, _ in found}) > 1
+    return {f"{lot}/{device}" if several else device: sorted(pairs) for (lot, device), pairs in found.items()}, None
+
+
+_RISKS = (
+    BodyColumn("unit", "Unit", lambda row: row["unit"]),
+    BodyColumn("probability", "P(fails in the field)", lambda row: row["probability"], numeric=True),
+    BodyColumn("low", "at least", lambda row: row["low"], numeric=True),
+    BodyColumn("high", "at most", lambda row: row["high"], numeric=True),
+    BodyColumn("set", "Conformal set", lambda row: " or ".join(row["set"]) or "unlike both"),
+    BodyColumn(
+        "used", "Rests on", lambda row: ", ".join(name for name, each in row["modalities"].items() if each == "used")
+    ),
+)
+
+
+@router.get("/risks/{risk_result_id}")
+def show_risks(risk_result_id: uuid.UUID, page: AnyPage) -> Response:
+    """Return the units most likely to fail in the field, each with what every modality adds."""
+    with page.read() as unit:
+        row = read_answer(unit, risk_result_id, "latent-risk-scoring")
+        body = row["body"]
+        if wants_export(page):
+            return answer_table(page, body["units"], _RISKS, "latent-risk")
+        table = show_table(page, body["units"], _RISKS)
+        names = list(body["units"][0]["log_odds"]) if body["units"] else []
+        most = max((abs(value) for each in table.rows for value in each["log_odds"].values()), default=1.0) or 1.0
+        return page.show(
+            unit,
+            "risk_answer.html",
+            row=row,
+            body=body,
+            table=table,
+            names=names,
+            most=most,
+        )
