@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 
 from services.uploader.client import UploadClient
 from tests.instruments.electrical.wafer_map_writer import e142
@@ -30,27 +31,51 @@ def furnish_reliability(url: str, key: str, folder: Path) -> dict[str, str]:
     map_file, lifetimes = folder / "strip.xml", folder / "htol.csv"
     map_file.write_text(e142())
     lifetimes.write_text(LIFETIMES)
+    readouts = folder / "drift.csv"
+    readouts.write_text(write_readouts())
     with httpx.Client(
         base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=60
     ) as http:
         with UploadClient(url, key) as client:
-            for path in (log, map_file, lifetimes):
+            for path in (log, map_file, lifetimes, readouts):
                 client.upload_file(path, "demo")
         ids = {
             "log": _read(http, log.name),
             "map": _read(http, map_file.name),
             "lifetimes": _read(http, lifetimes.name),
+            "readouts": _read(http, readouts.name),
         }
-        (table,) = http.get("tables", params={"raw_file": ids["lifetimes"]}).json()["items"]
         jobs = {
             "screening": f"files/{ids['log']}/screenings",
-            "life": f"tables/{table['id']}/life-fits",
+            "life": f"tables/{_table(http, ids['lifetimes'])}/life-fits",
+            "degradation": f"tables/{_table(http, ids['readouts'])}/degradations",
         }
         asked = {name: http.post(path, json=QUESTIONS[name]).json()["id"] for name, path in jobs.items()}
         return ids | {f"{name}_result": _answer(http, job) for name, job in asked.items()}
 
 
-QUESTIONS: dict[str, dict[str, Any]] = {"screening": {"planted": 5}, "life": {"hours": 87600}}
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "screening": {"planted": 5},
+    "life": {"hours": 87600},
+    "degradation": {"methods": ["last-value", "mixed-power-law"], "horizon_h": 5000},
+}
+
+
+def write_readouts(units: int = 12) -> str:
+    """Return readouts of a threshold voltage that rises as a power of time, with its limit."""
+    numbers = np.random.default_rng(4)
+    lines = ["# simulated: true", "device_id,lot_id,time_h,parameter,value,unit,high_limit,stress,temperature_c"]
+    for unit in range(units):
+        rate = 0.004 * np.exp(0.4 * numbers.normal())
+        for hours in (0, 48, 168, 336, 500, 1000):
+            value = 0.4 + rate * hours**0.35 + 0.001 * numbers.normal()
+            lines.append(f"D{unit},LOT7,{hours},vth,{value:.6f},V,0.5,HTOL,125")
+    return "\n".join(lines) + "\n"
+
+
+def _table(http: httpx.Client, file_id: str) -> str:
+    (table,) = http.get("tables", params={"raw_file": file_id}).json()["items"]
+    return str(table["id"])
 
 
 def _read(http: httpx.Client, name: str) -> str:

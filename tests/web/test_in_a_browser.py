@@ -18,6 +18,7 @@ from services.settings import Settings
 from services.stack import Stack
 from tests.web.browsing import Complaints, audit, find_chromium, screenshot
 from tests.web.furnishing import furnish
+from tests.web.furnishing_reliability import furnish_reliability
 
 pytestmark = pytest.mark.browser
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
@@ -62,6 +63,7 @@ def fab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fab]:
             with Terminal(file=(folder / "demonstration.log").open("w")).capture():
                 assert Demonstration(stack.url, stack.key, folder / "demonstration", Terminal()).load_and_show()
             ids = furnish(stack.url, stack.key, engine_of(stack), folder)
+            ids |= furnish_reliability(stack.url, stack.key, folder)
             with playwright.sync_playwright() as started:
                 browser = started.chromium.launch(executable_path=chromium, args=ARGUMENTS)
                 yield Fab(stack, ids, browser, folder)
@@ -88,7 +90,11 @@ def paths(fab: Fab) -> list[str]:
         "/admin", "/admin/audit", f"/sessions/{fab.ids['session']}/maps", "/findings", "/layouts", layout,
         f"{layout}?span=8&defect=2&at=10.6,6.84", f"{clip}/printing", f"/sessions/{fab.ids['clean']}",
         f"/waveforms?{clean}&show=both&edges=1&levels=1&hidden=0,4,5&from=0&to=2e-7",
-        f"/waveforms?{clean}&logic=1&edges=1&suspect=1&from=0&to=6e-7",
+        f"/waveforms?{clean}&logic=1&edges=1&suspect=1&from=0&to=6e-7", "/maps", f"/maps/{fab.ids['log']}?wafer=W02",
+        f"/maps/{fab.ids['log']}?wafer=W03&show=value&test=100+leakage", f"/maps/{fab.ids['map']}?show=hard-bin",
+        "/reliability", "/reliability?kind=screening", f"/reliability/screenings/{fab.ids['screening_result']}",
+        f"/reliability/life/{fab.ids['life_result']}?paper=lognormal&others=1",
+        f"/reliability/degradations/{fab.ids['degradation_result']}",
     ]  # fmt: skip
 
 
@@ -149,6 +155,23 @@ def test_the_keyboard_reaches_everything_on_the_waveform_page(fab: Fab) -> None:
     page.goto(address)
     page.wait_for_selector("canvas[data-drawn]")
     assert "B \N{MINUS SIGN} A" in page.text_content("[data-readout]")
+    assert not complaints.take()
+    page.context.close()
+
+
+def test_the_keyboard_goes_from_die_to_die(fab: Fab) -> None:
+    page, complaints = fab.open()
+    page.goto(f"/maps/{fab.ids['log']}?wafer=W02&show=value&test=100+leakage")
+    page.wait_for_selector("[data-ready='317']")
+    page.focus("[data-wafer]")
+    page.keyboard.press("ArrowRight")
+    begun = page.text_content("[data-die-readout]")
+    page.keyboard.press("ArrowRight")
+    told = page.text_content("[data-die-readout]")
+    assert begun.startswith("Die ")
+    assert int(told.split()[1].strip(",")) == int(begun.split()[1].strip(",")) + 1
+    assert "100 leakage" in told
+    assert "uA" in told
     assert not complaints.take()
     page.context.close()
 
