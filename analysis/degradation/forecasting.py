@@ -92,8 +92,10 @@ class Split:
 
 
 def cut_time(paths: ReadoutPaths, part: float = PART_GIVEN) -> float:
-    """Return the hours up to which ``part`` of the readouts of ``paths`` were made."""
-    return float(np.quantile(paths.time_h, part, method="lower"))
+    """Return the hours up to which ``part`` of the readouts of ``paths`` were made, earlier than the last."""
+    cut = float(np.quantile(paths.time_h, part, method="lower"))
+    before = paths.time_h[paths.time_h < paths.time_h.max()]
+    return min(cut, float(before.max())) if len(before) else cut
 
 
 def split_later(paths: ReadoutPaths, cut_h: float) -> Split:

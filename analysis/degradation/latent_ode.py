@@ -230,8 +230,10 @@ def infer_effects(weights: Weights, readings: Readings, *, level: bool) -> tuple
     identity = torch.eye(size, dtype=torch.float64, device=device)
 
     def residual(point: torch.Tensor) -> torch.Tensor:
-        path = _paths(weights, point, readings.time, readings.inverse_temperature, longest)
-        return (readings.value - path) * readings.there / sigma
+        several = point.shape[1] // units
+        time, inverse = readings.time.repeat(several, 1), readings.inverse_temperature.repeat(several, 1)
+        path = _paths(weights, point, time, inverse, longest)
+        return (readings.value.repeat(several, 1) - path) * readings.there.repeat(several, 1) / sigma
 
     def loss(point: torch.Tensor, off: torch.Tensor) -> torch.Tensor:
         return (off**2).sum(2) + (point**2).sum(2)
@@ -239,12 +241,10 @@ def infer_effects(weights: Weights, readings: Readings, *, level: bool) -> tuple
     off = residual(effects)
     curvature = identity.expand(MEMBERS, units, size, size)
     for _ in range(_NEWTON_STEPS):
-        columns = []
-        for place in range(size):
-            moved = effects.clone()
-            moved[:, :, place] += _STEP
-            columns.append((residual(moved) - off) / _STEP)
-        slopes = torch.stack(columns, dim=3)
+        # All effects are moved at once, as further units.
+        moved = (effects[:, None] + _STEP * identity[:, None]).reshape(MEMBERS, size * units, size)
+        slopes = (residual(moved).reshape(MEMBERS, size, units, -1) - off[:, None]) / _STEP
+        slopes = slopes.permute(0, 2, 3, 1)
         curvature = slopes.transpose(2, 3) @ slopes + identity
         gradient = (slopes.transpose(2, 3) @ off[..., None])[..., 0] + effects
         step = -torch.linalg.solve(curvature + damping * identity, gradient[..., None])[..., 0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.degradation.errors import DegradationError, NotFitted
-from analysis.degradation.law_fit import Form, LawFit, draw_effects, draw_parameters, fit_law, refused
+from analysis.degradation.law_fit import Form, LawFit, draw_effects, draw_parameters, fit_law, refused, thin_units
 from analysis.degradation.laws import LAWS
 from analysis.degradation.mixed_effects import arrange
 from analysis.degradation.readout_paths import Floats, ReadoutPaths, Scale, Targets, measure_scale
@@ -192,6 +192,7 @@ def drift_test(paths: ReadoutPaths) -> tuple[float, float]:
     """
     from scipy.stats import chi2  # noqa: PLC0415  (slow to import, seldom needed)
 
+    paths = thin_units(paths)
     scale = replace(measure_scale(paths), reference_k=None)
     form = Form(LAWS["linear"], 0, not scale.fixed_origin, False, False)
     with_drift = fit_law(paths, form, scale)

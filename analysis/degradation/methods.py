@@ -7,6 +7,7 @@ from analysis.degradation.errors import DegradationError, NotFitted
 from analysis.degradation.forecasting import Forecaster, Judgement, Method, Trial, try_methods
 from analysis.degradation.gaussian_process import fit_gaussian_process
 from analysis.degradation.latent_ode import fit_latent_ode
+from analysis.degradation.law_fit import thin_units
 from analysis.degradation.law_mixture import fit_laws, fit_power_law
 from analysis.degradation.random_walk import fit_random_walk
 from analysis.degradation.readout_paths import ReadoutPaths
@@ -52,13 +53,15 @@ class Choice:
 def choose_method(paths: ReadoutPaths, names: Sequence[str] = tuple(METHODS), level: float = 0.9) -> Choice:
     """Return the method among ``names`` that forecasts later readouts of ``paths`` best, fitted to all of them.
 
-    ``level`` is of the bands. Challengers that lost are not
-    fitted again; baselines that were nearly as good are, since they bound what the winner says.
+    Of more than :data:`analysis.degradation.law_fit.MOST_UNITS_FITTED` units so many, evenly chosen, are tried and
+    fitted; forecasts may be asked for all. ``level`` is of the bands. Challengers that lost are not fitted again;
+    baselines that were nearly as good are, since they bound what the winner says.
 
     Raises:
         NotFitted: no method can be fitted.
         BadReadouts: there is nothing later to judge a forecast by.
     """
+    paths = thin_units(paths)
     trial = try_methods(paths, {name: METHODS[name] for name in names}, CHALLENGERS, level)
     if trial.selected is None:
         reasons = "; ".join(f"{each.method}: {each.reason}" for each in trial.judgements.values())

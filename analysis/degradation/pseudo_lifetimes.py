@@ -70,14 +70,16 @@ def find_pseudo_lifetimes(paths: ReadoutPaths, threshold: Threshold, curve: str 
     _, change_time, change_value = CURVES[curve]
     if change_value is np.log and (threshold.value <= 0 or (paths.value[paths.time_h > 0] <= 0).any()):
         raise BadReadouts(f"the {curve} curve needs values above 0, and so must the threshold be")
-    return [_one(paths, unit, threshold, change_time, change_value) for unit in range(paths.units)]
+    first, last = paths.first_row, paths.last_row
+    rows = [slice(int(first[unit]), int(last[unit]) + 1) for unit in range(paths.units)]
+    return [
+        _one(paths.names[unit], paths.time_h[own], paths.value[own], threshold, (change_time, change_value))
+        for unit, own in enumerate(rows)
+    ]
 
 
-def _one(
-    paths: ReadoutPaths, unit: int, threshold: Threshold, change_time: Change, change_value: Change
-) -> PseudoLifetime:
-    own = paths.unit == unit
-    time, value = paths.time_h[own], paths.value[own]
+def _one(name: str, time: Floats, value: Floats, threshold: Threshold, change: tuple[Change, Change]) -> PseudoLifetime:
+    change_time, change_value = change
     last = float(time.max())
     kept = np.ones(len(time), np.bool_)
     if change_time is not _same:
@@ -86,7 +88,7 @@ def _one(
         kept &= value > 0
     x, y = change_time(time[kept]), change_value(value[kept])
     if len(np.unique(x)) < 2:
-        raise BadReadouts(f"the unit {paths.names[unit]} has readouts at {len(np.unique(x))} times: a line needs two")
+        raise BadReadouts(f"the unit {name} has readouts at {len(np.unique(x))} times: a line needs two")
     slope, intercept = (float(each) for each in np.polyfit(x, y, 1))
     spread = float(((y - y.mean()) ** 2).sum())
     left = float(((y - intercept - slope * x) ** 2).sum())
@@ -102,4 +104,4 @@ def _one(
         reason = "its curve does not lead to the threshold"
     elif meets > FARTHEST * last:
         reason = f"its curve meets the threshold after {meets:.4g} h, more than {FARTHEST:g} times its last readout"
-    return PseudoLifetime(paths.names[unit], None if reason else float(meets), last, slope, intercept, fit, reason)
+    return PseudoLifetime(name, None if reason else float(meets), last, slope, intercept, fit, reason)

@@ -67,5 +67,5 @@ def fit_random_walk(paths: ReadoutPaths) -> WalkForecaster:
     slope = float(((gap - gap.mean()) * square).sum() / spread) if spread > 0 else mean / float(gap.mean() or 1.0)
     slope = float(np.clip(slope, 0.0, mean / max(float(gap.mean()), 1e-300)))
     noise = float(np.sqrt(max(mean - slope * float(gap.mean()), 0.0) / 2))
-    firsts = np.asarray([paths.value[paths.unit == each][0] for each in range(paths.units)])
+    firsts = paths.value[paths.first_row]
     return WalkForecaster(noise, slope, (float(firsts.mean()), float(firsts.std())))

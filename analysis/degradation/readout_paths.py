@@ -62,9 +62,19 @@ class ReadoutPaths:
         return np.unique(self.temperature_c[np.isfinite(self.temperature_c)])
 
     @property
+    def first_row(self) -> Whole:
+        """Row of each unit's first readout, int64 ``(units,)``."""
+        return np.asarray(np.searchsorted(self.unit, np.arange(self.units), side="left"), np.int64)
+
+    @property
+    def last_row(self) -> Whole:
+        """Row of each unit's last readout, int64 ``(units,)``."""
+        return np.asarray(np.searchsorted(self.unit, np.arange(self.units), side="right") - 1, np.int64)
+
+    @property
     def last_h(self) -> Floats:
         """Hours of each unit's last readout, float64 ``(units,)``."""
-        return np.asarray([self.time_h[self.unit == each].max() for each in range(self.units)])
+        return self.time_h[self.last_row]
 
     def take(self, rows: NDArray[np.bool_]) -> "ReadoutPaths":
         """Return the readouts where ``rows``, bool of shape ``(rows,)``; units without any are left out.
@@ -116,14 +126,14 @@ def collect_paths(
     units, unit = np.unique(labels, return_inverse=True)
     order = np.lexsort((time_h[kept], unit))
     temperatures = temperature_c[kept]
-    found = np.full(len(units), np.nan)
-    for each in range(len(units)):
-        own = np.unique(temperatures[unit == each])
-        if len(own) > 1:
-            raise BadReadouts(
-                f"the unit {units[each]} was under {len(own)} temperatures: give the readouts of one stress at a time"
-            )
-        found[each] = own[0]
+    found = temperatures[order][np.searchsorted(unit[order], np.arange(len(units)))]
+    other = (temperatures != found[unit]) & ~(np.isnan(temperatures) & np.isnan(found[unit]))
+    if other.any():
+        each = int(unit[np.argmax(other)])
+        number = len(np.unique(temperatures[unit == each]))
+        raise BadReadouts(
+            f"the unit {units[each]} was under {number} temperatures: give the readouts of one stress at a time"
+        )
     known = np.isfinite(found)
     if known.any() and not known.all():
         raise BadReadouts(
@@ -183,8 +193,7 @@ def measure_scale(paths: ReadoutPaths) -> Scale:
     start = paths.time_h == 0
     starts = paths.value[start]
     fixed = bool(start.any() and np.ptp(starts) == 0 and len(np.unique(paths.unit[start])) == paths.units > 1)
-    firsts = [paths.value[paths.unit == each][0] for each in range(paths.units)]
-    origin = float(starts[0]) if fixed else float(np.median(firsts))
+    origin = float(starts[0]) if fixed else float(np.median(paths.value[paths.first_row]))
     size = float(np.sqrt(np.mean((paths.value - origin) ** 2)))
     if size == 0 or np.ptp(paths.value) == 0:
         raise BadReadouts("all readouts are the same: there is no degradation and no noise to compare it with")

@@ -16,7 +16,8 @@ RISING, FALLING = 1, -1
 FARTHEST = 10.0
 """Multiples of the longest time seen beyond which no time is given."""
 
-_GRID = 160
+_GRID = 96
+_UNITS_AT_ONCE = 64
 _LEAST_KEPT = 0.05
 
 
@@ -68,8 +69,7 @@ def choose_side(paths: ReadoutPaths, value: float) -> Threshold:
     Raises:
         DegradationError: they start on both sides.
     """
-    firsts = np.asarray([paths.value[paths.unit == each][0] for each in range(paths.units)])
-    above = firsts > value
+    above = paths.value[paths.first_row] > value
     if above.any() and not above.all():
         raise DegradationError(
             f"{int(above.sum())} of {paths.units} units start above {value:g}, the others below: say "
@@ -140,7 +140,7 @@ def cross(
 
 def _observed(history: ReadoutPaths, unit: int, threshold: Threshold) -> tuple[float, float] | None:
     """The readouts around the crossing, where the unit's last readout is beyond the threshold."""
-    own = history.unit == unit
+    own = slice(int(history.first_row[unit]), int(history.last_row[unit]) + 1)
     time, beyond = history.time_h[own], threshold.beyond(history.value[own])
     if not len(beyond) or not beyond[-1]:
         return None
@@ -153,13 +153,23 @@ def _draw_hours(
     fitted: Forecaster, history: ReadoutPaths, units: list[int], asked: tuple[Threshold, float, float], seed: int
 ) -> list[Floats]:
     """Times at which the paths of ``units`` pass, given that none has by its last readout."""
+    found: list[Floats] = []
+    for first in range(0, len(units), _UNITS_AT_ONCE):
+        few = np.isin(history.unit, units[first : first + _UNITS_AT_ONCE])
+        found += _draw_few(fitted, history.take(few), asked, seed)
+    return found
+
+
+def _draw_few(
+    fitted: Forecaster, history: ReadoutPaths, asked: tuple[Threshold, float, float], seed: int
+) -> list[Floats]:
+    """The same of all units of ``history``."""
     threshold, horizon_h, width = asked
-    if not units:
-        return []
-    last = history.last_h[units]
+    units = range(history.units)
+    last = history.last_h
     parts = np.linspace(0.0, 1.0, _GRID) ** 1.5
     grids = last[:, None] + np.maximum(horizon_h - last[:, None], 0.0) * parts
-    targets = Targets(np.repeat(np.asarray(units, np.int64), _GRID), grids.ravel())
+    targets = Targets(np.repeat(np.arange(history.units, dtype=np.int64), _GRID), grids.ravel())
     draws = fitted.draw(history, targets, DRAWS, seed).reshape(DRAWS, len(units), _GRID)
     if width > 1.0:
         middle = np.median(draws, axis=0)

@@ -20,7 +20,7 @@ from services.pipelines.reliability.life_data import provenance
 from services.pipelines.table_source import SourceTable, read_tables
 from services.pipelines.versions import DEGRADATION_VERSION
 
-MOST_UNITS_TOLD = 2000
+MOST_UNITS_TOLD = 500
 _TIMES = 6
 _P_DRIFT = 0.01
 
@@ -99,6 +99,8 @@ def _one(each: ParameterPaths, request: DegradationRequest) -> dict[str, Any]:
     choice = choose_method(paths, request.methods, request.level)
     laws = law_forecaster(choice, paths)
     remarks: list[str] = []
+    threshold = _threshold(each, request, remarks)
+    told = _likeliest(paths, threshold)
     document: dict[str, Any] = {
         "parameter": each.parameter,
         "unit": each.unit,
@@ -112,14 +114,13 @@ def _one(each: ParameterPaths, request: DegradationRequest) -> dict[str, Any]:
         "selected": choice.fitted[0].name,
         "why": choice.trial.why,
         "laws": describe_laws(laws, request.level) if laws else [],
-        "forecast": _forecast(choice, paths, request),
+        "forecast": _forecast(choice, told, request),
         "calibration": _calibration(choice, request),
         "crossings": None,
         "population": None,
         "pseudo_lifetimes": None,
         "remarks": remarks,
     }
-    threshold = _threshold(each, request, remarks)
     if p_value >= _P_DRIFT:
         remarks.append(
             f"No drift is seen beyond the noise (p {p_value:.2g}): no time to a threshold is extrapolated. Bands of "
@@ -130,7 +131,7 @@ def _one(each: ParameterPaths, request: DegradationRequest) -> dict[str, Any]:
             "value": threshold.value,
             "direction": "rising" if threshold.direction == RISING else "falling",
         }
-        document["crossings"] = _crossings(choice, paths, threshold, request, remarks)
+        document["crossings"] = _crossings(choice, told, threshold, request, remarks)
         if request.use_temperature_c is not None:
             document["population"] = describe_population(laws, paths, threshold, request)
     if request.pseudo is not None:
@@ -139,6 +140,17 @@ def _one(each: ParameterPaths, request: DegradationRequest) -> dict[str, Any]:
         document["pseudo_lifetimes"] = describe_pseudo_lifetimes(paths, threshold, request)
     remarks += _doubts(choice, paths, document)
     return document
+
+
+def _likeliest(paths: ReadoutPaths, threshold: Threshold | None) -> ReadoutPaths:
+    """The units that an answer tells of: all, or of too many those whose last readout went farthest."""
+    if paths.units <= MOST_UNITS_TOLD:
+        return paths
+    last = paths.value[paths.last_row]
+    far = np.abs(last - np.median(last)) if threshold is None else (last - threshold.value) * threshold.direction
+    chosen = np.zeros(paths.units, np.bool_)
+    chosen[np.argsort(-far, kind="stable")[:MOST_UNITS_TOLD]] = True
+    return paths.take(chosen[paths.unit])
 
 
 def _method(judged: Judgement, choice: Choice) -> dict[str, Any]:
@@ -171,7 +183,7 @@ def _forecast(choice: Choice, paths: ReadoutPaths, request: DegradationRequest) 
     """Bands of each unit's readouts from its last one to the horizon, or as far as that is supported."""
     horizon = min(request.horizon_h or 1.5 * float(paths.time_h.max()), FARTHEST * float(paths.time_h.max()))
     last = paths.last_h
-    told = min(paths.units, MOST_UNITS_TOLD)
+    told = paths.units
     parts = np.linspace(0.0, 1.0, _TIMES)
     times = last[:told, None] + np.maximum(horizon - last[:told, None], 0.0) * parts
     targets = Targets(np.repeat(np.arange(told, dtype=np.int64), _TIMES), times.ravel())
@@ -204,10 +216,7 @@ def _threshold(each: ParameterPaths, request: DegradationRequest, remarks: list[
     if len(given) == 1:
         return given[0]
     paths = each.paths
-    drifts = [
-        float(paths.value[paths.unit == unit][-1] - paths.value[paths.unit == unit][0]) for unit in range(paths.units)
-    ]
-    rising = float(np.median(drifts)) >= 0
+    rising = float(np.median(paths.value[paths.last_row] - paths.value[paths.first_row])) >= 0
     side = "high" if rising else "low"
     remarks.append(f"Of the two limits the {side} one is the threshold, since the median unit drifts that way.")
     return given[0] if rising else given[1]
@@ -248,7 +257,7 @@ def _crossings(
         "crossed": sum(each.state == "crossed" for each in found),
         "expected": float(sum(each.probability for each in found)),
         "methods": [each.name for each in choice.fitted],
-        "units": rows[:MOST_UNITS_TOLD],
+        "units": rows,
     }
 
 
@@ -278,5 +287,8 @@ def _doubts(choice: Choice, paths: ReadoutPaths, document: Mapping[str, Any]) ->
             f"The readouts do not tell the laws {', '.join(near)} apart (AICc within 2); they part beyond the readouts."
         )
     if paths.units > MOST_UNITS_TOLD:
-        said.append(f"The answer tells of {MOST_UNITS_TOLD} of {paths.units} units.")
+        said.append(
+            f"The answer tells of {MOST_UNITS_TOLD} of {paths.units} units, those nearest the threshold or, without "
+            "one, farthest from the median."
+        )
     return said

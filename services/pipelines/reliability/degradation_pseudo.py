@@ -13,6 +13,9 @@ from analysis.reliability.intervals import failure_probability
 from analysis.reliability.life_data import collapse
 from services.pipelines.reliability.degradation_requests import DegradationRequest
 
+MOST_UNITS = 2000
+"""Pseudo-lifetimes that an answer lists; the distribution is of all."""
+
 
 def describe_pseudo_lifetimes(paths: ReadoutPaths, threshold: Threshold, request: DegradationRequest) -> dict[str, Any]:
     """Return the pseudo-lifetimes of ``paths`` at ``threshold`` and the Weibull distribution of them.
@@ -36,7 +39,7 @@ def describe_pseudo_lifetimes(paths: ReadoutPaths, threshold: Threshold, request
         "units": [
             {"unit": each.unit, "hours": each.hours, "last_h": each.last_h, "r_squared": each.r_squared,
              "reason": each.reason or None}
-            for each in found
+            for each in found[:MOST_UNITS]
         ],
         "weibull": _weibull(hours, known, paths, request),
         "remarks": remarks,

@@ -137,9 +137,8 @@ def test_the_flow_is_integrated_to_the_exact_solution() -> None:
 
 def test_a_flow_is_repeatable_and_does_not_depend_on_the_company() -> None:
     paths = simulate(0.6)
-    first, again = (fit_latent_ode(paths, rounds=3) for _ in range(2))
-    targets = Targets(np.zeros(2, np.int64), np.asarray([500.0, 1200.0]))
-    assert (first.draw(paths, targets, 12) == again.draw(paths, targets, 12)).all()
+    first, again = (fit_latent_ode(paths, rounds=2) for _ in range(2))
+    assert all((first.weights[name] == again.weights[name]).all() for name in first.weights)
     with torch.no_grad():
         mode, _ = infer_effects(first.weights, arrange_readings(paths, first.scale, CPU), level=True)
         alone = paths.take(paths.unit == 3)
