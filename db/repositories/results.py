@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 
 from db.bulk import copy_rows
 from db.identifiers import uuid7
@@ -65,12 +65,22 @@ def insert_result(connection: Connection, new: NewResult, findings: Sequence[New
     return identity
 
 
-def find_result(connection: Connection, program_id: uuid.UUID, identity: uuid.UUID) -> Row[Any] | None:
-    """Return kind, body and provenance of a result of ``program_id``, ``None`` when it has no such result."""
+@dataclass(frozen=True)
+class StoredResult:
+    """A stored answer: its kind, its document, and what it rests on."""
+
+    kind: str
+    body: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+
+
+def find_result(connection: Connection, program_id: uuid.UUID, identity: uuid.UUID) -> StoredResult | None:
+    """Return a result of ``program_id``, ``None`` when it has no such result."""
     query = select(result.c.kind, result.c.body, result.c.provenance).where(
         result.c.id == identity, result.c.program_id == program_id
     )
-    return connection.execute(query).one_or_none()
+    row = connection.execute(query).one_or_none()
+    return None if row is None else StoredResult(row.kind, row.body, row.provenance)
 
 
 def _finding_row(item: NewFinding, result_id: uuid.UUID, program_id: uuid.UUID) -> dict[str, Any]:

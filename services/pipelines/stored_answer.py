@@ -62,12 +62,12 @@ def load_result(context: JobContext, identity: uuid.UUID, kind: str) -> dict[str
         JobRefused: the program has no such result, or it is of another kind.
     """
     with context.engine.connect() as connection:
-        row = results.find_result(connection, context.claimed.program_id, identity)
-    if row is None:
+        found = results.find_result(connection, context.claimed.program_id, identity)
+    if found is None:
         raise JobRefused(f"there is no result {identity}")
-    if row.kind != kind:
-        raise JobRefused(f"the result {identity} is of the kind {row.kind}, not {kind}")
-    return dict(row.body) | {"provenance": dict(row.provenance)}
+    if found.kind != kind:
+        raise JobRefused(f"the result {identity} is of the kind {found.kind}, not {kind}")
+    return dict(found.body) | {"provenance": dict(found.provenance)}
 
 
 def code_version() -> str:
