@@ -66,7 +66,8 @@ def load_maps(unit: RequestUnit, blobs: BlobStore, file_id: uuid.UUID, test: str
         if not runs or each.row.kind in ("test_run", "wafer_map"):
             runs.append([])
         runs[-1].append(each)
-    sources, tests = [], {}
+    sources: list[SourceTable] = []
+    tests: dict[tuple[int, str], tuple[str, str]] = {}
     for run in runs:
         of_run = [_unpack(blobs, each) for each in run if each.row.kind != "test_result"]
         tests |= _list_tests(of_run)
