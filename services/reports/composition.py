@@ -75,7 +75,7 @@ def scorecard_section(document: Mapping[str, Any]) -> Section:
         else f"Trend: against the report with data to {_words(previous['freeze_at'])}."
     )
     blocks: list[Block] = [
-        Grid(("Quantity", "Value", ">Target", "Verdict", "Trend", "§"), rows, (24, 37, 9, 10, 17, 3), marked=3),
+        Grid(("Quantity", "Value", ">Target", "Verdict", "Trend", "§"), rows, (23, 35, 9, 12, 16, 5), marked=3),
         Paragraph(
             f"{since} A target is met when the first upper bound keeps it, missed when the estimate exceeds it, and "
             "not shown in between: too few devices to tell. Without failures a bound is all there is.",
@@ -160,13 +160,13 @@ def _rate_blocks(rates: Mapping[str, Any], question: Mapping[str, Any]) -> list[
     rows = [
         [
             "FIT",
-            figure(interval["point"]),
+            _seen(interval),
             _between(interval),
             *(f"≤ {figure(each['high'])}" for each in rates["bounds"]),
         ],
         [
             f"ppm in {hours(rates['mission_h'])} h",
-            figure(mission["interval"]["point"]),
+            _seen(mission["interval"]),
             _between(mission["interval"]),
             *(f"≤ {figure(each['high'])}" for each in mission["bounds"]),
         ],
@@ -197,6 +197,11 @@ def _rate_blocks(rates: Mapping[str, Any], question: Mapping[str, Any]) -> list[
     return blocks
 
 
+def _seen(bounds: Mapping[str, Any]) -> str:
+    """Return the estimate; without failures there is none, and a 0 would be read as one."""
+    return figure(bounds["point"]) if bounds["point"] else "none"
+
+
 def _between(bounds: Mapping[str, Any]) -> str:
     return f"{figure(bounds['low'])} to {figure(bounds['high'])}"
 
@@ -206,7 +211,7 @@ def _bound_heads(bounds: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _bound_cells(bounds: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [figure(bounds[0]["point"]), *(f"≤ {figure(each['high'])}" for each in bounds)]
+    return [_seen(bounds[0]), *(f"≤ {figure(each['high'])}" for each in bounds)]
 
 
 def _bound_widths(bounds: Sequence[Mapping[str, Any]]) -> list[float]:
@@ -234,7 +239,7 @@ def mechanisms_section(document: Mapping[str, Any]) -> Section:
         heads = _bound_heads(rates["bounds"])
         shares = [
             [
-                row["name"], str(row["failures"]), figure(row["equivalent_hours"]), figure(row["interval"]["point"]),
+                row["name"], str(row["failures"]), figure(row["equivalent_hours"]), _seen(row["interval"]),
                 _between(row["interval"]), *(figure(each["high"]) for each in row["bounds"]),
                 percent(round(row["share_of_bound"], 3)),
             ]

@@ -167,7 +167,9 @@ def excursions_section(document: Mapping[str, Any]) -> Section:
             [row["at"], row["instrument"], f"{row['node']} {row['quantity']}".strip(), row["meaning"]]
             for row in events[:MOST_EVENTS]
         ]
-        caption = f"{len(events)} excursions" + (f", the first {MOST_EVENTS}" if len(events) > MOST_EVENTS else "")
+        caption = f"{len(events)} excursion{'s' if len(events) > 1 else ''}" + (
+            f", the first {MOST_EVENTS}" if len(events) > MOST_EVENTS else ""
+        )
         blocks.append(Grid(("Time", "Instrument", "Chart", "Rule"), rows, (20, 22, 24, 34), caption=caption))
     else:
         blocks.append(Paragraph("No control chart left its limits in the period."))

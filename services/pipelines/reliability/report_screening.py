@@ -89,13 +89,16 @@ def _by_lot(outliers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _worst(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The groups and tests with the most parts that fall out."""
     some = [row for row in groups if row.get("out")]
-    ranked = sorted(
-        some, key=lambda row: (-row["out"], row["screen"], str(row.get("test", "")), row["lot"], row["wafer"])
-    )
+    ranked = sorted(some, key=lambda row: (-row["out"], row["screen"], _test_of(row), row["lot"], row["wafer"]))
     return [
         {
-            "screen": row["screen"], "test": str(row.get("test", "")), "lot": row["lot"], "wafer": row["wafer"],
+            "screen": row["screen"], "test": _test_of(row), "lot": row["lot"], "wafer": row["wafer"],
             "out": row["out"], "parts": row.get("parts"),
         }
         for row in ranked[:MOST_GROUPS]
     ]  # fmt: skip
+
+
+def _test_of(row: Mapping[str, Any]) -> str:
+    """The test of a group, or the tests that are judged together."""
+    return str(row.get("test") or ", ".join(map(str, row.get("tests", ()))))
