@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 
 from analysis.latent_risk.calibration import METHODS, Calibrator
 from analysis.latent_risk.drift import ReferenceBins
-from analysis.latent_risk.evidence import MOST_MODALITIES, EvidenceError
+from analysis.latent_risk.evidence import MOST_MODALITIES, EvidenceError, is_trace
 from analysis.latent_risk.forest import DamagedForest, Forest
 from analysis.latent_risk.heads import Head, HeadKind, Preparation
 from analysis.latent_risk.patterns import PatternFusion, Subset
@@ -158,6 +158,8 @@ def _unpack(shape: Mapping[str, Any], arrays: Arrays) -> RiskModel:
     features = tuple(tuple(str(name) for name in each["features"]) for each in shape["modalities"])
     if not 0 < len(names) <= MOST_MODALITIES or len(shape["heads"]) != len(names):
         raise DamagedModel("the card has not as many heads as modalities")
+    if not 0 < float(shape["alpha"]) < 1:
+        raise DamagedModel("the sets' alpha does not lie between 0 and 1")
     heads = tuple(
         None if each is None else _unpack_head(each, features[number], _reader(arrays, f"head.{number}."))
         for number, each in enumerate(shape["heads"])
@@ -208,9 +210,10 @@ def _unpack_head(told: Mapping[str, Any], features: tuple[str, ...], read: Read)
     width = (len(features),)
     kept = read("kept", "<i4")
     inner = kept.shape
+    described = 4 * len(features) - 2 if is_trace(features) else len(features)
     parts = {name: read(name, shape=width) for name in ("fill", "seen_low", "seen_high")}
     parts |= {name: read(name, shape=inner) for name in ("centre", "scale", "low", "high")}
-    if len(inner) != 1 or (kept < 0).any() or (kept >= 4 * len(features)).any() or (parts["scale"] <= 0).any():
+    if len(inner) != 1 or (kept < 0).any() or (kept >= described).any() or (parts["scale"] <= 0).any():
         raise DamagedModel("a head keeps features that there are not, or has a scale that is not positive")
     preparation = Preparation(features, kept=kept, **parts)
     kind = HeadKind(**told["kind"])

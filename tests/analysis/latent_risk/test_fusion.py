@@ -182,6 +182,21 @@ def test_a_damaged_model_is_refused(packed: bytes, at: float) -> None:
         unpack_model(packed[:place])
 
 
+def test_a_model_that_would_look_elsewhere_is_refused(trained: Trained) -> None:
+    head = trained.model.heads[0]
+    assert head is not None
+    kept = head.preparation.kept + 1
+    wrong = replace(head, preparation=replace(head.preparation, kept=kept))
+    with pytest.raises(DamagedModel, match="keeps features that there are not"):
+        unpack_model(pack_model(replace(trained.model, heads=(wrong, *trained.model.heads[1:])), {}))
+    with pytest.raises(DamagedModel, match="alpha"):
+        unpack_model(pack_model(replace(trained.model, alpha=1.5), {}))
+    only = {each: fusion for each, fusion in trained.model.fusions.items() if each == (0,)}
+    headless = replace(trained.model, heads=(None, *trained.model.heads[1:]), fusions=only)
+    with pytest.raises(DamagedModel, match="has no head"):
+        unpack_model(pack_model(headless, {}))
+
+
 def test_what_is_no_model_is_refused() -> None:
     with pytest.raises(DamagedModel, match="no safetensors file"):
         unpack_model(b"\x80\x04\x95 a pickle, which would be executed")
