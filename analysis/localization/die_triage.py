@@ -87,6 +87,9 @@ class TriagedDie:
     failing_cycles: int
 
 
+_PASSING = TriagedDie("no-fails", (), 0.0, 0.0, 0.0, 0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Triage:
     """A batch.
@@ -200,9 +203,8 @@ def triage_dies(
         for row, die in enumerate(some.tolist()):
             found[die] = _judge(circuit, hypotheses, weighed, row, unpack_patterns(logs[die], len(patterns)))
     progress(0.95, "looking for nets that recur")
-    passing = TriagedDie("no-fails", (), 0.0, 0.0, 0.0, 0, 0, 0)
     return Triage(
-        dies=tuple(found.get(die, passing) for die in range(len(logs))),
+        dies=tuple(found.get(die, _PASSING) for die in range(len(logs))),
         recurrences=find_recurrences(factors, prior, false_discovery_rate),
         failing=failing,
         nets=circuit.nets,

@@ -47,8 +47,6 @@ from services.pipelines.probing.skew_documents import (
 )
 from services.pipelines.versions import LOCALIZATION_VERSION
 
-ALGORITHM_VERSION = LOCALIZATION_VERSION
-
 
 class SessionError(ValueError):
     """A session cannot be analysed; the message says what is missing or does not fit."""
@@ -75,10 +73,8 @@ def localize(
 ) -> LocalizationReport:
     """Find the failing gate of ``session``; ``progress`` is called with a fraction and a message.
 
-    ``others`` are sessions of the same unit, for the delays of nets that they probed at another laser power.
-
-    A session with a simulation (VCD or FST of the good die) instead of a netlist gets its waveforms compared, and no
-    candidates, since a dump says nothing about faulty machines.
+    ``others`` are sessions of the same unit, for the delays of nets that they probed at another laser power. A session
+    with a simulation (a dump of the good die) instead of a netlist gets its waveforms compared, and no candidates.
 
     Raises:
         SessionError: something is missing or does not fit.
@@ -271,7 +267,7 @@ def _picoseconds(seconds: float | None) -> float | None:
 def _provenance(session: ProbingSession) -> dict[str, Any]:
     return {
         "algorithm": "posterior over gate, delay, bridge and double faults",
-        "algorithm_version": ALGORITHM_VERSION,
+        "algorithm_version": LOCALIZATION_VERSION,
         "parameters": parameters(),
         "conventions": {
             "posterior": "sites share the prior equally; fail log and waveforms are independent given the fault",
