@@ -12,11 +12,14 @@ from typing import Any
 from instruments.adapter import Source
 from instruments.electrical.map_xml import attribute, attributes
 from instruments.electrical.wafer_grid import Axes, CodeType, check_places
-from instruments.errors import CorruptField, CountMismatch, UnsupportedVersion
+from instruments.errors import CorruptField, CountMismatch, ReadingLimit, UnsupportedVersion
 
 KIND = "coordinate"
 _COORDINATE = re.compile(r"[+-]?[0-9]{1,7}")
 _LONGEST_CODE = 16
+_SPARSE_PLACES = 1_000_000
+_PLACES_PER_DEVICE = 20
+"""A grid of more places than the first must not have more of them than this for each device in it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,11 @@ def read_devices(
         raise UnsupportedVersion(f"the map of {name} lists no device", file=source.name)
     box, warnings = _box(source, name, list(places), axes, size)
     left, bottom, right, top = box
-    check_places(source.name, (right - left + 1) * (top - bottom + 1))
+    area = (right - left + 1) * (top - bottom + 1)
+    check_places(source.name, area)
+    if area > max(_SPARSE_PLACES, _PLACES_PER_DEVICE * len(places)):
+        message = f"the devices of the map of {name} are too far apart for one map"
+        raise ReadingLimit(message, file=source.name, expected=_SPARSE_PLACES, found=area)
     grid = [[""] * (right - left + 1) for _ in range(top - bottom + 1)]
     for (x, y), code in places.items():
         if not coding.is_null(code):

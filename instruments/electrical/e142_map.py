@@ -57,7 +57,7 @@ class E142MapAdapter:
     """Reads SEMI E142 XML into one ``wafer_map`` table for each map of bin codes."""
 
     name = "e142_map"
-    version = "4"
+    version = "5"
     formats = ("e142",)
     reach = Reach.WALK
 

@@ -13,6 +13,7 @@ RECORD = Path(__file__).with_name("record.jsonl")
 HEADING = "## Damaged files"
 FIXED: Mapping[str, str] = {
     "delimited": "a carriage return in place of a sign or digit was left out: `9.85e-01` became 98.5, `-9.5` 9.5",
+    "e142_map": "a list of few devices far apart was laid on a grid of millions of places, which took up to 20 s",
     "fibsem_image": "offsets of strips as fractions or below zero ended the reading instead of refusing the file",
     "liberty": "a brace too many after an attribute with arguments ended the reading instead of refusing the file",
     "pattern_table": "a table without a net, or whose first column is no cycle, was read as patterns",

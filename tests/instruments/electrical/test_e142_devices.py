@@ -80,6 +80,10 @@ def test_devices_far_apart_are_refused(tmp_path):
     content = e142(device_list(((0, 0, "1"), (9_000_000, 9_000_000, "1")), ""), columns=1, rows=1)
     with pytest.raises(ReadingLimit, match="too many places"):
         read_one(tmp_path, content)
+    with pytest.raises(ReadingLimit) as caught:
+        read_one(tmp_path, content.replace("9000000", "1500"))
+    message = "the devices of the map of W1 are too far apart for one map (expected 1000000, found 2253001)"
+    assert str(caught.value) == f"map.xml: {message}"
 
 
 def test_numbers_of_a_list_are_numbers(tmp_path):
