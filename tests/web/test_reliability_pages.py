@@ -37,6 +37,8 @@ def test_a_life_fit_says_ppm_draws_points_and_tables_fit(fab: tuple[Console, dic
     assert browser.get(f"/reliability/life/{ids['life_result_id']}?paper=log").status_code == 422
     assert browser.get(f"/reliability/life/{ids['screening_result_id']}").status_code == 404
     assert browser.get("/reliability?kind=localize").status_code == 422
+    (row,) = browser.client.get("/api/v1/results?kind=life-data").json()["items"]
+    assert f"/reliability/life/{row['id']}" in browser.get(f"/jobs/{row['job_id']}").text
 
 
 def test_outliers_are_searched_sorted_and_exported(fab: tuple[Console, dict[str, str], Browser]) -> None:

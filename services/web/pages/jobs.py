@@ -12,6 +12,7 @@ from services.api.listing import JobQuery
 from services.api.routers import jobs as api
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, PageRoute, redirect
+from services.web.pages.reliability import ANSWER_PAGES
 
 router = APIRouter(prefix="/jobs", include_in_schema=False, route_class=PageRoute)
 
@@ -36,7 +37,8 @@ def show_job(job_id: uuid.UUID, page: AnyPage) -> Response:
         results = []
         if unit.caller.may(Action.READ_RECORDS, uuid.UUID(row["program_id"])):
             results = load_rows(unit, RESULTS, {"job": job_id}, MOST_RESULTS)
-        return page.show(unit, "job.html", row=row, results=results, ended=row["state"] in api.FINAL_STATES)
+        ended = row["state"] in api.FINAL_STATES
+        return page.show(unit, "job.html", row=row, results=results, ended=ended, answer_pages=ANSWER_PAGES)
 
 
 @router.post("/{job_id}/cancel")

@@ -31,9 +31,13 @@ KINDS = {
 }
 """Kinds of answers that have a page here."""
 LIST = ListSource(RESULTS, ResultQuery, "results")
-_PATHS = {
-    "life-data": "life", "screening": "screenings", "degradation": "degradations", "latent-risk-scoring": "risks",
-}  # fmt: skip
+ANSWER_PAGES = {
+    "life-data": "/reliability/life",
+    "screening": "/reliability/screenings",
+    "degradation": "/reliability/degradations",
+    "latent-risk-scoring": "/reliability/risks",
+}
+"""Where the answers of each kind are shown, by their id."""
 _HEADLINES = {
     "life-data": "failure_ppm", "screening": "screen", "degradation": "threshold_crossing",
     "latent-risk-scoring": "latent_risk",
@@ -62,7 +66,7 @@ def list_answers(page: AnyPage) -> Response:
             shown=shown,
             kind=kind,
             kinds=KINDS,
-            answers=f"/reliability/{_PATHS[kind]}",
+            answers=ANSWER_PAGES[kind],
             headlines={row["id"]: _headline(unit, row) for row in shown.rows},
             tables=load_rows(unit, TABLES, {"kind": "lifetime"}, MOST_TABLES) if kind == "life-data" else [],
         )
