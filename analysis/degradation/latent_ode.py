@@ -32,6 +32,8 @@ _MOST_UNITS = 100
 _LEAST_NOISE = 1e-3
 _MOST_STEPS = 40 * STEPS
 _DECAY = 1e-2
+_RATE = 0.01
+_LONGEST = 10.0
 _NEWTON_STEPS = 10
 _STEP = 1e-5
 Weights = dict[str, torch.Tensor]
@@ -292,8 +294,7 @@ def _learn(weights: Weights, readings: Readings, seed: int, rounds: int) -> None
     centre = 0.1 * torch.randn(MEMBERS, units, STATES + 1, generator=generator, dtype=torch.float64)
     own = [centre.to(device).requires_grad_(), torch.full_like(centre, -1.5).to(device).requires_grad_()]
     learned = [value for value in weights.values() if value.requires_grad]
-    adam = torch.optim.Adam([{"params": learned, "lr": 0.01}, {"params": own, "lr": 0.03}])
-    fall = torch.optim.lr_scheduler.CosineAnnealingLR(adam, rounds, eta_min=1e-4)
+    adam = _Adam([*learned, *own], [_RATE] * len(learned) + [3 * _RATE] * len(own), rounds)
     counts = readings.there.sum()
     for _ in range(rounds):
         noise = torch.randn(centre.shape, generator=generator, dtype=torch.float64).to(device)
@@ -307,8 +308,28 @@ def _learn(weights: Weights, readings: Readings, seed: int, rounds: int) -> None
         decay = sum((weights[name] ** 2).sum((1, 2)) for name in ("inner", "outer"))
         energy = ((weights["energy"] - 0.7) ** 2).sum((1, 2)) / (2 * 0.3**2)
         total = (misfit + apart + _DECAY * counts * decay + energy).sum() / counts
-        adam.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_([*learned, *own], 10.0)
-        adam.step()
-        fall.step()
+        adam.step(torch.autograd.grad(total, adam.values))
+
+
+class _Adam:
+    """Kingma & Ba 2015 with falling steps; torch's own takes seconds to load what it needs to be compiled."""
+
+    def __init__(self, values: list[torch.Tensor], rates: list[float], rounds: int) -> None:
+        self.values, self.rates, self.rounds, self.count = values, rates, rounds, 0
+        self.means = [torch.zeros_like(value) for value in values]
+        self.squares = [torch.zeros_like(value) for value in values]
+
+    def step(self, slopes: tuple[torch.Tensor, ...]) -> None:
+        """Move the values down ``slopes``, none of which counts for more than a norm of ten together."""
+        norm = torch.stack([(slope**2).sum() for slope in slopes]).sum().sqrt()
+        short = torch.clamp(_LONGEST / (norm + 1e-12), max=1.0)
+        fall = 0.5 * (1 + np.cos(np.pi * self.count / self.rounds)) + 0.01
+        self.count += 1
+        with torch.no_grad():
+            for value, slope, rate, mean, square in zip(
+                self.values, slopes, self.rates, self.means, self.squares, strict=True
+            ):
+                mean.mul_(0.9).add_(0.1 * short * slope)
+                square.mul_(0.999).add_(0.001 * (short * slope) ** 2)
+                ahead = mean / (1 - 0.9**self.count)
+                value.sub_(fall * rate * ahead / (torch.sqrt(square / (1 - 0.999**self.count)) + 1e-8))
