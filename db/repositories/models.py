@@ -277,11 +277,11 @@ class DueWatch:
     table_sha256: str
 
 
-def find_due_watches(connection: Connection, kind: str, table_kind: str, most: int = 100) -> list[DueWatch]:
+def find_due_watches(connection: Connection, kind: str, table_kind: str, most: int = 500) -> list[DueWatch]:
     """Return what is to be watched: promoted versions of ``kind`` with tables of ``table_kind`` that came after them.
 
-    At most ``most``, the oldest tables first. What a job has been asked for and failed stays due; asking again is the
-    same job.
+    At most ``most``, the newest tables first: what a job has been asked for and failed stays due (asking again is the
+    same job), and must not stand in the way of newer ones.
     """
     seen = (
         select(model_watch.c.id)
@@ -307,7 +307,7 @@ def find_due_watches(connection: Connection, kind: str, table_kind: str, most: i
             data_table.c.created_at > model_version.c.created_at,
             ~seen,
         )
-        .order_by(data_table.c.id)
+        .order_by(data_table.c.id.desc())
         .limit(most)
     )
     return [DueWatch(**row) for row in connection.execute(query).mappings()]

@@ -31,6 +31,7 @@ from services.pipelines.versions import LATENT_RISK_VERSION
 ALGORITHM = f"latent-risk/{LATENT_RISK_VERSION}"
 _FEW_FAILED = 30
 _MOST_SHIFTED = 20
+_WORSE_BY = 1.05
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,11 @@ def _conventions(request: TrainingRequest) -> dict[str, Any]:
     }
 
 
+def _is_worse(pattern: dict[str, Any]) -> bool:
+    single = pattern["best_single"]
+    return single is not None and pattern["log_loss"] > _WORSE_BY * single["log_loss"]
+
+
 def _remarks(trained: Trained, held_out: dict[str, Any]) -> list[str]:
     said = []
     failed = int(held_out["failed"])
@@ -130,6 +136,13 @@ def _remarks(trained: Trained, held_out: dict[str, Any]) -> list[str]:
             f"The model is not better than {' and '.join(unbeaten)} by more than chance: use the plain model, or wait "
             "for more outcomes."
         )
+    worse = [each for each in held_out["patterns"] if _is_worse(each)]
+    if worse:
+        told = "; ".join(
+            f"{' and '.join(each['modalities'])} {each['log_loss']:.4f}, {each['best_single']['log_loss']:.4f}"
+            for each in worse[:3]
+        )
+        said.append(f"On later units these score worse than their best modality alone (log loss of both): {told}.")
     promised = 1 - held_out["sets"]["alpha"]
     for name in ("failed", "survived"):
         if held_out["sets"][name]["high"] < promised:
