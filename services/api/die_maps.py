@@ -1,10 +1,12 @@
 """Dies of a stored tester's log or wafer map by wafer, with bins, verdicts and the readings of one test."""
 
+from __future__ import annotations
+
 import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +16,11 @@ from db.repositories.access import RowNotFound
 from db.repositories.catalogue import TABLES, list_page
 from db.repositories.tables import StoredTable, find_tables_of_files
 from services.api.context import RequestUnit
-from services.pipelines.reliability.tested_parts import Integers, TestedParts, TestName, collect_parts
-from services.pipelines.table_source import SourceTable, TableRefused
 from services.problems import Problem
+
+if TYPE_CHECKING:
+    from services.pipelines.reliability.tested_parts import Integers, TestedParts, TestName
+    from services.pipelines.table_source import SourceTable
 
 KINDS = ("test_run", "test_item", "test_part", "test_result", "test_wafer", "wafer_map")
 """Of the tables that know places of dies."""
@@ -60,6 +64,10 @@ def load_maps(unit: RequestUnit, blobs: BlobStore, file_id: uuid.UUID, test: str
         Problem: its dies have no places, there is no such test, or a table is too large for a page.
         BlobMissing: stored bytes are not there.
     """
+    # Whoever asks for no map need not load what reads files.
+    from services.pipelines.reliability.tested_parts import collect_parts  # noqa: PLC0415
+    from services.pipelines.table_source import TableRefused  # noqa: PLC0415
+
     stored = _readable_tables(unit, file_id)
     runs: list[list[StoredTable]] = []
     for each in stored:
@@ -140,6 +148,7 @@ def _readable_tables(unit: RequestUnit, file_id: uuid.UUID) -> list[StoredTable]
 
 def _unpack(blobs: BlobStore, stored: StoredTable, columns: frozenset[str] | None = None) -> SourceTable:
     from instruments.table_codec import decode_table  # noqa: PLC0415  (pyarrow loads where tables are unpacked only)
+    from services.pipelines.table_source import SourceTable  # noqa: PLC0415
 
     row = stored.row
     if row.byte_length > MOST_BYTES:
@@ -153,6 +162,8 @@ def _unpack(blobs: BlobStore, stored: StoredTable, columns: frozenset[str] | Non
 
 def _list_tests(sources: Sequence[SourceTable]) -> dict[tuple[int, str], tuple[str, str]]:
     """Return label and unit of each test with readings, by number and name."""
+    from services.pipelines.reliability.tested_parts import TestName  # noqa: PLC0415
+
     found: dict[tuple[int, str], tuple[str, str]] = {}
     for source in sources:
         if source.table.kind == "test_item":
