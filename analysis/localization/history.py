@@ -18,7 +18,7 @@ MOST_STEPS = 200
 def posterior_history(
     screening: Screening, evidence: Sequence[WaveformEvidence], nets: Sequence[str], *, tested: bool
 ) -> tuple[PosteriorStep, ...]:
-    """Return the posterior of the fail log alone and after each of ``evidence``, waveforms on ``nets`` in that order.
+    """Return the posterior of ``screening`` alone and after each of ``evidence``, waveforms on ``nets`` in that order.
 
     ``tested`` says whether there was a fail log. Waveforms are independent given the fault, so that their order does
     not matter for the last step. Only the last :data:`MOST_STEPS` are told.

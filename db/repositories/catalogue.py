@@ -227,11 +227,6 @@ def _payload(member: str) -> Condition:
     return lambda value: work.job.c.payload[member].astext == cast(value, Text)
 
 
-def _of_file(value: Any) -> ColumnElement[bool]:
-    """Return whether a result's job was asked about the file."""
-    return work.result.c.job_id.in_(select(work.job.c.id).where(_payload("raw_file_id")(value)))
-
-
 _BLOB_PLACE = frozenset({"blob_key", "byte_offset", "byte_length"})
 _VENDOR = frozenset({"vendor_metadata", "warnings"})
 
@@ -332,7 +327,7 @@ RESULTS = Listing(
         work.result.c.kind,
         work.result.c.verdict,
     )
-    | {"raw_file": _of_file},
+    | {"raw_file": lambda value: work.result.c.job_id.in_(select(work.job.c.id).where(_payload("raw_file_id")(value)))},
 )
 FINDINGS = Listing(
     "finding",
