@@ -12,6 +12,7 @@ from analysis.waveforms.delay_statistics import DelayStatistics, Neighbour
 from analysis.waveforms.edge_delays import EdgeDelay, EdgeScene, time_edges
 from analysis.waveforms.edges import EdgeTrain, Record
 from analysis.waveforms.noise import NoiseModel
+from analysis.waveforms.spike_shape import learn_spike
 
 MOST_ELSEWHERE = 0.05
 """Probability of another delay above which none is stated."""
@@ -121,6 +122,7 @@ def _time_edges(
         pole_s=search.width.pole_s,
         search_s=search.most_delay_s,
         noise=fit.noise,
+        spike=learn_spike(fit, setting.baseline_terms),
         kept=noise_kept(whole, record, inside, (posterior.delay_s, posterior.width_s), setting.baseline_terms),
     )
     jitter = setting.timing.edge_variance()

@@ -13,6 +13,7 @@ from scipy.stats import chi2
 from analysis.waveforms.delay_posterior import mass_elsewhere
 from analysis.waveforms.edges import EdgeTrain, Record, step_response
 from analysis.waveforms.noise import NoiseModel
+from analysis.waveforms.spike_shape import SpikeShape
 
 MOST_ELSEWHERE = 0.05
 MOST_SPREAD = 0.2
@@ -55,6 +56,8 @@ class EdgeScene:
         noise: of the samples.
         kept: float64 of shape ``(edges,)``: the part of the noise's power, along each edge's slope, that taking away
             everything else has left.
+        spike: what all edges have in common besides the step, which is taken away where they all come; it comes later
+            with an edge that comes later. ``None`` where there is none.
     """
 
     own: NDArray[np.float64]
@@ -65,6 +68,7 @@ class EdgeScene:
     search_s: float
     noise: NoiseModel
     kept: NDArray[np.float64]
+    spike: SpikeShape | None = None
 
 
 @dataclass(frozen=True)
@@ -169,9 +173,11 @@ def _normal_equations(
     """Return the 2 x 2 matrix and right side of offset and amplitude for ``delays``, shape ``(edges, points)``."""
     shifted = windows.offsets[:, None, :] - delays[..., None]
     response = step_response(shifted, scene.width_s, scene.pole_s)
-    shapes = windows.whiten(
-        windows.others[:, None, :] + windows.steps[:, None, None] * response, scene.noise.innovation
-    )
+    model = windows.others[:, None, :] + windows.steps[:, None, None] * response
+    if scene.spike is not None:
+        moved = scene.spike.at(shifted + scene.delay_s) - scene.spike.at(windows.offsets)[:, None, :]
+        model += np.abs(windows.steps)[:, None, None] * moved
+    shapes = windows.whiten(model, scene.noise.innovation)
     flat = windows.whiten(windows.mask, scene.noise.innovation)
     observed = windows.whiten(windows.observed, scene.noise.innovation)
     matrix = np.empty((*delays.shape, 2, 2))
