@@ -3,7 +3,8 @@
 The levels of the cycles are ``z = sum_k w_k x_k + sigma e`` with ``x_k`` the simulated values of the nets under the
 spot, seen through the detector. A weight has a normal prior of mean zero, since neither sign nor amplitude of a drain
 is known, whose width is the spot's intensity at the drain times an amplitude common to the spot; ``log sigma`` and the
-logarithm of amplitude over ``sigma`` are flat. This is ridge regression whose strength the data choose (generalized
+logarithm of amplitude over ``sigma`` are flat. For the evidence half of the prior is near the usual size instead
+(:func:`usual_size_gain`). This is ridge regression whose strength the data choose (generalized
 ridge, A. E. Hoerl and R. W. Kennard, 1970; Bayesian form: D. V. Lindley and A. F. M. Smith, 1972). Where exactly the
 beam was, and what the nets did, are summed over: given both, ``z`` has a Student t distribution in closed form
 (J. M. Bernardo and A. F. M. Smith, Bayesian Theory, 1994, 5.4), found through the eigenvalues of ``G X' X G``.
@@ -17,11 +18,16 @@ from scipy.special import logsumexp
 
 from analysis.waveforms.comparison import Observation
 
+USUAL_PART = 0.5
+"""Part of the prior of amplitudes that is near the usual size, of either sign; the rest is normal around zero."""
+USUAL_SIZE, USUAL_SPREAD = 1.0, 0.5
+"""Mean and standard deviation of that size."""
 RATIOS = np.geomspace(0.05, 50.0, 16)
 """Amplitudes over the noise of one cycle, equally likely beforehand."""
 DRAWS = 2000
 INTERVAL = (0.025, 0.975)
 _ROUNDING = 1e-12
+_MOST_GAIN = 500.0
 
 Array = NDArray[np.float64]
 
@@ -104,7 +110,37 @@ class _Modes:
             -0.5 * np.log1p(ratio**2 * self.strengths).sum(axis=-1) - freedom / 2 * np.log(self.remaining(ratio))
             for ratio in RATIOS
         ]
+        return np.stack(terms, axis=-1) + self.log_usual(freedom)
+
+    def log_usual(self, freedom: int) -> Array:
+        """Return how much likelier amplitudes near the usual size make it than normal ones alone, ``(..., ratios)``.
+
+        Drains hardly ever modulate by next to nothing, as a normal prior would have it. Net by net, as if their weights
+        were independent given the waveform: the mean of the priors' ratio over each one's normal posterior, the
+        noise as it is most likely.
+        """
+        terms = []
+        for ratio in RATIOS:
+            noise = np.sqrt(self.remaining(ratio) / freedom)[..., None]
+            mean = np.einsum("...kj,...j->...k", self.axes, self.gains(ratio) * self.seen) / (ratio * noise)
+            variance = np.einsum("...kj,...j->...k", self.axes**2, 1 / (1 + ratio**2 * self.strengths))
+            terms.append(np.log1p(USUAL_PART * (np.exp(usual_size_gain(mean, variance)) - 1)).sum(axis=-1))
         return np.stack(terms, axis=-1)
+
+
+def usual_size_gain(mean: Array, variance: Array) -> Array:
+    """Return the log of the mean, over a normal posterior, of the prior near the usual size over the standard normal.
+
+    ``mean`` and ``variance`` (any one shape) are the posterior's under the standard normal prior, which leaves no
+    variance above 1. By completing the square, for each of the two signs.
+    """
+    precision = 1 / variance + 1 / USUAL_SPREAD**2 - 1
+    logs = []
+    for size in (USUAL_SIZE, -USUAL_SIZE):
+        linear = mean / variance + size / USUAL_SPREAD**2
+        squares = linear**2 / precision - mean**2 / variance - size**2 / USUAL_SPREAD**2
+        logs.append(0.5 * squares - 0.5 * np.log(variance * precision) - np.log(USUAL_SPREAD))
+    return np.asarray(np.minimum(np.logaddexp(*logs) - np.log(2), _MOST_GAIN), np.float64)
 
 
 def _modes(observation: Observation, columns: Array, intensities: Array) -> _Modes:

@@ -4,12 +4,23 @@ import math
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
 
+from analysis.waveforms import unmixing
 from analysis.waveforms.comparison import Observation, observe
 from analysis.waveforms.cycles import CycleLevels
 from analysis.waveforms.detector_response import respond
 from analysis.waveforms.residual_tests import examine_residual, variance_within
-from analysis.waveforms.unmixing import RATIOS, SpotModel, parts_of, remove_baseline, spot_evidence, unmix
+from analysis.waveforms.unmixing import (
+    RATIOS,
+    SpotModel,
+    parts_of,
+    remove_baseline,
+    spot_evidence,
+    unmix,
+    usual_size_gain,
+)
 
 CYCLES = 128
 
@@ -26,8 +37,9 @@ def spot(seed: int, nets: int = 4, noise: float = 0.3) -> tuple[np.ndarray, np.n
     return bits.T @ weights + numbers.normal(0, noise, CYCLES), bits, weights
 
 
-def test_the_evidence_is_that_of_the_whole_covariance() -> None:
+def test_the_evidence_is_that_of_the_whole_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Student t of the levels with covariance I + ratio^2 X G^2 X', the baseline projected out, by plain algebra."""
+    monkeypatch.setattr(unmixing, "USUAL_PART", 0.0)
     levels, bits, _ = spot(1)
     seen = observation_of(levels)
     intensities = np.array([1.0, 0.7, 0.4, 0.0])
@@ -39,6 +51,17 @@ def test_the_evidence_is_that_of_the_whole_covariance() -> None:
         terms.append(-0.5 * np.linalg.slogdet(covariance)[1] - seen.freedom / 2 * math.log(inside))
     expected = np.logaddexp.reduce(terms) - math.log(len(terms))
     assert spot_evidence(seen, bits[None], intensities[None])[0] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("mean", "variance"), [(0.3, 0.2), (1.1, 0.05), (-2.0, 0.4), (0.0, 0.9)])
+def test_usual_sizes_are_weighed_as_by_integration(mean: float, variance: float) -> None:
+    def integrand(size: float) -> float:
+        near = norm.pdf(size, unmixing.USUAL_SIZE, unmixing.USUAL_SPREAD)
+        far = norm.pdf(size, -unmixing.USUAL_SIZE, unmixing.USUAL_SPREAD)
+        return float(norm.pdf(size, mean, math.sqrt(variance)) * (near + far) / 2 / norm.pdf(size))
+
+    expected = quad(integrand, -9, 9, points=[-1, mean, 1])[0]
+    assert usual_size_gain(np.asarray(mean), np.asarray(variance)) == pytest.approx(math.log(expected), abs=1e-7)
 
 
 def test_weights_come_back_within_their_intervals() -> None:
