@@ -303,9 +303,8 @@ SESSIONS = Listing(
     "probing session",
     data.probing_session,
     Action.READ_RECORDS,
-    frozenset(),
-    frozenset({"document"}),
-    filter_by(
+    detail_only=frozenset({"document"}),
+    conditions=filter_by(
         data.probing_session.c.program_id,
         data.probing_session.c.bundle_id,
         data.probing_session.c.raw_file_id,
@@ -318,9 +317,8 @@ RESULTS = Listing(
     "result",
     work.result,
     Action.READ_RECORDS,
-    frozenset(),
-    frozenset({"body", "provenance"}),
-    filter_by(
+    detail_only=frozenset({"body", "provenance"}),
+    conditions=filter_by(
         work.result.c.program_id,
         work.result.c.probing_session_id,
         work.result.c.job_id,

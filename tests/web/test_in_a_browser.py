@@ -98,6 +98,13 @@ def paths(fab: Fab) -> list[str]:
     ]  # fmt: skip
 
 
+def settle(page: Any) -> None:
+    """Wait until nothing is on its way and every picture of our own is drawn."""
+    page.wait_for_load_state("networkidle")
+    if page.locator("main canvas").count():
+        page.wait_for_selector("canvas[data-drawn]")
+
+
 def waveforms_of(fab: Fab, session: str) -> str:
     """The part of an address that names a session's waveforms."""
     page, _ = fab.open()
@@ -112,7 +119,7 @@ def test_nothing_fails_on_any_page_and_axe_is_content(fab: Fab, scheme: str) -> 
     wrong: dict[str, list[str]] = {}
     for number, path in enumerate(paths(fab)):
         page.goto(path)
-        page.wait_for_load_state("networkidle")
+        settle(page)
         found = complaints.take() + audit(page)
         screenshot(page, fab.screenshots, f"{number:02d} {path.split('?')[0][:20]} {scheme}")
         if found:
@@ -278,7 +285,7 @@ def test_pictures_of_the_readme(fab: Fab) -> None:
     page, complaints = fab.open()
     for name, path in views.items():
         page.goto(path)
-        page.wait_for_load_state("networkidle")
+        settle(page)
         page.screenshot(path=folder / f"{name}.png")
         assert (folder / f"{name}.png").stat().st_size > 20_000
     assert not complaints.take()
