@@ -24,7 +24,7 @@ from tests.instruments.mask.sources import read_all, written
 from tests.pipelines.bench import Bench, reader
 from tests.workers.scenery import add_ingest, add_job, store_original
 
-FAST = {"methods": ["last-value", "gaussian-process"], "horizon_h": 1500.0}
+FAST = {"methods": ["last-value", "mixed-power-law"], "horizon_h": 1500.0}
 
 
 def readouts(extra: str = "", values: str = "") -> str:
@@ -63,17 +63,19 @@ def test_the_answer_tells_every_method_and_its_own_limits(tmp_path: Path, capsys
     path = tmp_path / "plain.csv"
     paths = simulate(units=5, times=5)
     rows = zip(np.take(paths.names, paths.unit), paths.time_h * 60, paths.value, strict=True)
-    path.write_text("serial,minutes,shift\n" + "".join(f"{name},{time},{value}\n" for name, time, value in rows))
+    path.write_text(
+        "# simulated: true\nserial,minutes,shift\n" + "".join(f"{name},{time},{value}\n" for name, time, value in rows)
+    )
     columns = {"device": "serial", "time": "minutes", "value": "shift"}
-    asked = ask_degradation(FAST | {"threshold": 1.4, "pseudo": "linear", "use_temperature_c": 55})
+    asked = ask_degradation(FAST | {"threshold": 1.4, "pseudo": "linear"})
     document = degradation_of_paths([path], asked, columns, ("V", "min"))
     told = document["parameters"][0]
     assert told["seen_h"] == pytest.approx(1000.0)
     assert {row["name"] for row in told["methods"]} == set(FAST["methods"])
     assert [row["selected"] for row in told["methods"]].count(True) == 1
-    assert told["population"]["refused"]["message"].startswith("use at another temperature needs readouts at two")
     assert len(told["pseudo_lifetimes"]["units"]) == 5
     assert any("5 units are too few to calibrate" in remark for remark in told["remarks"])
+    assert document["provenance"]["simulated"]
     json.dumps(document, allow_nan=False)
     print_degradation(document)
     said = capsys.readouterr().out

@@ -97,7 +97,7 @@ def _one(each: ParameterPaths, request: DegradationRequest) -> dict[str, Any]:
     seen = float(paths.time_h.max())
     statistic, p_value = drift_test(paths)
     choice = choose_method(paths, request.methods, request.level)
-    laws = law_forecaster(choice, paths)
+    laws = law_forecaster(choice, paths, request)
     remarks: list[str] = []
     threshold = _threshold(each, request, remarks)
     told = _likeliest(paths, threshold)

@@ -13,11 +13,16 @@ from analysis.degradation.thresholds import Threshold
 from services.pipelines.reliability.degradation_requests import DegradationRequest
 
 
-def law_forecaster(choice: Choice, paths: ReadoutPaths) -> LawForecaster | None:
-    """Return the physics laws among what ``choice`` has fitted to ``paths``, or fit them; ``None`` where none fits."""
-    for each in choice.fitted:
-        if isinstance(each, LawForecaster) and each.name == "physics-laws":
-            return each
+def law_forecaster(choice: Choice, paths: ReadoutPaths, request: DegradationRequest) -> LawForecaster | None:
+    """Return the laws that ``choice`` has fitted to ``paths``; all are fitted where ``request`` needs them.
+
+    ``None`` where none fits, or none was asked for.
+    """
+    laws = {each.name: each for each in choice.fitted if isinstance(each, LawForecaster)}
+    if "physics-laws" in laws:
+        return laws["physics-laws"]
+    if "physics-laws" not in request.methods and request.use_temperature_c is None:
+        return laws.get("mixed-power-law")
     try:
         return fit_laws(paths)
     except DegradationError:

@@ -90,6 +90,7 @@ def read_plain_csv(path: Path, columns: Mapping[str, str], unit: str = "1", time
 
     ``columns`` gives the heading of each of ``device``, ``time`` and ``value``, and of ``temperature`` (°C) where
     there is one; ``unit`` is that of the values, ``time_unit`` h, min, s or d.
+    Lines that begin with ``#`` before the headings are remarks (``# simulated: true``); rows are counted after them.
 
     Raises:
         TableRefused: a column is not there or not named, a cell holds no number, or there are too many rows.
@@ -101,7 +102,11 @@ def read_plain_csv(path: Path, columns: Mapping[str, str], unit: str = "1", time
             f"name the columns {', '.join(NAMES[:3])} and perhaps {NAMES[3]}, the time in {', '.join(_TIME_UNITS_H)}"
         )
     text = path.read_bytes()
-    rows = list(csv.reader(text.decode("utf-8-sig", errors="replace").splitlines()))
+    lines = text.decode("utf-8-sig", errors="replace").splitlines()
+    told = next((place for place, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    pairs = [line.lstrip("# ").partition(":") for line in lines[:told]]
+    comments = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    rows = list(csv.reader(lines[told:]))
     if len(rows) > _MOST_ROWS:
         raise TableRefused(f"{path.name} has {len(rows)} rows; {_MOST_ROWS} are the most")
     heads = [head.strip() for head in rows[0]] if rows else []
@@ -127,6 +132,7 @@ def read_plain_csv(path: Path, columns: Mapping[str, str], unit: str = "1", time
             else np.full(len(cells), np.nan),
         },
         units={"time_h": "h", "temperature_c": "°C"},
+        vendor_metadata={"comments": comments},
     )
     said = ",".join(f"{name}={heading}" for name, heading in sorted(columns.items()))
     return SourceTable(table, path.name, hashlib.sha256(text).hexdigest(), f"named-columns/1 ({said}; {time_unit})")
