@@ -119,7 +119,7 @@ def _conventions(request: TrainingRequest) -> dict[str, Any]:
 
 def _is_worse(pattern: dict[str, Any]) -> bool:
     single = pattern["best_single"]
-    return single is not None and pattern["log_loss"] > _WORSE_BY * single["log_loss"]
+    return single is not None and bool(pattern["log_loss"] > _WORSE_BY * single["log_loss"])
 
 
 def _remarks(trained: Trained, held_out: dict[str, Any]) -> list[str]:
