@@ -238,13 +238,13 @@ def test_what_is_simulated_is_drawn_beside_and_is_state_of_the_address(fab: Fab)
     page.click("text=Mixture of nets under a spot")
     page.click("text=Add a net")
     page.wait_for_url("**mix=0*0.5**")
-    page.wait_for_function("document.querySelector('[data-fit]').textContent.includes(' + ')")
+    page.locator("[data-fit]", has_text=" + ").first.wait_for()
     address = page.url
     for part in ("show=difference", "suspect=1", "edges=1", "levels=1"):
         assert part in address, part
     assert "waveform-comparisons" in page.get_attribute("[data-api]", "href")
     page.goto(address)
-    page.wait_for_function("document.querySelector('[data-fit]').textContent.includes(' + ')")
+    page.locator("[data-fit]", has_text=" + ").first.wait_for()
     assert page.input_value("[data-show]") == "difference"
     assert not complaints.take()
     page.context.close()
