@@ -120,7 +120,7 @@ def _read_map(source: Source, root: Any, place: tuple[Any, Any, Any], warnings: 
     codes = _code_type(source, about)
     size, layouts = _dimensions(source, root, given, warnings)
     axes, orientation = _axes(source, given, warnings)
-    null, facts = about.get("NullBin"), {}
+    null, facts = about.get("NullBin"), dict[str, Any]()
     definitions = tuple(_definition(source, item) for item in descendants(inner, "BinDefinition"))
     if is_device_list(kind, cells):
         coding = CodesAndNull(codes, null)
@@ -139,14 +139,7 @@ def _read_map(source: Source, root: Any, place: tuple[Any, Any, Any], warnings: 
     lots = [(lot.text or "").strip() for lot in _substrates(root, name, "LotId")]
     if any(True for _ in descendants(overlay, "ReferenceDevice")):
         warnings.append("reference devices are kept in the metadata; coordinates are counted from the origin")
-    metadata = {
-        **facts,
-        "map": {"substrate": given, "overlay": attributes(overlay), "bin_code_map": about},
-        "bins": [attributes(item) for item in descendants(inner, "BinDefinition")],
-        "layouts": [describe(source, layout) for layout in layouts],
-        "substrates": [describe(source, item) for item in _substrates(root, name, "")],
-        "reference_devices": [describe(source, item) for item in descendants(overlay, "ReferenceDevice")],
-    }
+    metadata = facts | _metadata(source, root, place, layouts)
     return WaferGrid(
         source.name,
         name,
@@ -161,6 +154,20 @@ def _read_map(source: Source, root: Any, place: tuple[Any, Any, Any], warnings: 
         metadata,
         tuple(warnings),
     )
+
+
+def _metadata(source: Source, root: Any, place: tuple[Any, Any, Any], layouts: list[Any]) -> dict[str, Any]:
+    """Return what the file says of a map, verbatim."""
+    element, overlay, inner = place
+    given = attributes(element)
+    substrates = _substrates(root, attribute(given, "SubstrateId").strip(), "")
+    return {
+        "map": {"substrate": given, "overlay": attributes(overlay), "bin_code_map": attributes(inner)},
+        "bins": [attributes(item) for item in descendants(inner, "BinDefinition")],
+        "layouts": [describe(source, layout) for layout in layouts],
+        "substrates": [describe(source, item) for item in substrates],
+        "reference_devices": [describe(source, item) for item in descendants(overlay, "ReferenceDevice")],
+    }
 
 
 def _rows(

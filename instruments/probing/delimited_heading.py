@@ -169,20 +169,7 @@ def _table(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
         raise CorruptField(message, file=source.name, expected=columns, found=len(pairs))
     pairs[1:] = names_and_units(full[:place], pairs[1:])
     axis, unit = _axis(titles[0])
-    unit = unit or (below[0] if below else "")
-    warnings: list[str] = []
-    scale = 1.0
-    if axis == "counter":
-        warnings.append("the first column counts samples: the time axis is unknown")
-    elif not unit.strip("()[] "):
-        if titles[0].lower() == "x":
-            raise NotThisFormat("the first column has no unit of time", file=source.name, found=titles[0])
-        warnings.append("the time column has no unit; seconds are assumed")
-    else:
-        known = TIME_UNITS.get(unit.strip("()[] ")) or TIME_UNITS.get(unit.strip("()[] ").lower())
-        if known is None:
-            raise NotThisFormat("the first column is not a time", file=source.name, expected="a time", found=unit[:40])
-        scale = known
+    scale, warnings = _time_scale(source, titles[0], axis, (unit or (below[0] if below else "")).strip("()[] "))
     units = tuple(normal_unit(unit) for _, unit in pairs[1:])
     if UNKNOWN_UNIT in units:
         warnings.append("a value column has no unit")
@@ -196,6 +183,20 @@ def _table(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
         metadata=metadata_of(opening),
         warnings=tuple(warnings),
     )
+
+
+def _time_scale(source: Source, title: str, axis: str, unit: str) -> tuple[float, list[str]]:
+    """Return the seconds of a printed unit of the first column, and what was assumed."""
+    if axis == "counter":
+        return 1.0, ["the first column counts samples: the time axis is unknown"]
+    if not unit:
+        if title.lower() == "x":
+            raise NotThisFormat("the first column has no unit of time", file=source.name, found=title)
+        return 1.0, ["the time column has no unit; seconds are assumed"]
+    known = TIME_UNITS.get(unit) or TIME_UNITS.get(unit.lower())
+    if known is None:
+        raise NotThisFormat("the first column is not a time", file=source.name, expected="a time", found=unit[:40])
+    return known, []
 
 
 def _are_units(titles: Sequence[str]) -> bool:
