@@ -262,9 +262,9 @@ def _weigh(
     """Weigh every hypothesis for the ``dies``, which are their logs and the nets that reach what fails in each."""
     logs, reached = dies
     shape = (len(logs), len(stimulated.circuit.nets))
-    nothing = [np.full(shape, -np.inf) for _ in range(4)]
+    own, alike, best, chance = (np.full(shape, -np.inf) for _ in range(4))
     which, activity = np.zeros(shape, np.int32), np.zeros(shape, np.int8)
-    weighed = _Weighed(*nothing[:3], which, activity, nothing[3], np.full(shape[1], -np.inf))
+    weighed = _Weighed(own, alike, best, which, activity, chance, np.full(shape[1], -np.inf))
     stimulus = pack_patterns(patterns)
     every = hypotheses.shares(np.ones(shape[1], np.bool_))
     shares = [hypotheses.shares(row) for row in reached]
@@ -277,8 +277,8 @@ def _weigh(
             rows = np.flatnonzero(reached[row][hypotheses.nets[chunk]])
             if rows.size:
                 fails = _fail_counts(dictionary.count(logs[row], rows), logs[row], stimulated)
-                own = _Own(row, rows + chunk.start, detected[rows], shares[row], every)
-                _add_evidence(weighed, hypotheses, own, fails)
+                suspects = _Own(row, rows + chunk.start, detected[rows], shares[row], every)
+                _add_evidence(weighed, hypotheses, suspects, fails)
     return weighed
 
 
@@ -338,8 +338,8 @@ def _add_evidence(weighed: _Weighed, hypotheses: _Hypotheses, own: _Own, counts:
 
 def _factors(chance: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how many times likelier each log is with its defect at each net than with a random one."""
-    parts = np.exp(chance - logsumexp(chance, axis=1, keepdims=True))
-    return np.divide(parts, prior, out=np.zeros_like(parts), where=prior > 0)
+    parts: NDArray[np.float64] = np.exp(chance - logsumexp(chance, axis=1, keepdims=True))
+    return np.asarray(np.divide(parts, prior, out=np.zeros_like(parts), where=prior > 0), np.float64)
 
 
 def _judge(

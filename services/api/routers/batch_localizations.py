@@ -46,7 +46,7 @@ def localize_batch(wanted: NewBatchLocalization, context: Analyses) -> Response:
         sessions = [find_session(unit, each) for each in wanted.session_ids]
         program_id = sessions[0].program_id
         logs = find_inputs(unit, FAIL_LOGS, wanted.fail_log_ids) if wanted.fail_log_ids else Inputs(program_id, ())
-        if any(each.program_id != program_id for each in (*sessions, logs)):
+        if {program_id} != {logs.program_id, *(each.program_id for each in sessions)}:
             raise Problem("not-found", "the dies are of several programs")
         asked = {"false_discovery_rate": wanted.false_discovery_rate, "device": DEVICES[wanted.queue]}
         inputs = [*(part for each in sessions for part in (str(each.id), each.content_sha256)), *logs.hashes]

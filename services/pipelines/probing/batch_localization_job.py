@@ -11,7 +11,7 @@ from db.repositories.results import NewFinding
 from db.unit_of_work import UnitOfWork
 from instruments.records import FailLog
 from services.pipelines.context import Completion, JobContext, JobRefused
-from services.pipelines.probing.session_job import analyse, describe_inputs, find_stored
+from services.pipelines.probing.session_job import Progress, analyse, describe_inputs, find_stored
 from services.pipelines.probing.stored_session import decode_row, rebuild_session
 from services.pipelines.stored_answer import Answer, store_answer
 
@@ -31,7 +31,7 @@ def run(context: JobContext) -> Completion:
     rows = _find_logs(context, payload["fail_log_ids"])
     logs = [decode_row(row, "fail_log", FailLog, context.blobs) for row in rows]
 
-    def compute(progress: batch_localization.Progress) -> dict[str, Any]:
+    def compute(progress: Progress) -> dict[str, Any]:
         for other in sessions[1:]:
             batch_localization.check_same_product(sessions[0], other)
         return batch_localization.localize_batch(
