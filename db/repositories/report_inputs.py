@@ -113,18 +113,20 @@ def list_counting_models(connection: Connection, period: Period, kind: str) -> S
 
     What counted is read off the decisions, which stay on record, not off the state of today.
     """
+    newest = func.row_number().over(
+        partition_by=model_decision.c.model_id,
+        order_by=(model_decision.c.created_at.desc(), model_decision.c.id.desc()),
+    )
     last = (
-        select(model_decision)
-        .distinct(model_decision.c.model_id)
+        select(model_decision, newest.label("place"))
         .where(model_decision.c.program_id == period.program_id, model_decision.c.created_at <= period.freeze_at)
-        .order_by(model_decision.c.model_id, model_decision.c.created_at.desc(), model_decision.c.id.desc())
         .subquery("last")
     )
     query = (
         select(model_version, model.c.name, last.c.person, last.c.created_at.label("decided_at"))
         .join(last, last.c.version_id == model_version.c.id)
         .join(model, model.c.id == model_version.c.model_id)
-        .where(model.c.kind == kind, last.c.kind != "retired")
+        .where(model.c.kind == kind, last.c.place == 1, last.c.kind != "retired")
         .order_by(model.c.name)
     )
     return connection.execute(query).all()

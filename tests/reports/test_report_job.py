@@ -9,13 +9,19 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, select, update
 
+from db.blobs import BlobStore
 from db.identifiers import uuid7
+from db.repositories.report_inputs import Period
 from db.schema.events import event
 from db.schema.files import raw_file
 from db.schema.reports import report, report_delivery, report_schedule
 from services.pipelines.kinds import handler
+from services.pipelines.reliability.report_job import describe_excursions
 from services.pipelines.reliability.report_requests import ask_report
+from services.pipelines.reliability.report_risk import describe_latent_risk
+from services.reports import rendering
 from services.reports.occurrences import attend_to_schedules
+from tests.api.population import populate
 from tests.pipelines.bench import Bench
 from tests.pipelines.test_life_job import store
 
@@ -83,26 +89,29 @@ def test_a_due_time_becomes_a_report_with_what_was_in_at_the_freeze(
     )  # fmt: skip
 
 
-def test_the_same_inputs_give_the_same_bytes_and_the_next_report_compares(
-    bench: Bench, program_id: uuid.UUID, tmp_path: Path
-) -> None:
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports are not drawn: the tests of pages try that."""
+    monkeypatch.setattr(rendering, "render_report", lambda _document: {"html": b"<p>", "pdf": b"%PDF-"})
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_the_same_inputs_give_the_same_document(bench: Bench, program_id: uuid.UUID, tmp_path: Path) -> None:
+    """Two schedules, two rows, two jobs: nothing of them is in the bytes."""
     store(bench, program_id, tmp_path, LIFETIMES)
     with bench.engine.begin() as connection:
         connection.execute(update(raw_file).values(created_at=NOW - timedelta(days=60)))
     for name in ("one", "two"):
-        add_schedule(bench.engine, program_id, name="monthly" if name == "one" else "Monthly ")
-    with bench.engine.begin() as connection:
-        connection.execute(update(report_schedule).values(name=report_schedule.c.name))
+        add_schedule(bench.engine, program_id, name=name)
     attend_to_schedules(bench.engine, bench.settings, bench.announced.append)
     with bench.engine.begin() as connection:
         connection.execute(update(report).values(title="monthly"))
     one, two = make_all(bench)
-    assert {form: file["sha256"] for form, file in one.files.items()} == {
-        form: file["sha256"] for form, file in two.files.items()
-    }
+    assert one.files["document"]["sha256"] == two.files["document"]["sha256"]
     assert one.inputs_sha256 == two.inputs_sha256
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_the_next_report_is_compared_with_the_last(bench: Bench, program_id: uuid.UUID, tmp_path: Path) -> None:
     store(bench, program_id, tmp_path, LIFETIMES)
     store(bench, program_id, tmp_path, LATER)
@@ -123,3 +132,22 @@ def test_the_next_report_is_compared_with_the_last(bench: Bench, program_id: uui
     assert fit["trend"]["before"] == pytest.approx({row["key"]: row for row in first.scorecard}["fit"]["value"])
     assert fit["value"] < fit["trend"]["before"]
     assert fit["trend"]["text"].startswith("down from")
+
+
+def test_a_report_tells_of_the_model_and_the_excursions_of_its_period(
+    engine: Engine, blobs: BlobStore, program_id: uuid.UUID
+) -> None:
+    """What counted at the freeze is read off decisions, not off the state of today."""
+    populate(engine, blobs, program_id)
+    period = Period(program_id, NOW - timedelta(days=31), datetime.now(UTC) + timedelta(minutes=1))
+    with engine.connect() as connection:
+        risk = describe_latent_risk(connection, period)
+        known = describe_excursions(connection, period)
+        before = Period(program_id, NOW - timedelta(days=31), NOW - timedelta(days=1))
+        assert describe_latent_risk(connection, before) is None
+        assert describe_excursions(connection, before)["open_cases"] == 0
+    assert risk is not None
+    (model,) = risk["models"]
+    assert (model["name"], model["number"], model["auc"], model["error"]) == ("risk", 2, 0.9, 0.01)
+    assert model["drift"].startswith("stable on 20")
+    assert (known["open_cases"], known["opened_cases"], len(known["events"])) == (1, 1, 1)
