@@ -6,7 +6,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MOST_RULES = 500
-_Words = Annotated[list[str], Field(max_length=50)]
+PLAIN = r"^[^\x00-\x1f\x7f]+$"
+"""Text without control characters."""
+Named = Annotated[str, Field(min_length=1, max_length=200, pattern=PLAIN)]
+_Told = Annotated[str, Field(min_length=1, max_length=500, pattern=PLAIN)]
+_Words = Annotated[list[Named], Field(max_length=50)]
 
 
 class _Strict(BaseModel):
@@ -18,8 +22,8 @@ class GivenRule(_Strict):
 
     technique: Literal["laser", "fib", "e-beam"]
     stance: Literal["suits", "caution", "against"]
-    reason: str = Field(min_length=1, max_length=500)
-    source: str = Field(min_length=1, max_length=500)
+    reason: _Told
+    source: _Told
     label: Literal["quoted", "derived", "unverified", "laboratory"] = "laboratory"
     defect_types: _Words = []
     tones: _Words = []
@@ -34,7 +38,7 @@ class GivenLimit(_Strict):
     technique: Literal["laser", "fib", "e-beam"]
     least_nm: float | None = Field(default=None, ge=0, description="unset: no defect is too small")
     most_nm: float | None = Field(default=None, gt=0, description="unset: no defect is too large")
-    source: str = Field(min_length=1, max_length=500)
+    source: _Told
     label: Literal["quoted", "derived", "unverified", "laboratory"] = "laboratory"
 
     @model_validator(mode="after")
@@ -61,11 +65,11 @@ class RuleFile(OwnRules):
 class AdviceRequest(_Strict):
     """Which technique suits a defect; what is not known is left out."""
 
-    program: str = Field(min_length=1, max_length=200, description="the program whose question this is")
-    defect_type: str | None = Field(default=None, min_length=1, max_length=100)
+    program: Named = Field(description="the program whose question this is")
+    defect_type: Named | None = None
     size_nm: float | None = Field(default=None, gt=0, le=1e9, description="at mask scale")
     tone: Literal["clear", "opaque"] | None = None
-    layer: str | None = Field(default=None, min_length=1, max_length=100)
+    layer: Named | None = None
     own: OwnRules = Field(default_factory=OwnRules)
     outcome_result_id: uuid.UUID | None = Field(
         default=None, description="a result of the kind repair-outcome: the laboratory's record"

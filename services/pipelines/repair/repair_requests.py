@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from services.pipelines.repair.advice_request import Named
 from services.pipelines.repair.handoff_request import HandoffRequest
 from services.pipelines.repair.repair_constants import MOST_CONSTANTS, GivenConstant
 
@@ -79,7 +80,7 @@ class PlanRequest(_Strict):
 class HandoffQuestion(_Strict):
     """A hand-off without a log; the constants that were learned before are those of a stored result."""
 
-    program: str = Field(min_length=1, max_length=200, description="the program whose question this is")
+    program: Named = Field(description="the program whose question this is")
     handoff: HandoffRequest
     learning_result_id: uuid.UUID | None = Field(
         default=None, description="a result of the kind repair-learning, whose constants stand before the table's"
