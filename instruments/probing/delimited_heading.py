@@ -158,7 +158,7 @@ def _table(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
     below = full[place + 1] if place + 1 < len(full) else []
     if place + 2 < len(full):
         message = "there are lines between the titles and the numbers that are not understood"
-        raise NotThisFormat(message, file=source.name, found=",".join(lines[place + 2])[:60])
+        raise NotThisFormat(message, file=source.name, found=",".join(full[place + 2])[:60])
     pairs = [name_and_unit(title) for title in titles]
     if below:
         pairs = [

@@ -102,6 +102,11 @@ def test_a_line_of_units_is_no_line_of_names(tmp_path: Path) -> None:
         assert found[0].warnings == ()
 
 
+def test_a_line_that_nobody_understands_below_units_is_no_titles(tmp_path: Path) -> None:
+    with pytest.raises(NotThisFormat, match=r"lines between the titles and the numbers .* found odd\)"):
+        ADAPTER.read(place(tmp_path, "a.csv", "Second,Volt\nodd\n0,1\n1,2\n"))
+
+
 def test_a_lecroy_table_has_segments(tmp_path: Path) -> None:
     text = (
         "LECROYWR64Xi,12345\nSegments,2,SegmentSize,3\nSegment,TrigTime,TimeSinceSegment1\n"
