@@ -44,7 +44,7 @@ class DelimitedAdapter:
     """Reads a table of regularly sampled values into one waveform for each value column."""
 
     name = "delimited"
-    version = "6"
+    version = "7"
     formats = ("delimited",)
     reach = Reach.WALK
 
