@@ -12,8 +12,8 @@ RECORD = Path(__file__).with_name("record.jsonl")
 """The campaigns that ``docs/formats.md`` tells of."""
 HEADING = "## Damaged files"
 FIXED: Mapping[str, str] = {
-    "delimited": "a carriage return in place of a sign or digit was left out: `9.85e-01` became 98.5, `-9.5` 9.5; a line "
-    "below one of units ended the reading instead of refusing the file",
+    "delimited": "a carriage return in place of a sign or digit was left out: `9.85e-01` became 98.5, `-9.5` 9.5; a "
+    "line below one of units ended the reading instead of refusing the file",
     "e142_map": "a list of few devices far apart was laid on a grid of millions of places, which took up to 20 s",
     "fibsem_image": "offsets of strips as fractions or below zero ended the reading instead of refusing the file",
     "liberty": "a brace too many after an attribute with arguments ended the reading instead of refusing the file",
