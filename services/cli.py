@@ -209,7 +209,9 @@ def localize(
 def localize_batch(
     dies: Annotated[
         list[Path],
-        typer.Argument(help="Dies of one product: sessions, the first with netlist and patterns, and fail logs (.csv)."),
+        typer.Argument(
+            help="Dies of one product: sessions, the first with netlist and patterns, and fail logs (.csv)."
+        ),
     ],
     rate: Annotated[float, typer.Option("--false-discovery-rate", help="Of the nets called recurring.")] = 0.05,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = "auto",

@@ -67,7 +67,7 @@ class SimulatedTrace:
         """
         begin, step = scale[0] - self.shift_s + first * scale[1], scale[1]
         low, high = math.floor(begin / self.cycle_s), math.floor((begin + (count - 1) * step) / self.cycle_s)
-        starts = np.arange(low, high + 2) * self.cycle_s - begin
+        starts = np.arange(low, high + 2, dtype=np.float64) * self.cycle_s - begin
         places = np.clip(np.ceil(starts[1:-1] / step), 0, count).astype(np.int64)
         levels = self.values[np.arange(low, high + 1) % self.values.size]
         found = np.repeat(levels, np.diff(places, prepend=0, append=count))
