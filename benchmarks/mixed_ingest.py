@@ -26,9 +26,11 @@ from benchmarks.mixed_files.population import MAKERS, Sent, write_population
 from benchmarks.mixed_files.reconciliation import EXAMPLES, Account, reconcile
 from benchmarks.report import Row, print_rows
 from benchmarks.workbench import PROGRAM, running_stack
+from db.engine import make_engine
 from instruments.bundle import open_source
 from instruments.packing import pack
 from instruments.registry import Registry, read_source
+from services.scheduler.sweep import sweep_blobs
 from services.stack import Stack
 from services.stores import open_blobs
 from services.uploader.client import UploadClient
@@ -62,6 +64,8 @@ def measure(files: int, workers: int = WORKERS, seconds: float = float("inf")) -
             sent_s = time.perf_counter() - started
             _wait_until(stack, database, 0)
             whole_s, cpu_s = time.perf_counter() - started, _cpu_s() - cpu_s
+            again = _attempts_again(database)
+            swept = _sweep(stack)
             _tell("reconciling")
             account = reconcile(database, open_blobs(stack.settings), sent, answers)
             _tell(f"{len(account.differences)} differences; removing the files")
@@ -71,6 +75,8 @@ def measure(files: int, workers: int = WORKERS, seconds: float = float("inf")) -
         _tell(difference)
     return [
         *_rows(account, files, sent_s, whole_s),
+        Row("readings begun again: a lease was lost, or an attempt failed", again, "attempts"),
+        Row("objects that their first attempts left, swept before the comparison", swept, "objects"),
         Row("CPU of everything for each file: sender, API, database, workers, readers", cpu_s / files * 1e3, "ms"),
         Row("the same against reading it alone, libraries loaded, without a service", cpu_s / files / alone_s, "ratio"),
     ]
@@ -91,6 +97,23 @@ def _rows(account: Account, files: int, sent_s: float, whole_s: float) -> list[R
         Row("files per second taken by the API while others are read", files / sent_s, "files/s"),
         Row("files per second, first request to last record", files / whole_s, "files/s"),
     ]
+
+
+def _attempts_again(database: psycopg.Connection[TupleRow]) -> int:
+    """Return how many attempts there were beyond the first of each job."""
+    row = database.execute("SELECT coalesce(sum(attempts - 1), 0) FROM faultlight.job WHERE attempts > 1").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _sweep(stack: Stack) -> int:
+    """Remove what attempts that came to nothing left in the store, as the scheduler does with what is a day old."""
+    if stack.postgres is None:
+        raise RuntimeError("the benchmark needs its own PostgreSQL")
+    engine = make_engine(stack.postgres.sqlalchemy_url("faultlight"))
+    try:
+        return sweep_blobs(engine, open_blobs(stack.settings), age_s=0.0)
+    finally:
+        engine.dispose()
 
 
 def _cpu_s() -> float:

@@ -101,7 +101,8 @@ def _record(connection: Connection, caller: Caller, entry: AuditEntry) -> None:
 
 def extend_document(document: Mapping[str, Any], probes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a session's document with the planned ``probes`` added, each with a file that is still to be recorded."""
-    sigma = next((each["placement_sigma_nm"] for each in document["waveforms"] if "placement_sigma_nm" in each), None)
+    recorded = document.get("waveforms", [])
+    sigma = next((each["placement_sigma_nm"] for each in recorded if "placement_sigma_nm" in each), None)
     added = []
     for probe in probes:
         entry: dict[str, Any] = {"file": f"planned_{file_stem(probe['net'])}.csv", "net": probe["net"]}
@@ -109,7 +110,7 @@ def extend_document(document: Mapping[str, Any], probes: Sequence[Mapping[str, A
             entry |= {"x_um": probe["x_um"], "y_um": probe["y_um"]}
             entry |= {"placement_sigma_nm": sigma} if sigma is not None else {}
         added.append(entry)
-    return {**document, "waveforms": [*document["waveforms"], *added]}
+    return {**document, "waveforms": [*recorded, *added]}
 
 
 def file_stem(net: str) -> str:

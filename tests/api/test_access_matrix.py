@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import delete, select, update
 
 from db.repositories.access import INSTALLATION_ACTIONS, ROLE_ACTIONS, SCOPE_OF_ACTION, Action
 from db.schema import cases, people, probes, work
+from instruments.electrical.e142_map import E142MapAdapter
 from services.api.contract import ACTIONS_MEMBER
 from tests.api.conftest import CHUNK, TUS, Api, encode_metadata
 from tests.api.population import (
@@ -25,6 +27,8 @@ from tests.api.population import (
     populate,
 )
 from tests.api.report_rows import add_report
+from tests.api.test_die_maps import store
+from tests.instruments.electrical.wafer_map_writer import e142
 
 PUBLIC = {("options", "/api/v1/uploads"), ("get", "/livez"), ("get", "/readyz"), ("get", "/metrics")}
 NAMED_BY_QUERY = {
@@ -80,11 +84,12 @@ class World:
 
 
 @pytest.fixture
-def world(api: Api) -> World:
+def world(api: Api, tmp_path: Path) -> World:
+    wafer_map = store(api, tmp_path, E142MapAdapter, "wafer.xml", e142())
     with api.engine.begin() as connection:
         alpha = connection.execute(select(people.program.c.id)).scalar_one()
         connection.execute(delete(people.membership))
-    ids = populate(api.engine, api.state.blobs, alpha).ids
+    ids = populate(api.engine, api.state.blobs, alpha).ids | {"map_file_id": wafer_map}
     return World(api, alpha, ids, make_callers(api, alpha, ids["instrument_id"]))
 
 
@@ -234,6 +239,8 @@ def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
     """The ids of rows that no attempt before has changed."""
     engine, program, ids = world.api.engine, world.program, dict(world.ids)
     ids["account_id"] = add_row(engine, people.account, name=uuid.uuid4().hex)
+    if path.endswith("/die-map"):
+        ids["file_id"] = ids["map_file_id"]
     if "/case" in path:
         ids |= add_case(engine, program, ids, closed=path.endswith("/reopen"))
     if path.startswith("/api/v1/model"):

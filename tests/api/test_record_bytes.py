@@ -38,7 +38,7 @@ def test_the_bytes_are_those_between_offset_and_length(api: Api, population: Pop
 def test_a_raster_says_how_to_read_its_samples(api: Api, population: Population) -> None:
     answer = api.call("GET", f"/rasters/{population.ids['raster_id']}/samples")
     described = {name: answer.headers[f"Faultlight-{name}"] for name in ("Dtype", "Rows", "Columns", "Gain", "Bands")}
-    assert described == {"Dtype": "<i2", "Rows": "1", "Columns": "2", "Gain": "1.0", "Bands": '[["grey", ""]]'}
+    assert described == {"Dtype": "<i2", "Rows": "1", "Columns": "4", "Gain": "1.0", "Bands": '[["grey", ""]]'}
 
 
 def test_bytes_that_are_gone_are_a_problem(api: Api, population: Population) -> None:

@@ -72,10 +72,10 @@ def test_filters_choose(api: Api) -> None:
     add_row(api.engine, people.membership, account_id=admin_id(api), program_id=beta, role="viewer")
     populate(api.engine, api.state.blobs, beta)
     for path, parameters, expected in (
-        ("/waveforms", {"program": "alpha"}, "waveform_id"),
+        ("/waveforms", {"program": "alpha", "net": "G16"}, "probed_id"),
         ("/files", {"program": "alpha", "state": "received"}, "file_id"),
         ("/jobs", {"probing_session": ids["session_id"], "kind": "localize"}, "job_id"),
-        ("/results", {"probing_session": ids["session_id"]}, "result_id"),
+        ("/results", {"probing_session": ids["session_id"], "kind": "localize"}, "result_id"),
         ("/findings", {"result": ids["result_id"]}, "finding_id"),
         ("/probing-sessions", {"bundle": ids["bundle_id"]}, "session_id"),
         ("/lots", {"product": ids["product_id"]}, "lot_id"),
@@ -83,7 +83,7 @@ def test_filters_choose(api: Api) -> None:
     ):
         items = api.call("GET", path, params=parameters).json()["items"]
         assert [item["id"] for item in items] == [str(ids[expected])], path
-    assert len(api.call("GET", "/waveforms").json()["items"]) == 2
+    assert len(api.call("GET", "/waveforms").json()["items"]) == 4
     assert api.call("GET", "/waveforms", params={"program": "gamma"}).status_code == 404
 
 

@@ -169,13 +169,16 @@ def test_a_commit_that_fails_writes_nothing(
     engine: Engine, program_id: uuid.UUID, runner: JobRunner, handle: Callable[[Handler], None]
 ) -> None:
     """A deferred constraint fails at the commit itself, after every statement has succeeded."""
-    with engine.begin() as connection:
-        connection.execute(
-            text("ALTER TABLE faultlight.result ADD CONSTRAINT late UNIQUE (program_id) DEFERRABLE INITIALLY DEFERRED")
-        )
     handle(write_result)
     first, second = (add_job(engine, program_id, max_attempts=1) for _ in range(2))
-    runner.run_waiting()
+    table = "ALTER TABLE faultlight.result"
+    with engine.begin() as connection:
+        connection.execute(text(f"{table} ADD CONSTRAINT late UNIQUE (program_id) DEFERRABLE INITIALLY DEFERRED"))
+    try:
+        runner.run_waiting()
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text(f"{table} DROP CONSTRAINT late"))
     assert (job_row(engine, first).state, job_row(engine, second).state) == ("succeeded", "dead")
     assert count_results(engine) == 1
 

@@ -48,7 +48,7 @@ def read_report_schedule(schedule_id: uuid.UUID, request: Request, context: Read
     return answer_row(request, context, REPORT_SCHEDULES, schedule_id)
 
 
-@router.post("/previews", responses={200: {"model": DueTimes}, **describe_problems("invalid-request")})
+@router.post("/previews", responses={200: {"model": DueTimes}, **describe_problems("not-found", "invalid-request")})
 def preview_due_times(body: DueRequest, context: WritesReports) -> Response:
     """Return when a schedule would be due, also where clocks are put forward or back."""
     with context.read() as unit:
