@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, insert, select, update
 
 from db.identifiers import uuid7
 from db.repositories import audit
@@ -17,6 +17,8 @@ from db.repositories.access import Action, Caller, Conflict, RowNotFound, find_p
 from db.repositories.audit import AuditEntry
 from db.schema.reports import report_schedule
 
+CLOCK: ColumnElement[datetime] = func.now()
+"""What time it is: of the transaction, by the database."""
 MOST_SCHEDULES = 200
 """Of a program."""
 
@@ -39,7 +41,7 @@ class NewSchedule:
 
 def read_clock(connection: Connection) -> datetime:
     """Return what time it is: of the transaction, by the database."""
-    moment: datetime = connection.execute(select(func.now())).scalar_one()
+    moment: datetime = connection.execute(select(CLOCK)).scalar_one()
     return moment
 
 
@@ -111,7 +113,7 @@ def _storable(value: Any) -> Any:
 
 def list_due(engine: Engine) -> list[uuid.UUID]:
     """Return the schedules that are due, the longest due first."""
-    due = select(report_schedule.c.id).where(report_schedule.c.enabled, report_schedule.c.next_due_at <= func.now())
+    due = select(report_schedule.c.id).where(report_schedule.c.enabled, report_schedule.c.next_due_at <= CLOCK)
     with engine.connect() as connection:
         return list(connection.execute(due.order_by(report_schedule.c.next_due_at)).scalars())
 
@@ -119,7 +121,7 @@ def list_due(engine: Engine) -> list[uuid.UUID]:
 def lock_due(connection: Connection, identity: uuid.UUID) -> Row[Any] | None:
     """Return a schedule that is due, locked; ``None`` when it is not any more, or another scheduler attends to it."""
     due = select(report_schedule).where(
-        report_schedule.c.id == identity, report_schedule.c.enabled, report_schedule.c.next_due_at <= func.now()
+        report_schedule.c.id == identity, report_schedule.c.enabled, report_schedule.c.next_due_at <= CLOCK
     )
     return connection.execute(due.with_for_update(skip_locked=True)).one_or_none()
 

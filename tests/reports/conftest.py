@@ -2,16 +2,26 @@
 
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import DateTime, Engine, literal
 
 from db.blobs import BlobStore
+from db.repositories import report_schedules
 from services.settings import Settings
 from tests.pipelines.bench import Bench
 from tests.reports.mail_server import MailSink
 from tests.workers.scenery import make_program
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For schedules it stays ``NOW``, so that no due time comes while a test counts them."""
+    monkeypatch.setattr(report_schedules, "CLOCK", literal(NOW, DateTime(timezone=True)))
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from services.reports import occurrences
 from services.reports.occurrences import attend_to_schedules
 from services.settings import Settings
 from tests.pipelines.bench import Bench
-from tests.reports.test_report_job import NOW, add_schedule
+from tests.reports.conftest import NOW
+from tests.reports.test_report_job import add_schedule
 
 HOURLY = {"cron": "0 * * * *", "time_zone": "UTC"}
 TOP = NOW.replace(minute=0, second=0, microsecond=0)

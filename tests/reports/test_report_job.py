@@ -24,6 +24,7 @@ from services.reports.occurrences import attend_to_schedules
 from tests.api.population import populate
 from tests.pipelines.bench import Bench
 from tests.pipelines.test_life_job import store
+from tests.reports.conftest import NOW
 
 LIFETIMES = """# simulated: true
 status,time_h,lower_h,upper_h,count,lot_id,stress,temperature_c,mode
@@ -31,7 +32,6 @@ interval,,48,168,1,L1,HTOL,125,oxide
 right,1000,,,230,L1,HTOL,125,
 """
 LATER = "status,time_h,count,stress,temperature_c\nright,1000,77,HTOL,125\n"
-NOW = datetime.now(UTC)
 
 
 def add_schedule(engine: Engine, program_id: uuid.UUID, **values: Any) -> uuid.UUID:
@@ -119,7 +119,9 @@ def test_the_next_report_is_compared_with_the_last(bench: Bench, program_id: uui
     with bench.engine.begin() as connection:
         for row, arrived in zip(bench.rows(raw_file), moments, strict=True):
             connection.execute(update(raw_file).where(raw_file.c.id == row.id).values(created_at=arrived))
-    add_schedule(bench.engine, program_id, cron="0 6 * * MON", next_due_at=NOW - timedelta(days=8))
+    hour_ago = NOW - timedelta(hours=1)
+    weekly = f"{hour_ago.minute} {hour_ago.hour} * * {hour_ago.isoweekday()}"
+    add_schedule(bench.engine, program_id, cron=weekly, time_zone="UTC", next_due_at=NOW - timedelta(days=9))
     attend_to_schedules(bench.engine, bench.settings, bench.announced.append)
     first, *_, last = make_all(bench)
     with bench.engine.connect() as connection:
