@@ -44,7 +44,7 @@ class DelimitedAdapter:
     """Reads a table of regularly sampled values into one waveform for each value column."""
 
     name = "delimited"
-    version = "7"
+    version = "8"
     formats = ("delimited",)
     reach = Reach.WALK
 
@@ -253,7 +253,7 @@ def _conclude(source: Source, opening: Opening, heading: Heading, check: AxisChe
         warnings: tuple[str, ...] = () if dt_s is not None else ("a single sample has no sampling interval",)
         only = float(next(iterate_blocks(source, opening)).values[0, 0]) * scale
         return Axis(dt_s, (only,) * heading.segments, warnings)
-    cells = [row[0] for row in opening.rows]
+    cells = [row[0] for row in opening.rows if row]
     step = printed_step(cells, check.largest, opening.dialect.decimal_comma)
     try:
         warnings = check.conclude(step)

@@ -109,7 +109,9 @@ def table(skipped: int) -> Callable[[Files, Sequence[Record]], Counted]:
     def count(files: Files, records: Sequence[Record]) -> Counted:
         if files[""].startswith(b"PAR1") or b'"' in files[""]:
             return None
-        lines = [line for line in lines_of(files[""]) if not line.lstrip().startswith(b"#")]
+        lines = [
+            line for line in lines_of(files[""]) if not line.lstrip(b"\t\x0b\x0c\x1c\x1d\x1e\x1f \xa0").startswith(b"#")
+        ]
         found = [_rows(record) for record in records]
         titled = not re.match(rb"\s*[-+.\d]", lines[0]) or found == [len(lines) - skipped]
         return len(lines) - skipped * titled, sum(found)
@@ -176,11 +178,11 @@ def klarf(files: Files, records: Sequence[Record]) -> Counted:
 
 
 def clip(files: Files, records: Sequence[Record]) -> Counted:
-    """Lines that begin with a shape's word, where no comment reaches over one."""
+    """Lines that begin with a shape's word, where no comment reaches over one; blanks are those of any code page."""
     if b"/*" in re.sub(rb"/\*[^\r\n]*?\*/", b"", files[""]):
         return None
     code = re.sub(rb"/\*[^\r\n]*?\*/", b" ", files[""])
-    return len(re.findall(rb"(?:^|[\r\n])[^\S\r\n]*(?:RECT|PGON)\b", code)), rows_of(records, "layout_polygon")
+    return len(re.findall(rb"(?:^|[\r\n])[\s\x1c-\x1f\xa0]*(?:RECT|PGON)\b", code)), rows_of(records, "layout_polygon")
 
 
 def devices(files: Files, records: Sequence[Record]) -> Counted:
