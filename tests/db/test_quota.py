@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
 
 from db.identifiers import uuid7
@@ -15,6 +16,12 @@ from db.schema.files import blob, raw_file, upload
 from tests.workers.scenery import make_program
 
 SIZES = (1, 20, 300)
+
+
+@pytest.fixture
+def database_url(fresh_database_url: str) -> str:
+    """A database that was never used: what other tests left in its statistics would change plans."""
+    return fresh_database_url
 
 
 def add_files(connection: Connection, program_id: uuid.UUID, sizes: Sequence[int] = SIZES) -> None:
