@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from instruments.adapter import HEAD_BYTES, Source
-from instruments.errors import CorruptField, ReadingLimit, Truncated, UnsafePath
+from instruments.errors import CorruptField, ReadingLimit, Truncated, UnsafePath, is_machine_trouble
 
 GZIP_MARK = b"\x1f\x8b"
 _BLOCK_BYTES = 1 << 20
@@ -113,6 +113,8 @@ def _extract(path: Path, name: str, scratch: Path, limits: ArchiveLimits) -> dic
     except EOFError as error:
         raise Truncated("the archive ends inside a member", file=name) from error
     except (NotImplementedError, RuntimeError, OSError) as error:
+        if is_machine_trouble(error):
+            raise
         raise CorruptField(f"the archive cannot be unpacked: {error}", file=name) from error
     return _strip_top_folder(members)
 

@@ -1,6 +1,10 @@
 """Why a file was refused: one type per cause, each with the facts in it."""
 
+import errno
 from typing import Any
+
+MACHINE_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""What the system says of a disk that is full or broken: it says nothing of the file that is being read."""
 
 
 class InstrumentError(Exception):
@@ -96,3 +100,8 @@ class ReaderCrashed(InstrumentError):  # noqa: N818
 
 class UnsafePath(InstrumentError):  # noqa: N818
     """An archive member's path leaves the archive."""
+
+
+def is_machine_trouble(error: BaseException) -> bool:
+    """Return whether ``error`` is of this machine's disk, so that the file may be read right another time."""
+    return isinstance(error, OSError) and error.errno in MACHINE_TROUBLE

@@ -105,7 +105,8 @@ def pack(result: ReadResult, folder: Path) -> PackedReading:
     with (folder / SAMPLES).open("wb") as file:
         records = tuple(_pack_all(result, SamplesFile(file)))
     empty = np.empty(0, LAYOUT)
-    np.concatenate([empty, *(record.parts.table for record in records)]).tofile(folder / PARTS)
+    with (folder / PARTS).open("wb") as file:  # numpy's tofile does not say why the system stopped it
+        file.write(np.concatenate([empty, *(record.parts.table for record in records)]).tobytes())
     reading = PackedReading(
         folder, result.file, result.format, result.adapter, result.adapter_version, result.warnings, records
     )

@@ -13,7 +13,14 @@ from typing import TypeVar
 
 from instruments.adapter import Adapter, Confidence, HeaderAdapter, Sniff, Source
 from instruments.description import FileDescription, Reach, RecordDescription, describe_record
-from instruments.errors import AmbiguousFormat, InstrumentError, NotThisFormat, ReaderCrashed, UnknownFormat
+from instruments.errors import (
+    AmbiguousFormat,
+    InstrumentError,
+    NotThisFormat,
+    ReaderCrashed,
+    UnknownFormat,
+    is_machine_trouble,
+)
 from instruments.records import ReadResult
 
 GROUP = "faultlight.instruments"
@@ -204,11 +211,11 @@ def _guarded(
     except InstrumentError as error:
         error.file = error.file or source.name
         raise
-    except MemoryError:
-        raise
-    except (KeyboardInterrupt, SystemExit):
+    except (MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of a Rust extension is no Exception
+        if is_machine_trouble(error):
+            raise
         message = f"the reader {adapter.name} failed: {type(error).__name__}: {error}"
         raise ReaderCrashed(message, file=source.name) from error
     if not records:

@@ -7,6 +7,7 @@ reads, packs, and ends; its answer is JSON.
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -24,7 +25,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from instruments import errors
-from instruments.errors import InstrumentError, ReaderCrashed, ReadingLimit
+from instruments.errors import InstrumentError, ReaderCrashed, ReadingLimit, is_machine_trouble
 from instruments.packing import PackedReading
 from instruments.preloading import ENVIRONMENT, NeededLibraries, freeze
 
@@ -34,6 +35,9 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _REPLY_GRACE_S = 15.0
 _WATCH_INTERVAL_S = 0.2
+_MACHINE = 75
+_STATUSES = {0: "read", 3: "refused", _MACHINE: "machine"}
+"""What the exit status of a reading process says; 75 is EX_TEMPFAIL of sysexits.h."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Sandbox:
             InstrumentError: the file is refused; the error is the one that the reading process met.
             ReadingLimit: it took too long, or too much memory or space.
             ReaderCrashed: the reading process died.
+            OSError: this machine's disk is full or broken; nothing is known of the file.
         """
         self._perform("read", (path, name, workdir), adapter_name, watch)
         return PackedReading.load(workdir)
@@ -77,7 +82,7 @@ class Sandbox:
         """Return what ``path`` holds without its samples: :meth:`instruments.description.FileDescription.to_document`.
 
         Raises:
-            InstrumentError, ReadingLimit, ReaderCrashed: as ``read``.
+            InstrumentError, ReadingLimit, ReaderCrashed, OSError: as ``read``.
         """
         self._perform("describe", (path, name, workdir), adapter_name, None)
         document: dict[str, Any] = json.loads((workdir / DESCRIPTION).read_text(encoding="utf-8"))
@@ -180,6 +185,8 @@ def _raise_unless_read(answer: dict[str, Any], name: str, workdir: Path, limits:
         return
     if status == "refused":
         raise rebuild_error(json.loads((workdir / REFUSAL).read_text(encoding="utf-8")))
+    if status == "machine":
+        raise OSError(errno.ENOSPC, f"no room, or a broken disk, while {name} was read")
     if status == "timeout":
         raise ReadingLimit(f"reading took longer than {limits.wall_s:g} s", file=name)
     detail = str(answer.get("detail", ""))
@@ -240,8 +247,8 @@ def _await_child(child: int, wall_s: float) -> dict[str, Any]:
     _, status = os.waitpid(child, 0)
     _kill_group(child)
     code = os.waitstatus_to_exitcode(status)
-    if code in (0, 3):
-        return {"status": "read" if code == 0 else "refused"}
+    if code in _STATUSES:
+        return {"status": _STATUSES[code]}
     detail = signal.Signals(-code).name if code < 0 else f"exit status {code}"
     return {"status": "crashed", "detail": detail}
 
@@ -275,7 +282,7 @@ def _kill_group(child: int) -> None:
 
 
 def _run_child(request: dict[str, Any], registry: Any, libraries: NeededLibraries) -> None:
-    """Read one file under limits; exit status 0 when packed, 3 when refused. Never returns."""
+    """Read one file under limits; exit status 0 when packed, 3 when refused, 75 where the disk fails. Never returns."""
     status = 70
     workdir = Path(request["workdir"])
     try:
@@ -286,7 +293,10 @@ def _run_child(request: dict[str, Any], registry: Any, libraries: NeededLibrarie
     except MemoryError:
         status = _refuse(ReadingLimit("reading needs more memory than it may have", file=request["name"]), workdir)
     except OSError as error:
-        status = _refuse(ReadingLimit(f"reading was stopped by the system: {error}", file=request["name"]), workdir)
+        # Where the disk is full a refusal cannot be written either, and would be one of the wrong thing.
+        status = _MACHINE
+        if not is_machine_trouble(error):
+            status = _refuse(ReadingLimit(f"reading was stopped by the system: {error}", file=request["name"]), workdir)
     except BaseException as error:
         message = f"the reader failed: {type(error).__name__}: {error}"
         status = _refuse(ReaderCrashed(message, file=request["name"]), workdir)

@@ -1,11 +1,14 @@
 """The reading process: its limits hold, its death is told, it outlives nobody, and it answers again."""
 
+import errno
+import gzip
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +109,28 @@ def test_the_output_limit_holds(tmp_path: Path) -> None:
             limited.read(written(tmp_path, many_gates(20_000)), "n.bench", tmp_path / "out")
         written_bytes = sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file())
         assert written_bytes < 60_000
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize(
+    "name", ["samples.bin", "parts.bin", "manifest.json", "members/member-000000", "members/unpacked"]
+)
+def test_a_full_disk_says_nothing_of_the_file(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
+    """The job is done again when there is room: the file is not refused."""
+    out = tmp_path / "out"
+    (out / name).parent.mkdir(parents=True)
+    (out / name).symlink_to("/dev/full")
+    path = written(tmp_path, NETLIST)
+    if "member-" in name:
+        with zipfile.ZipFile(tmp_path / "n.zip", "w") as archive:
+            archive.write(path, "n.bench")
+        path = tmp_path / "n.zip"
+    elif "unpacked" in name:
+        path = written(tmp_path, gzip.compress(NETLIST), "n.bench.gz")
+    with pytest.raises(OSError, match="no room") as caught:
+        sandbox.read(path, path.name, out)
+    assert caught.value.errno == errno.ENOSPC
+    assert sandbox.read(written(tmp_path, NETLIST), "n.bench", tmp_path / "next").format == "bench"
 
 
 def test_a_killed_reader_is_told_and_the_next_file_is_read(sandbox: Sandbox, tmp_path: Path) -> None:
