@@ -32,14 +32,14 @@ class Fit:
     Attributes:
         offset, swing: ``level = offset + swing * combination``, in the waveform's unit.
         swing_sigma: standard error of the swing; ``None`` where it cannot be told.
-        residual: standard deviation of what is left of a cycle's level.
+        residual: standard deviation of what is left of a cycle's level; ``None`` where too few cycles are left to tell.
         cycles: how many were compared.
     """
 
     offset: float
     swing: float
     swing_sigma: float | None
-    residual: float
+    residual: float | None
     cycles: int
 
 
@@ -63,31 +63,39 @@ class SimulatedTrace:
         """Return the values at samples ``first`` … ``first + count - 1``, float64 ``(count,)``.
 
         Sample ``k`` lies at ``scale[0] + k * scale[1]`` seconds. Edges lie at the beginnings of cycles; the loop goes
-        on for ever. Cycles are filled whole, and only samples near a change are looked at one by one.
+        on for ever. Cycles are filled whole, and only samples near a change are looked at one by one; where edges
+        are so wide that they overlap, they add up.
         """
         begin, step = scale[0] - self.shift_s + first * scale[1], scale[1]
         low, high = math.floor(begin / self.cycle_s), math.floor((begin + (count - 1) * step) / self.cycle_s)
-        starts = np.arange(low, high + 2, dtype=np.float64) * self.cycle_s - begin
-        places = np.clip(np.ceil(starts[1:-1] / step), 0, count).astype(np.int64)
+        beyond = 1 + math.ceil(_REACH * self.edge_s / self.cycle_s)
+        cycles = np.arange(low - beyond, high + beyond + 1)
+        starts = cycles * self.cycle_s - begin
+        places = np.clip(np.ceil(starts / step), 0, count).astype(np.int64)
+        inner = slice(beyond + 1, len(cycles) - beyond)
         levels = self.values[np.arange(low, high + 1) % self.values.size]
-        found = np.repeat(levels, np.diff(places, prepend=0, append=count))
-        self._smooth(found, np.arange(low, high + 2), starts, step)
+        found = np.repeat(levels, np.diff(places[inner], prepend=0, append=count))
+        if self.edge_s > 0:
+            self._smooth(found, cycles, starts / step, self.edge_s / step)
         return found
 
     def _smooth(
-        self, found: NDArray[np.float64], cycles: NDArray[np.int64], starts: NDArray[np.float64], step: float
+        self, found: NDArray[np.float64], cycles: NDArray[np.int64], starts: NDArray[np.float64], edge: float
     ) -> None:
-        """Draw the edges at the beginnings of ``cycles``, which come ``starts`` seconds after the first sample."""
-        before, after = self.values[(cycles - 1) % self.values.size], self.values[cycles % self.values.size]
-        changed = before != after
-        reach = min(_REACH * self.edge_s, self.cycle_s / 2)
-        first = np.clip(np.ceil((starts[changed] - reach) / step), 0, found.size).astype(np.int64)
-        stop = np.clip(np.floor((starts[changed] + reach) / step) + 1, first, found.size).astype(np.int64)
+        """Make the steps of ``found`` edges: at the beginnings of ``cycles``, ``starts`` samples after the first one.
+
+        ``edge`` is the standard deviation of an edge, in samples.
+        """
+        change = self.values[cycles % self.values.size] - self.values[(cycles - 1) % self.values.size]
+        changed = change != 0
+        at, change = starts[changed], change[changed]
+        first = np.clip(np.ceil(at - _REACH * edge), 0, found.size).astype(np.int64)
+        stop = np.clip(np.floor(at + _REACH * edge) + 1, first, found.size).astype(np.int64)
         lengths = stop - first
-        edge = np.repeat(np.arange(lengths.size), lengths)
+        which = np.repeat(np.arange(lengths.size), lengths)
         index = np.arange(int(lengths.sum())) + np.repeat(first - np.cumsum(lengths) + lengths, lengths)
-        part = np.interp((index * step - starts[changed][edge]) / self.edge_s, _STEPS, _EDGE)
-        found[index] = before[changed][edge] + (after - before)[changed][edge] * part
+        part = np.interp((index - at[which]) / edge, _STEPS, _EDGE) - (index >= np.ceil(at)[which])
+        np.add.at(found, index, change[which] * part)
 
 
 class Simulation:
@@ -99,6 +107,11 @@ class Simulation:
             raise NoSimulation(f"the simulation has {len(document['suspects'])} suspects, not {suspect}")
         self.cycle_s, self.cycles = float(document["cycle_s"]), int(document["cycles"])
         self.edge_s = float(document["edge_sigma_s"])
+        if self.edge_s > self.cycle_s:
+            raise NoSimulation(
+                f"edges of {self.edge_s:.3g} s blur cycles of {self.cycle_s:.3g} s into one another: nothing can be "
+                "drawn cycle by cycle"
+            )
         self._nets = {each["net"]: each["bits"] for each in document["nets"]}
         self._waveforms = {each["file"]: each for each in document["waveforms"]}
         self._suspect = document["suspects"][suspect - 1] if suspect else None
@@ -157,9 +170,9 @@ def fit_levels(levels: NDArray[np.float64], combination: NDArray[np.float64]) ->
     spread = float(((x - x_mean) ** 2).sum())
     swing = float(((x - x_mean) * (y - y_mean)).sum()) / spread if spread > 0 else 0.0
     left = y - y_mean - swing * (x - x_mean)
-    free = x.size - 2
-    residual = math.sqrt(float((left**2).sum()) / free) if free > 0 else 0.0
-    sigma = residual / math.sqrt(spread) if spread > 0 and free > 0 else None
+    free = x.size - (2 if spread > 0 else 1)
+    residual = math.sqrt(float((left**2).sum()) / free) if free > 0 else None
+    sigma = residual / math.sqrt(spread) if spread > 0 and residual is not None else None
     return Fit(y_mean - swing * x_mean, swing, sigma, residual, int(x.size))
 
 

@@ -250,6 +250,29 @@ def test_what_is_simulated_is_drawn_beside_and_is_state_of_the_address(fab: Fab)
     page.context.close()
 
 
+def test_the_logic_of_a_waveform_is_its_own_nets_whatever_lies_under_the_spot(fab: Fab) -> None:
+    page, complaints = fab.open()
+    page.goto("/")
+    own, neighbour = "01101001", "00110011"
+    found = page.evaluate(
+        """async ([a, b]) => {
+            const { Logic, decide } = await import("/console/waveform-logic.mjs");
+            const pack = (bits) => btoa(String.fromCharCode(parseInt(bits, 2)));
+            const logic = new Logic({ cycle_s: 1e-8, cycles: 8, suspects: [], waveforms: [],
+                nets: [{ net: "a", bits: pack(a) }, { net: "b", bits: pack(b) }] });
+            const fit = { offset: 5, swing: 2, residual: 0.05 };
+            const mixture = [{ net: "a", weight: -0.4 }, { net: "b", weight: 0.6 }];
+            const { own, rest } = logic.besides("a", mixture, 0);
+            const levels = [...a].map((bit, i) => 5 + 2 * (0.6 * b[i] - 0.4 * bit));
+            return levels.map((level, i) => decide(level, fit, own, rest[i])).join("");
+        }""",
+        [own, neighbour],
+    )
+    assert found == own
+    assert not complaints.take()
+    page.context.close()
+
+
 def test_the_layout_tells_nets_at_a_place_and_goes_to_a_defect(fab: Fab) -> None:
     page, complaints = fab.open()
     page.goto(f"/layouts/{fab.ids['layout']}")

@@ -24,6 +24,22 @@ export class Logic {
     const changes = suspect ? this.suspects[suspect - 1]?.changes.get(net) : undefined;
     return good && changes ? good.map((bit, i) => bit ^ changes[i]) : good;
   }
+
+  /** What the nets of `mixture` other than `net` add to each cycle, under a suspect as much as it is active; and the weight of `net`. */
+  besides(net, mixture, suspect) {
+    const rest = new Float64Array(this.cycles);
+    const active = suspect ? this.suspects[suspect - 1]?.activity ?? 0 : 0;
+    let own = 0;
+    for (const part of mixture) {
+      const good = this.nets.get(part.net);
+      if (part.net === net) own += part.weight;
+      else if (good) {
+        const changed = this.valuesOf(part.net, suspect);
+        for (let i = 0; i < rest.length; i += 1) rest[i] += part.weight * (good[i] + active * (changed[i] - good[i]));
+      }
+    }
+    return { own, rest };
+  }
 }
 
 function bytesOf(text) {
@@ -39,11 +55,12 @@ function unpackFloats(text) {
   return text ? new Float32Array(bytesOf(text).buffer) : undefined;
 }
 
-/** What is measured in a cycle: 0 or 1, 0.5 where its level is too near the middle, undefined where nothing is. */
-export function decide(level, fit) {
-  if (level === undefined || level !== level || !fit || !fit.swing) return undefined;
-  const value = (level - fit.offset) / fit.swing;
-  if (Math.abs(value - 0.5) < (UNSURE * fit.residual) / Math.abs(fit.swing)) return 0.5;
+/** What a net is measured to be in a cycle: 0 or 1, 0.5 where its level is too near the middle, undefined where nothing is. */
+export function decide(level, fit, own = 1, rest = 0) {
+  if (level === undefined || level !== level || !fit || !fit.swing || !own) return undefined;
+  if (fit.residual === null) return 0.5; // as many unknowns as cycles: nothing says how far off a level may be
+  const value = ((level - fit.offset) / fit.swing - rest) / own;
+  if (Math.abs(value - 0.5) < (UNSURE * fit.residual) / Math.abs(fit.swing * own)) return 0.5;
   return value > 0.5 ? 1 : 0;
 }
 
@@ -59,9 +76,9 @@ export function drawLogic(plot, view, state, rows, logic) {
   rows.forEach((row, k) => {
     const top = MARGIN.top + k * tall;
     const levels = logic?.waveforms.get(row.file)?.values;
-    const fit = view.parts[row.index]?.measured.fit;
-    if (levels && fit) wrong += drawCycles(plot, state, { row, top, tall, logic, levels, fit });
-    else drawThreshold(plot, view.parts[row.index]?.measured, state, { row, top, tall });
+    const measured = view.parts[row.index]?.measured;
+    if (levels && measured?.fit) wrong += drawCycles(plot, state, { row, top, tall, logic, levels, measured });
+    else drawThreshold(plot, measured, state, { row, top, tall });
     drawName(plot, row, top, tall);
   });
   return wrong;
@@ -82,17 +99,19 @@ function cyclesShown(logic, state, shift) {
 }
 
 /** Draw measured and simulated cycles; returns in how many of those shown they differ. */
-function drawCycles(plot, state, { row, top, tall, logic, levels, fit }) {
+function drawCycles(plot, state, { row, top, tall, logic, levels, measured }) {
   const context = plot.context;
   const shift = state.shifts?.[row.index] ?? 0;
   const [first, last] = cyclesShown(logic, state, shift);
   const expected = logic.valuesOf(row.net, state.suspect);
+  const { own, rest } = logic.besides(row.net, measured.mixture, state.suspect);
+  const seenAt = (cycle) => decide(levels[cycle], measured.fit, own, rest[cycle]);
   const half = tall / 2;
   const xAt = (cycle) => plot.xOf(cycle * logic.cycle + shift, state);
   let wrong = 0;
   clipped(plot, top, tall, () => {
     for (let cycle = first; cycle < last; cycle += 1) {
-      const seen = decide(levels[cycle], fit);
+      const seen = seenAt(cycle);
       const differs = seen !== undefined && seen !== 0.5 && expected !== undefined && seen !== expected[cycle];
       if (differs) {
         wrong += 1;
@@ -106,7 +125,7 @@ function drawCycles(plot, state, { row, top, tall, logic, levels, fit }) {
     }
     if (expected) drawSteps(context, { first, last, xAt, valueAt: (cycle) => expected[cycle], top: top + 3, tall: half - 6, colour: themeColour("--simulated") });
     const colour = `rgb(${colourOf(row.index).join(" ")})`;
-    drawSteps(context, { first, last, xAt, valueAt: (cycle) => decide(levels[cycle], fit), top: top + half + 1, tall: half - 6, colour });
+    drawSteps(context, { first, last, xAt, valueAt: seenAt, top: top + half + 1, tall: half - 6, colour });
   });
   return wrong;
 }

@@ -359,7 +359,8 @@ function describeFit(trace) {
   const { fit, mixture, unit } = trace;
   const nets = mixture.map(({ net, weight }) => (weight === 1 ? net : `${weight} × ${net}`)).join(" + ");
   const swing = writeMeasured(fit.swing, fit.swing_sigma, unit);
-  return `${nets}: swing ${swing}, ${writeMeasured(fit.residual, null, unit)} left in a cycle`;
+  const left = fit.residual === null ? "too few cycles to say what is" : writeMeasured(fit.residual, null, unit);
+  return `${nets}: swing ${swing}, ${left} left in a cycle`;
 }
 
 const root = document.querySelector("[data-viewer]");
