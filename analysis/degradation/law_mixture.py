@@ -183,9 +183,10 @@ def _forecaster(name: str, laws: tuple[JudgedLaw, ...]) -> LawForecaster:
 def drift_test(paths: ReadoutPaths) -> tuple[float, float]:
     """Return the likelihood ratio of a straight drift, alike or different by unit, against none, and its p-value.
 
-    Normal amplitudes are used, so that no drift is a special case; two parameters are tested, the spread at its edge,
-    for which the mixture of chi-squared with 1 and 2 degrees of freedom holds (Self & Liang 1987). ``paths`` are the
-    readouts.
+    Normal amplitudes are used, so that no drift is a special case. Tested are the mean amplitude, its spread at its
+    edge, and the spread's covariance with the levels where units have levels: the mixture in halves of chi-squared with
+    1 and 2 degrees of freedom holds without levels, with 2 and 3 with them (Self & Liang 1987; Stram &
+    Lee 1994). ``paths`` are the readouts.
 
     Raises:
         NotFitted, BadReadouts: neither can be fitted.
@@ -198,7 +199,8 @@ def drift_test(paths: ReadoutPaths) -> tuple[float, float]:
     with_drift = fit_law(paths, form, scale)
     without = _no_drift(paths, scale)
     statistic = max(2 * (with_drift.log_likelihood - without), 0.0)
-    return statistic, float(0.5 * chi2.sf(statistic, 1) + 0.5 * chi2.sf(statistic, 2))
+    freedom = 2 if form.level else 1
+    return statistic, float(0.5 * chi2.sf(statistic, freedom) + 0.5 * chi2.sf(statistic, freedom + 1))
 
 
 def _no_drift(paths: ReadoutPaths, scale: Scale) -> float:

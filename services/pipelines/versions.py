@@ -64,5 +64,5 @@ REPORT_VERSION = "1"
 LATENT_RISK_VERSION = "1"
 """Of :mod:`services.pipelines.latent_risk`, in the same sense; a model of another version is refused."""
 
-DEGRADATION_VERSION = "1"
+DEGRADATION_VERSION = "2"
 """Of :mod:`services.pipelines.reliability.degradation`, in the same sense."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import multivariate_normal
+from scipy.stats import chi2, multivariate_normal
 
 from analysis.degradation.errors import BadReadouts, NotFitted
 from analysis.degradation.law_fit import Form, fit_law, natural_parameters
@@ -84,6 +84,22 @@ def test_no_drift_is_no_drift() -> None:
     noise = np.random.default_rng(3).standard_normal(still.rows)
     assert drift_test(replace(still, value=noise))[1] > 0.05
     assert drift_test(simulate(level=0.5))[1] < 1e-6
+
+
+@pytest.mark.parametrize(("level", "freedom"), [(0.5, 2), (0.0, 1)])
+def test_drift_is_tested_with_as_many_degrees_of_freedom_as_it_adds(level: float, freedom: int) -> None:
+    """Mean amplitude and spread; with levels of the units their covariance too."""
+    paths = simulate(level=level)
+    noise = np.random.default_rng(8).standard_normal(paths.rows)
+    still = replace(paths, value=noise)
+    if not level:
+        starts = np.searchsorted(paths.unit, np.arange(paths.units))
+        noise[starts], time = 0.0, paths.time_h.copy()
+        time[starts] = 0.0
+        still = replace(paths, value=noise, time_h=time)
+    statistic, p_value = drift_test(still)
+    assert statistic > 0.1
+    assert p_value == pytest.approx(0.5 * chi2.sf(statistic, freedom) + 0.5 * chi2.sf(statistic, freedom + 1))
 
 
 def test_a_fast_unit_is_known_by_its_score() -> None:
