@@ -40,11 +40,13 @@ class PseudoLifetime:
 
     Attributes:
         unit: its name.
-        hours: the pseudo-lifetime; ``None`` where the curve does not get there, and the unit lasted ``last_h``.
+        hours: the pseudo-lifetime; ``None`` where the curve does not get there, and the unit lasted ``last_h``, or
+            where the curve is ``dead``.
         last_h: its last readout.
         slope, intercept: of the straight line.
         r_squared: of the line.
         reason: why there is no pseudo-lifetime.
+        dead: whether the curve is beyond the threshold from its beginning: the unit did not last, and has no lifetime.
     """
 
     unit: str
@@ -54,6 +56,7 @@ class PseudoLifetime:
     intercept: float
     r_squared: float
     reason: str = ""
+    dead: bool = False
 
 
 def find_pseudo_lifetimes(paths: ReadoutPaths, threshold: Threshold, curve: str = "linear") -> list[PseudoLifetime]:
@@ -99,9 +102,15 @@ def _one(name: str, time: Floats, value: Floats, threshold: Threshold, change: t
         meets = float(np.exp(min(meets, 700.0)))
     elif change_time is _inverse:
         meets = 1.0 / meets if meets > 0 else np.inf
+    # Whether the curve leads from the good side to the failing one: the inverse of time turns it round.
+    towards = slope * threshold.direction * (-1 if change_time is _inverse else 1) > 0
+    begins = (intercept + slope * float(x[np.argmin(time[kept])]) - goal) * threshold.direction
+    dead = begins >= 0 and (not towards or meets <= 0)
     reason = ""
-    if not meets > 0 or not np.isfinite(meets):
+    if dead:
+        reason = "its curve is beyond the threshold from the beginning"
+    elif not towards or not meets > 0 or not np.isfinite(meets):
         reason = "its curve does not lead to the threshold"
     elif meets > FARTHEST * last:
         reason = f"its curve meets the threshold after {meets:.4g} h, more than {FARTHEST:g} times its last readout"
-    return PseudoLifetime(name, None if reason else float(meets), last, slope, intercept, fit, reason)
+    return PseudoLifetime(name, None if reason else float(meets), last, slope, intercept, fit, reason, dead)

@@ -45,8 +45,10 @@ class Crossing:
     Attributes:
         unit: its name.
         state: ``crossed`` where readouts show it, ``expected`` where it lies ahead.
-        probability: of passing it by the horizon.
-        low, high: of that probability: over all methods that were fitted, and the error of so many draws.
+        probability: of passing it by the horizon. Of a unit that crossed it is 1 or 0, and in proportion to time where
+            the horizon lies between the two readouts.
+        low, high: of that probability: over all methods that were fitted, and the error of so many draws; 0 and 1 where
+            a unit crossed between two readouts about the horizon.
         quantiles_h: hours by part of the distribution (0.05, 0.5, 0.95); ``None`` where not within the horizon.
         after_h, before_h: last readout before and first one after it, of a unit that crossed.
         hours: float64 ``(draws,)``, drawn times, infinite where not within the horizon; empty where it crossed.
@@ -67,14 +69,14 @@ def choose_side(paths: ReadoutPaths, value: float) -> Threshold:
     """Return the threshold at ``value`` with the side that the readouts of ``paths`` start from as the good one.
 
     Raises:
-        DegradationError: they start on both sides.
+        DegradationError: they start on both sides, or on the threshold.
     """
-    above = paths.value[paths.first_row] > value
-    if above.any() and not above.all():
+    starts = paths.value[paths.first_row]
+    above, below = starts > value, starts < value
+    if not (above.all() or below.all()):
         raise DegradationError(
-            f"{int(above.sum())} of {paths.units} units start above {value:g}, the others below: say "
-            "whether values above or "
-            "below it fail"
+            f"{int(above.sum())} of {paths.units} units start above {value:g}, {int(below.sum())} below: say whether "
+            "values above or below it fail"
         )
     return Threshold(value, FALLING if above.all() else RISING)
 
@@ -129,9 +131,7 @@ def cross(
     for unit, seen_there in enumerate(observed):
         name = history.names[unit]
         if seen_there is not None:
-            after, before = seen_there
-            inside: dict[float, float | None] = {0.05: after, 0.5: (after + before) / 2, 0.95: before}
-            found.append(Crossing(name, "crossed", 1.0, 1.0, 1.0, inside, after, before, np.zeros(0)))
+            found.append(_crossed(name, seen_there, horizon_h))
             continue
         place = ahead.index(unit)
         found.append(_expected(name, [each[place] for each in drawn], horizon_h))
@@ -147,6 +147,16 @@ def _observed(history: ReadoutPaths, unit: int, threshold: Threshold) -> tuple[f
     inside = np.flatnonzero(~beyond)
     first = inside[-1] + 1 if len(inside) else 0
     return (float(time[first - 1]) if first else 0.0), float(time[first])
+
+
+def _crossed(name: str, between: tuple[float, float], horizon_h: float) -> Crossing:
+    """What readouts ``between`` which a unit crossed say of crossing by the horizon, which may lie before them."""
+    after, before = between
+    passed, waits = before <= horizon_h, after >= horizon_h
+    part = 1.0 if passed else 0.0 if waits else (horizon_h - after) / (before - after)
+    hours = {0.05: after, 0.5: (after + before) / 2, 0.95: before}
+    inside = {each: value if value <= horizon_h else None for each, value in hours.items()}
+    return Crossing(name, "crossed", part, float(passed), float(not waits), inside, after, before, np.zeros(0))
 
 
 def _draw_hours(

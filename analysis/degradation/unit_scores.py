@@ -18,9 +18,9 @@ class CrossingScores:
 
     Attributes:
         names: the units, as in the readouts.
-        probability: float64 ``(units,)``; 1 where it has passed.
+        probability: float64 ``(units,)``; 1 where readouts until the horizon show it.
         low, high: the same shape: what it may be by the other methods and the error of the draws.
-        crossed: bool ``(units,)``: whether the readouts show it already.
+        crossed: bool ``(units,)``: whether the readouts show it, whenever.
     """
 
     names: tuple[str, ...]

@@ -87,6 +87,19 @@ def test_the_answer_tells_every_method_and_its_own_limits(tmp_path: Path, capsys
     assert too_far["parameters"][0]["crossings"]["refused"]["type"] == "ExtrapolationUnsupported"
 
 
+def test_units_that_never_were_good_are_no_survivors_of_a_distribution(tmp_path: Path) -> None:
+    path = tmp_path / "plain.csv"
+    paths = simulate(units=5, times=5)
+    value = np.where(paths.unit == 0, 2.0 + paths.value, paths.value)
+    rows = zip(np.take(paths.names, paths.unit), paths.time_h, value, strict=True)
+    path.write_text("serial,hours,shift\n" + "".join(f"{name},{time},{each}\n" for name, time, each in rows))
+    columns = {"device": "serial", "time": "hours", "value": "shift"}
+    asked = ask_degradation(FAST | {"threshold": 1.4, "direction": "rising", "pseudo": "linear"})
+    told = degradation_of_paths([path], asked, columns, ("V", "h"))["parameters"][0]["pseudo_lifetimes"]
+    assert "1 units are beyond the threshold from the beginning (u0)" in told["weibull"]["refused"]
+    assert told["units"][0]["reason"] == "its curve is beyond the threshold from the beginning"
+
+
 def test_what_cannot_be_pooled_or_found_is_refused(tmp_path: Path) -> None:
     text = readouts(",voltage_v", ",1.0").replace("u0,", "u0,", 1)
     lines = text.splitlines()

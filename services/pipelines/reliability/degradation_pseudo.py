@@ -25,6 +25,7 @@ def describe_pseudo_lifetimes(paths: ReadoutPaths, threshold: Threshold, request
     """
     assert request.pseudo is not None
     found = find_pseudo_lifetimes(paths, threshold, request.pseudo)
+    dead = [each.unit for each in found if each.dead]
     known = np.asarray([each.hours is not None for each in found])
     hours = np.asarray([each.last_h if each.hours is None else each.hours for each in found])
     remarks = [
@@ -41,9 +42,18 @@ def describe_pseudo_lifetimes(paths: ReadoutPaths, threshold: Threshold, request
              "reason": each.reason or None}
             for each in found[:MOST_UNITS]
         ],
-        "weibull": _weibull(hours, known, paths, request),
+        "weibull": _refuse_dead(dead) if dead else _weibull(hours, known, paths, request),
         "remarks": remarks,
     }  # fmt: skip
+
+
+def _refuse_dead(units: list[str]) -> dict[str, Any]:
+    """Neither failures at a time nor survivors: a distribution with them would be wrong, one without them too good."""
+    named = ", ".join(units[:3]) + (" …" if len(units) > 3 else "")
+    return {
+        "refused": f"{len(units)} units are beyond the threshold from the beginning ({named}) and have no lifetime: "
+        "judge them apart and give the readouts of the others"
+    }
 
 
 def _weibull(hours: np.ndarray, known: np.ndarray, paths: ReadoutPaths, request: DegradationRequest) -> dict[str, Any]:

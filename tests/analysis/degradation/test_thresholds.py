@@ -59,10 +59,28 @@ def test_a_unit_whose_readouts_have_passed_is_known() -> None:
     assert (found.state, found.probability, found.after_h, found.before_h) == ("crossed", 1.0, time[4], time[5])
 
 
+def test_a_horizon_before_a_seen_crossing_is_not_passed() -> None:
+    paths = simulate(1.0, noise=0.001)
+    own, time = paths.value[paths.unit == 2], paths.time_h[paths.unit == 2]
+    threshold = Threshold(float((own[4] + own[5]) / 2), RISING)
+    fitted = straight(paths)
+    early, between, late = (
+        cross([fitted], paths, threshold, float(hours))[2]
+        for hours in (time[4], 0.75 * time[4] + 0.25 * time[5], time[5])
+    )
+    assert (early.probability, early.low, early.high, early.quantiles_h[0.05]) == (0.0, 0.0, 0.0, time[4])
+    assert between.probability == pytest.approx(0.25)
+    assert (between.low, between.high, between.quantiles_h[0.5]) == (0.0, 1.0, None)
+    assert (late.probability, late.low, late.high) == (1.0, 1.0, 1.0)
+
+
 def test_sides_and_horizons_that_cannot_be_are_refused() -> None:
     paths = simulate(level=1.0)
     with pytest.raises(DegradationError, match="start above"):
         choose_side(paths, 0.0)
+    at_the_threshold = replace(paths, value=np.where(paths.unit == 0, 1.0, 0.5))
+    with pytest.raises(DegradationError, match="0 of 9 units start above 1, 8 below"):
+        choose_side(at_the_threshold, 1.0)
     assert choose_side(paths, 50.0).direction == RISING
     assert choose_side(paths, -50.0).direction == FALLING
     with pytest.raises(ExtrapolationUnsupported, match="ask for at most 10000 h"):
@@ -102,3 +120,19 @@ def test_each_curve_meets_the_threshold_where_it_does(curve: str, shape: object)
     assert {each.hours for each in turned} == {None}
     with pytest.raises(BadReadouts, match="no curve"):
         find_pseudo_lifetimes(exact, Threshold(goal, RISING), "gompertz")
+
+
+@pytest.mark.parametrize(("direction", "sign"), [(RISING, 1.0), (FALLING, -1.0)])
+def test_a_curve_beyond_the_threshold_from_the_beginning_is_neither_failure_nor_survivor(
+    direction: int, sign: float
+) -> None:
+    lines = {"away": (1.0, -0.001), "dead": (12.0, 0.01), "heals": (12.0, -0.02), "lasts": (1.0, 0.02)}
+    time = np.asarray([0.0, 100.0, 200.0])
+    values = np.concatenate([sign * (start + slope * time) for start, slope in lines.values()])
+    paths = collect_paths(list(np.repeat(list(lines), 3)), np.tile(time, 4), values, np.full(12, np.nan))
+    found = {each.unit: each for each in find_pseudo_lifetimes(paths, Threshold(sign * 10.0, direction))}
+    assert {name: each.dead for name, each in found.items()} == {
+        "away": False, "dead": True, "heals": True, "lasts": False,
+    }  # fmt: skip
+    assert [found[name].hours for name in ("away", "dead", "heals")] == [None] * 3
+    assert found["lasts"].hours == pytest.approx(450.0)
