@@ -25,6 +25,10 @@ class JobCancelled(Exception):  # noqa: N818
     """Somebody asked to cancel; the job ends as ``cancelled``."""
 
 
+class DamagedRecord(Exception):  # noqa: N818
+    """The stored bytes of a record are not those that were written."""
+
+
 class WorkerStopping(Exception):  # noqa: N818
     """The worker is told to stop; the job goes back to the queue."""
 

@@ -10,8 +10,7 @@ from db.repositories.tables import StoredTable, find_tables, find_tables_of_file
 from db.unit_of_work import UnitOfWork
 from instruments.documents import decode_document
 from instruments.records import Table
-from services.pipelines.context import JobContext, JobRefused
-from services.pipelines.probing.stored_session import DamagedRecord
+from services.pipelines.context import DamagedRecord, JobContext, JobRefused
 from services.pipelines.stored_answer import Answer, code_version, store_answer
 from services.pipelines.table_source import SourceTable
 

@@ -13,9 +13,8 @@ from db.schema.data import probing_session
 from db.schema.files import raw_file
 from db.schema.work import finding, job, result
 from instruments.records import ProbingSession
-from services.pipelines.context import JobContext, JobRefused
+from services.pipelines.context import DamagedRecord, JobContext, JobRefused
 from services.pipelines.probing.localization_job import Localize, localize_stored
-from services.pipelines.probing.stored_session import DamagedRecord
 from tests.pipelines.bench import Bench, make_session, reader
 from tests.workers.scenery import add_ingest, store_bundle
 

@@ -14,7 +14,8 @@ from db.repositories.models import NewVersion, NewWatch
 from db.repositories.results import NewFinding
 from db.repositories.tiles import StoredBlob
 from db.unit_of_work import UnitOfWork
-from services.pipelines.context import Completion, JobContext, JobRefused
+from services.pipelines.computation import analyse
+from services.pipelines.context import Completion, DamagedRecord, JobContext, JobRefused
 from services.pipelines.latent_risk.risk_requests import (
     DriftRequest,
     ScoringRequest,
@@ -22,8 +23,6 @@ from services.pipelines.latent_risk.risk_requests import (
     StoredTrainingRequest,
     TrainingRequest,
 )
-from services.pipelines.probing.session_job import analyse
-from services.pipelines.probing.stored_session import DamagedRecord
 from services.pipelines.stored_answer import Answer, code_version, store_answer
 from services.pipelines.table_job import load_tables, store_document
 from services.pipelines.table_source import SourceTable

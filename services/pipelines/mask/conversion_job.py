@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from db.repositories.results import NewFinding
+from services.pipelines.computation import analyse
 from services.pipelines.context import Completion, JobContext
 from services.pipelines.mask.conversion_request import ConversionRequest
-from services.pipelines.probing.session_job import analyse
 from services.pipelines.table_job import store_document
 
 MOST_FINDINGS = 5000

@@ -13,8 +13,8 @@ from db.repositories import tiles
 from db.repositories.ingest import Subject
 from db.repositories.results import NewFinding
 from db.unit_of_work import UnitOfWork
+from services.pipelines.computation import Progress, analyse
 from services.pipelines.context import Completion, JobContext
-from services.pipelines.probing.session_job import Progress, analyse
 from services.pipelines.stored_answer import Answer as StoredAnswer
 from services.pipelines.stored_answer import code_version, store_answer
 from services.pipelines.stored_file import fetch_original, find_file

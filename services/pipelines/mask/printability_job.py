@@ -7,9 +7,9 @@ from typing import Any
 
 from db.repositories.results import NewFinding
 from db.unit_of_work import UnitOfWork
+from services.pipelines.computation import analyse
 from services.pipelines.context import Completion, JobContext
 from services.pipelines.mask.printability_request import PrintabilityRequest
-from services.pipelines.probing.session_job import analyse
 from services.pipelines.stored_answer import Answer, code_version, store_answer
 from services.pipelines.stored_file import fetch_original, find_file
 

@@ -9,9 +9,9 @@ from db.blobs import record_key
 from db.identifiers import uuid7
 from db.repositories import tiles
 from db.unit_of_work import UnitOfWork
+from services.pipelines.computation import Progress, analyse
 from services.pipelines.context import Completion, JobContext
 from services.pipelines.mask.printability_request import PrintabilityRequest
-from services.pipelines.probing.session_job import Progress, analyse
 from services.pipelines.stored_answer import Answer, code_version, store_answer
 from services.pipelines.stored_file import fetch_original, find_file
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from db.repositories.results import NewFinding
+from services.pipelines.computation import analyse
 from services.pipelines.context import Completion, JobContext
-from services.pipelines.probing.session_job import analyse, describe_inputs, find_stored, store_result
+from services.pipelines.probing.session_job import describe_inputs, find_stored, store_result
 from services.pipelines.probing.stored_session import rebuild_session
 
 _TOLD = ("different", "no-signal")

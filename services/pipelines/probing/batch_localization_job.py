@@ -10,8 +10,9 @@ from db.repositories.probing import find_fail_logs
 from db.repositories.results import NewFinding
 from db.unit_of_work import UnitOfWork
 from instruments.records import FailLog
+from services.pipelines.computation import Progress, analyse
 from services.pipelines.context import Completion, JobContext, JobRefused
-from services.pipelines.probing.session_job import Progress, analyse, describe_inputs, find_stored
+from services.pipelines.probing.session_job import describe_inputs, find_stored
 from services.pipelines.probing.stored_session import decode_row, rebuild_session
 from services.pipelines.stored_answer import Answer, store_answer
 

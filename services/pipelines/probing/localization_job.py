@@ -6,8 +6,9 @@ from typing import Any, Protocol
 from db.repositories.probing import StoredSession
 from db.repositories.results import NewFinding
 from instruments.records import ProbingSession
+from services.pipelines.computation import analyse
 from services.pipelines.context import Completion, JobContext
-from services.pipelines.probing.session_job import analyse, describe_inputs, find_stored, store_result
+from services.pipelines.probing.session_job import describe_inputs, find_stored, store_result
 from services.pipelines.probing.stored_session import rebuild_session
 from services.pipelines.versions import LOCALIZATION_VERSION
 

@@ -1,7 +1,8 @@
 """The job ``simulation``: a stored probing session and names of nets in, what a good die does there out."""
 
+from services.pipelines.computation import analyse
 from services.pipelines.context import Completion, JobContext
-from services.pipelines.probing.session_job import analyse, describe_inputs, find_stored, store_result
+from services.pipelines.probing.session_job import describe_inputs, find_stored, store_result
 from services.pipelines.probing.stored_session import rebuild_session
 
 

@@ -24,12 +24,9 @@ from instruments.records import (
     Table,
     Waveform,
 )
+from services.pipelines.context import DamagedRecord
 
 R = TypeVar("R", bound=Record)
-
-
-class DamagedRecord(Exception):  # noqa: N818
-    """The stored bytes of a record are not those that were written."""
 
 
 def rebuild_session(stored: StoredSession, blobs: BlobStore) -> ProbingSession:

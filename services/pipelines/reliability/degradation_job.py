@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from db.repositories.results import NewFinding
+from services.pipelines.computation import analyse
 from services.pipelines.context import Completion, JobContext
-from services.pipelines.probing.session_job import analyse
 from services.pipelines.reliability.degradation_requests import DegradationRequest, StoredDegradationRequest
 from services.pipelines.table_job import load_tables, store_document
 

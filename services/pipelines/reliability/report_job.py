@@ -14,9 +14,9 @@ from db.repositories.events import NewEvent
 from db.repositories.report_inputs import Period
 from db.repositories.reports import MadeReport
 from db.unit_of_work import UnitOfWork
+from services.pipelines.computation import analyse
 from services.pipelines.context import Completion, JobContext, JobRefused
 from services.pipelines.ingestion.record_rows import storable
-from services.pipelines.probing.session_job import analyse
 from services.pipelines.reliability.report_requests import ReportContent, ask_report
 from services.pipelines.reliability.report_risk import describe_latent_risk
 from services.pipelines.reliability.screening_requests import KINDS

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from db.repositories.results import NewFinding
+from services.pipelines.computation import analyse
 from services.pipelines.context import Completion, JobContext
-from services.pipelines.probing.session_job import analyse
 from services.pipelines.repair.advice_request import AdviceRequest
 from services.pipelines.repair.repair_constants import GivenConstant
 from services.pipelines.repair.repair_requests import (
