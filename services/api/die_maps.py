@@ -177,15 +177,16 @@ def _list_tests(sources: Sequence[SourceTable]) -> dict[tuple[int, str], tuple[s
 
 def _readings_of(test: str, results: SourceTable, run: Sequence[SourceTable]) -> SourceTable:
     """Return the rows of ``results`` that are of ``test``, as the items of its ``run`` say."""
+    # Brackets are an element of an array, or part of a name such as that of a pin.
     matched = _ELEMENT.match(test)
-    label = matched["label"] if matched else test
+    asked = {test, matched["label"] if matched else test}
     wanted: list[int] = []
     for items in (each for each in run if each.table.kind == "test_item"):
         numbers, names = items.table.columns["test_number"].tolist(), items.texts("name")
         wanted += [
             row
             for row, (number, name) in enumerate(zip(numbers, names, strict=True))
-            if label in (str(number), name, f"{number} {name}".strip())
+            if asked & {str(number), name, f"{number} {name}".strip()}
         ]
     kept = np.isin(results.table.columns["test_index"], wanted)
     columns = {name: values[kept] for name, values in results.table.columns.items()}
@@ -196,7 +197,7 @@ def _chosen(parts: TestedParts, test: str | None) -> TestName | None:
     if test is None:
         return None
     known = sorted(parts.readings, key=lambda each: (each.number, each.name, each.element or 0))
-    exact = [each for each in known if test in (each.label, each.name, str(each.number))]
-    if not known:
-        raise Problem("not-found", f"no die has a reading of a test {test!r}")
-    return (exact or known)[0]
+    for each in known:
+        if test in (each.label, replace(each, element=None).label, each.name, str(each.number)):
+            return each
+    raise Problem("not-found", f"no die has a reading of a test {test!r}")

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 from typing import Any, Literal
@@ -90,23 +90,23 @@ def _by_name(dies: Mapping[str, Any], show: Show, places: Sequence[tuple[int, in
         names = dies["verdict"]
         order = [name for name in ("pass", "fail", "none") if name in names]
         return [_shade(f"die-{name}", _VERDICTS[name], names, {name}, places) for name in order]
-    names = dies[show.replace("-", "_")]
-    passing = {name for name, verdict in zip(names, dies["verdict"], strict=True) if verdict == "pass"}
+    bins = dies[show.replace("-", "_")]
+    # Dies that pass look like dies that pass, whatever their bin; the colours are for what went wrong.
+    names = [(name, verdict == "pass") for name, verdict in zip(bins, dies["verdict"], strict=True)]
     counts = Counter(names)
-    # Bins of dies that pass look like dies that pass; the colours are for what went wrong.
-    good = [name for name, _ in counts.most_common() if name in passing]
-    bad = [name for name, _ in counts.most_common() if name not in passing]
-    shades = [_shade("die-pass", f"bin {name or 'none'}, passing", names, {name}, places) for name in good]
+    good = [key for key, _ in counts.most_common() if key[1]]
+    bad = [key for key, _ in counts.most_common() if not key[1]]
+    shades = [_shade("die-pass", f"bin {key[0] or 'none'}, passing", names, {key}, places) for key in good]
     shades += [
-        _shade(f"die-bin-{place}", f"bin {name or 'none'}", names, {name}, places)
-        for place, name in enumerate(bad[:MOST_BINS])
+        _shade(f"die-bin-{place}", f"bin {key[0] or 'none'}", names, {key}, places)
+        for place, key in enumerate(bad[:MOST_BINS])
     ]
     rest = set(bad[MOST_BINS:])
     return [*shades, _shade("die-none", f"{len(rest)} rarer bins", names, rest, places)] if rest else shades
 
 
 def _shade(
-    style: str, label: str, names: Sequence[str], wanted: Collection[str], places: Sequence[tuple[int, int]]
+    style: str, label: str, names: Sequence[Hashable], wanted: Collection[Hashable], places: Sequence[tuple[int, int]]
 ) -> Shade:
     mine = [place for place, name in zip(places, names, strict=True) if name in wanted]
     return Shade(style, label, _squares(mine), len(mine))

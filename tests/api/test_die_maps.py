@@ -61,3 +61,19 @@ def test_a_map_has_codes_and_devices_without_places_are_refused(api: Api, tmp_pa
     readouts = "device_id,time_h,parameter,value,unit\nA,0,vth,0.4,V\n"
     nowhere = store(api, tmp_path, ReadoutsAdapter, "r.csv", readouts)
     assert api.call("GET", f"/files/{nowhere}/die-map").status_code == 404
+
+
+def test_brackets_are_an_element_or_part_of_a_name_and_none_stands_for_another(api: Api, tmp_path: Path) -> None:
+    lines = write_atdf([simulate_wafer(1, "W1")]).replace("leakage", "D[3]").splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith("PTR:200"))
+    lines.insert(first, "MPR:300|1|1|1,4|0.25,0.5|P||leak||LH|A|0|1|0.5|0.25|V|1,2")
+    file_id = store(api, tmp_path, AtdfAdapter, "pins.atdf", "\n".join(lines) + "\n")
+
+    def ask(test: str) -> Any:
+        return api.call("GET", f"/files/{file_id}/die-map", params={"test": test})
+
+    assert (ask("D[3]").json()["test"], ask("100 D[3]").json()["test"]) == ("100 D[3]", "100 D[3]")
+    read = {test: [v for v in ask(test).json()["dies"]["value"] if v is not None] for test in ("300", "300 leak[1]")}
+    assert read == {"300": [0.25], "300 leak[1]": [0.5]}
+    for wrong in ("leak[7]", "D[4]", "D"):
+        assert ask(wrong).status_code == 404, wrong

@@ -143,6 +143,19 @@ def test_bins_that_pass_look_alike_and_rare_ones_share_a_shade() -> None:
     assert sum(shade.count for shade in shades) == count
 
 
+def test_a_die_that_failed_is_not_shaded_as_passing_whatever_its_bin() -> None:
+    dies = {
+        "x": [0, 1, 2, 3, 4], "y": [0] * 5, "verdict": ["pass", "fail", "pass", "fail", "none"],
+        "hard_bin": ["1", "1", "1", "2", ""], "soft_bin": [""] * 5, "value": None,
+    }  # fmt: skip
+    hard, soft = (
+        {(shade.style == "die-pass", shade.label): shade.count for shade in draw_wafer(dies, show).shades}
+        for show in ("hard-bin", "soft-bin")
+    )
+    assert hard == {(True, "bin 1, passing"): 2, (False, "bin 1"): 1, (False, "bin 2"): 1, (False, "bin none"): 1}
+    assert soft == {(True, "bin none, passing"): 2, (False, "bin none"): 3}
+
+
 def test_readings_are_shaded_in_equal_steps_and_unread_dies_told() -> None:
     values = [*map(float, range(100)), None, 1e9]
     dies = {"x": list(range(102)), "y": [0] * 102, "verdict": ["pass"] * 102, "value": values}
