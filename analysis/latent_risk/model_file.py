@@ -19,7 +19,7 @@ from analysis.latent_risk.drift import ReferenceBins
 from analysis.latent_risk.evidence import MOST_MODALITIES, EvidenceError, is_trace
 from analysis.latent_risk.forest import DamagedForest, Forest
 from analysis.latent_risk.heads import Head, HeadKind, Preparation
-from analysis.latent_risk.patterns import PatternFusion, Subset
+from analysis.latent_risk.patterns import PatternFusion, Subset, subsets
 from analysis.latent_risk.risk_model import RiskModel
 from analysis.latent_risk.stacking import Stack
 
@@ -160,6 +160,8 @@ def _unpack(shape: Mapping[str, Any], arrays: Arrays) -> RiskModel:
         raise DamagedModel("the card has not as many heads as modalities")
     if not 0 < float(shape["alpha"]) < 1:
         raise DamagedModel("the sets' alpha does not lie between 0 and 1")
+    if any(len(set(each)) != len(each) for each in (names, *features)):
+        raise DamagedModel("two modalities, or two features of one, have the same name")
     heads = tuple(
         None if each is None else _unpack_head(each, features[number], _reader(arrays, f"head.{number}."))
         for number, each in enumerate(shape["heads"])
@@ -167,10 +169,12 @@ def _unpack(shape: Mapping[str, Any], arrays: Arrays) -> RiskModel:
     fusions: dict[Subset, PatternFusion] = {}
     for number, each in enumerate(shape["fusions"]):
         fusion = _unpack_fusion(each, _reader(arrays, f"fusion.{number}."))
-        if any(not 0 <= member < len(names) for member in fusion.members):
+        if fusion.members not in subsets(len(names)):
             raise DamagedModel("a fusion is of modalities that the model does not have")
         if any(heads[member] is None for member in fusion.used) or not set(fusion.used) <= set(fusion.members):
             raise DamagedModel("a fusion uses a modality that has no head, or is not there")
+        if len(set(fusion.used)) != len(fusion.used):
+            raise DamagedModel("a fusion uses a modality twice")
         fusions[fusion.members] = fusion
     references = _unpack_references(tuple(shape["references"]), _reader(arrays, "reference."))
     return RiskModel(names, features, heads, fusions, float(shape["alpha"]), references)
@@ -186,19 +190,23 @@ def _unpack_references(names: tuple[str, ...], read: Read) -> dict[str, Referenc
     edges, counts = read("edges", shape=(total,)), read("counts", shape=(total + 2 * len(names),))
     if (lengths < 0).any() or (counts < 0).any():
         raise DamagedModel("a reference has a negative count")
-    return {
+    found = {
         str(name): ReferenceBins(edges[end - length : end], counts[end - length + 2 * number : end + 2 * (number + 1)])
         for number, (name, length, end) in enumerate(zip(names, lengths.tolist(), ends.tolist(), strict=True))
     }
+    if any((np.diff(each.edges) <= 0).any() for each in found.values()):
+        raise DamagedModel("a reference's edges do not rise")
+    return found
 
 
 def _reader(arrays: Arrays, prefix: str) -> Read:
-    """Return what reads ``name`` with the dtype and, where given, the shape that it must have."""
+    """Return what reads ``name`` with the dtype and the shape that it must have; -1 stands for any length."""
 
-    def read(name: str, dtype: str = "<f8", shape: tuple[int, ...] | None = None) -> NDArray[Any]:
+    def read(name: str, dtype: str = "<f8", shape: tuple[int, ...] = (-1,)) -> NDArray[Any]:
         found = arrays[prefix + name]
-        if found.dtype.str != dtype or (shape is not None and found.shape != shape):
-            raise DamagedModel(f"{prefix}{name} is {found.dtype.str}{found.shape}, not {dtype}{shape or ''}")
+        like = tuple(-1 if wanted == -1 else size for wanted, size in zip(shape, found.shape, strict=False))
+        if found.dtype.str != dtype or found.ndim != len(shape) or like != shape:
+            raise DamagedModel(f"{prefix}{name} is {found.dtype.str}{found.shape}, not {dtype}{shape}")
         if found.dtype.kind == "f" and not np.isfinite(found).all():
             raise DamagedModel(f"{prefix}{name} is not finite")
         return found
@@ -213,18 +221,26 @@ def _unpack_head(told: Mapping[str, Any], features: tuple[str, ...], read: Read)
     described = 4 * len(features) - 2 if is_trace(features) else len(features)
     parts = {name: read(name, shape=width) for name in ("fill", "seen_low", "seen_high")}
     parts |= {name: read(name, shape=inner) for name in ("centre", "scale", "low", "high")}
-    if len(inner) != 1 or (kept < 0).any() or (kept >= described).any() or (parts["scale"] <= 0).any():
+    if (kept < 0).any() or (kept >= described).any() or (parts["scale"] <= 0).any():
         raise DamagedModel("a head keeps features that there are not, or has a scale that is not positive")
+    if (parts["low"] > parts["high"]).any() or (parts["seen_low"] > parts["seen_high"]).any():
+        raise DamagedModel("a head has seen a range that ends before it begins")
     preparation = Preparation(features, kept=kept, **parts)
     kind = HeadKind(**told["kind"])
     if told["logistic"]:
-        return Head(kind, preparation, float(told["intercept"]), read("weights", shape=inner))
+        return Head(kind, preparation, _finite(told["intercept"]), read("weights", shape=inner))
     forest = Forest(
         read("roots", "<i4"), read("feature", "<i4"), read("threshold"), read("left", "<i4"), read("right", "<i4"),
         read("value"),
     )  # fmt: skip
     forest.check(kept.size)
-    return Head(kind, preparation, float(told["intercept"]), forest=forest)
+    return Head(kind, preparation, _finite(told["intercept"]), forest=forest)
+
+
+def _finite(told: Any) -> float:
+    if not np.isfinite(found := float(told)):
+        raise DamagedModel("an intercept is not finite")
+    return found
 
 
 def _unpack_fusion(told: Mapping[str, Any], read: Read) -> PatternFusion:
@@ -233,21 +249,24 @@ def _unpack_fusion(told: Mapping[str, Any], read: Read) -> PatternFusion:
     known = read("known_odds")
     method = str(told["method"])
     parameters = {"platt": 2, "beta": 3}.get(method, 0)
-    if method not in METHODS or (weights < 0).any() or not 0 <= float(told["limit"]) < 0.5:
+    if method not in METHODS or (weights < 0).any() or not 0 < float(told["limit"]) < 0.5:
         raise DamagedModel("a fusion has an unknown calibration, a negative weight or an impossible limit")
+    if not used or not known.size:
+        raise DamagedModel("a fusion uses no modality, or has no held-out units")
     numbers = {
         name: float("nan") if told[name] is None else float(told[name])
         for name in ("log_loss", "best_single_log_loss", "area", "best_single_area")
     }
-    knots = read("knots")
-    if knots.shape[0] != 2 or (method == "isotonic" and not knots.size):
-        raise DamagedModel("an isotonic calibration has no steps")
+    calibrator = Calibrator(
+        method, read("parameters", shape=(parameters,)), read("knots", shape=(2, -1)), float(told["limit"])
+    )
+    _check_rising(calibrator)
     return PatternFusion(
         tuple(int(each) for each in told["members"]),
         used,
-        Stack(float(told["intercept"]), weights),
+        Stack(_finite(told["intercept"]), weights),
         read("mean_scores", shape=(len(used),)),
-        Calibrator(method, read("parameters", shape=(parameters,)), knots, float(told["limit"])),
+        calibrator,
         known,
         read("known_failed", "|u1", known.shape).astype(np.bool_),
         str(told["population"]),
@@ -256,3 +275,12 @@ def _unpack_fusion(told: Mapping[str, Any], read: Read) -> PatternFusion:
         doubts=tuple(str(each) for each in told["doubts"]),
         **numbers,
     )
+
+
+def _check_rising(calibrator: Calibrator) -> None:
+    """Refuse a calibration that falls, or leaves 0..1: the most suspected unit would be told as the safest."""
+    odds, parts = calibrator.knots
+    if (calibrator.parameters[:-1] < 0).any() or (np.diff(calibrator.knots) < 0).any():
+        raise DamagedModel("a calibration falls where log odds rise")
+    if (parts < 0).any() or (parts > 1).any() or (calibrator.method == "isotonic" and not odds.size):
+        raise DamagedModel("an isotonic calibration has no steps, or leaves 0..1")

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 
 from analysis.latent_risk.baselines import fit_baselines
+from analysis.latent_risk.calibration import Calibrator
 from analysis.latent_risk.evaluation import evaluate_model
 from analysis.latent_risk.evidence import BadEvidence, Evidence, EvidenceError, TooFewOutcomes
 from analysis.latent_risk.folds import hold_out_last, make_blocks
@@ -15,6 +17,7 @@ from analysis.latent_risk.measures import area_under_roc, log_losses
 from analysis.latent_risk.model_file import DamagedModel, pack_model, read_card, unpack_model
 from analysis.latent_risk.patterns import HeldOut, choose_fusions
 from analysis.latent_risk.risk_model import NOTHING_PRESENT, WrongFeatures, score_units, unknown_features
+from analysis.latent_risk.stacking import Stack
 from analysis.latent_risk.training import Trained, TrainingSettings, held_out_scores, train_model
 from tests.analysis.latent_risk.simulated_units import DAY_S, simulate
 
@@ -195,6 +198,32 @@ def test_a_model_that_would_look_elsewhere_is_refused(trained: Trained) -> None:
     headless = replace(trained.model, heads=(None, *trained.model.heads[1:]), fusions=only)
     with pytest.raises(DamagedModel, match="has no head"):
         unpack_model(pack_model(headless, {}))
+
+
+ISOTONIC = Calibrator("isotonic", knots=np.asarray([[0.0, 1.0], [0.1, 0.9]]), limit=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"calibrator": replace(ISOTONIC, knots=ISOTONIC.knots[::-1] * [[1], [-1]])}, "falls"),
+        ({"calibrator": replace(ISOTONIC, knots=ISOTONIC.knots[:, ::-1])}, "falls"),
+        ({"calibrator": replace(ISOTONIC, knots=ISOTONIC.knots * 7)}, "leaves 0..1"),
+        ({"calibrator": replace(ISOTONIC, knots=ISOTONIC.knots[0])}, "knots is"),
+        ({"calibrator": replace(ISOTONIC, limit=0.0)}, "impossible limit"),
+        ({"calibrator": Calibrator("platt", np.asarray([-1.0, 0.0]), limit=0.01)}, "falls"),
+        ({"known_odds": np.zeros(0), "known_failed": np.zeros(0, np.bool_)}, "no held-out units"),
+        ({"known_odds": np.zeros((2, 2)), "known_failed": np.zeros((2, 2), np.bool_)}, "known_odds is"),
+        ({"members": (0, 0)}, "does not have"),
+        ({"used": (0, 0), "stack": Stack(0.0, np.ones(2)), "mean_scores": np.zeros(2)}, "twice"),
+        ({"used": (), "stack": Stack(0.0, np.zeros(0)), "mean_scores": np.zeros(0)}, "uses no modality"),
+    ],
+)
+def test_a_fusion_that_would_answer_wrongly_is_refused(trained: Trained, change: dict[str, Any], why: str) -> None:
+    fusion = trained.model.fusions[(0,)]
+    unpack_model(pack_model(replace(trained.model, fusions={(0,): replace(fusion, calibrator=ISOTONIC)}), {}))
+    with pytest.raises(DamagedModel, match=why):
+        unpack_model(pack_model(replace(trained.model, fusions={(0,): replace(fusion, **change)}), {}))
 
 
 def test_what_is_no_model_is_refused() -> None:
