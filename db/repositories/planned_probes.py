@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -100,17 +101,29 @@ def _record(connection: Connection, caller: Caller, entry: AuditEntry) -> None:
 
 
 def extend_document(document: Mapping[str, Any], probes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a session's document with the planned ``probes`` added, each with a file that is still to be recorded."""
+    """Return a session's document with the planned ``probes`` added, each with a file that is still to be recorded.
+
+    No two waveforms share a file, whatever nets have in common once they are written as names of files.
+    """
     recorded = document.get("waveforms", [])
+    used = {str(each.get("file")).casefold() for each in recorded}
     sigma = next((each["placement_sigma_nm"] for each in recorded if "placement_sigma_nm" in each), None)
     added = []
     for probe in probes:
-        entry: dict[str, Any] = {"file": f"planned_{file_stem(probe['net'])}.csv", "net": probe["net"]}
+        entry: dict[str, Any] = {"file": _free_name(f"planned_{file_stem(probe['net'])}", used), "net": probe["net"]}
         if probe["x_um"] is not None and probe["y_um"] is not None:
             entry |= {"x_um": probe["x_um"], "y_um": probe["y_um"]}
             entry |= {"placement_sigma_nm": sigma} if sigma is not None else {}
         added.append(entry)
     return {**document, "waveforms": [*recorded, *added]}
+
+
+def _free_name(stem: str, used: set[str]) -> str:
+    """Return the name of a file that is not among ``used``, and put it there; systems differ in case, so none counts."""
+    names = (f"{stem}{f'_{number}' if number > 1 else ''}.csv" for number in count(1))
+    name = next(each for each in names if each.casefold() not in used)
+    used.add(name.casefold())
+    return name
 
 
 def file_stem(net: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select, update
 
-from db.repositories.planned_probes import sessions_that_probed
+from db.repositories.planned_probes import extend_document, sessions_that_probed
 from db.schema import data, people
 from tests.api.conftest import Api
 from tests.api.population import add_row, add_waveform, populate
@@ -64,3 +64,13 @@ def test_the_document_has_planned_probes_and_a_later_session_of_the_unit_says_th
         made = sessions_that_probed(connection, ids["unit_id"], ids["session_id"], ["G11", "G10"])
         assert made == {"G11": later}
         assert sessions_that_probed(connection, None, ids["session_id"], ["G11"]) == {}
+
+
+def test_nets_that_are_alike_as_names_of_files_get_files_of_their_own() -> None:
+    recorded = [{"file": "planned_q_1_.csv", "net": "q(1)"}]
+    far = "u_core/" * 15
+    nets = ["q[1]", "q<1>", "Q[1]", f"{far}a", f"{far}b"]
+    probes = [{"net": net, "x_um": None, "y_um": None} for net in nets]
+    files = [each["file"] for each in extend_document({"waveforms": recorded}, probes)["waveforms"]]
+    assert files[:4] == ["planned_q_1_.csv", "planned_q_1__2.csv", "planned_q_1__3.csv", "planned_Q_1__4.csv"]
+    assert len(set(files)) == len(nets) + 1

@@ -1,5 +1,6 @@
 """Reliability, unit by unit: degradation with what follows, and the risk of failing in the field."""
 
+import math
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -111,6 +112,7 @@ def _measured(
     if sum(each["byte_length"] for each in tables) > MOST_BYTES:
         return {}, "the readouts are too many to be drawn"
     found: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    known: set[str] = set()
     for each in tables:
         data = blobs.read_range(each["blob_key"], each["byte_offset"], each["byte_length"])
         if len(data) != each["byte_length"]:
@@ -119,9 +121,12 @@ def _measured(
         lots = columns.get("lot_id") or [""] * len(columns["value"])
         told = zip(columns["parameter"], lots, columns["device_id"], columns["time_h"], columns["value"], strict=True)
         for name, lot, device, hours, value in told:
-            if str(name).strip() == parameter and value == value:  # noqa: PLR0124  (NaN was not read)
+            if str(name).strip() != parameter:
+                continue
+            known.add(str(lot).strip())
+            if math.isfinite(value):
                 found[str(lot).strip(), str(device).strip()].append((float(hours), float(value)))
-    several = len({lot for lot, _ in found}) > 1
+    several = len(known) > 1
     return {f"{lot}/{device}" if several else device: sorted(pairs) for (lot, device), pairs in found.items()}, None
 
 
