@@ -32,10 +32,15 @@ class ReferenceBins:
 
 
 def make_reference(values: Floats) -> ReferenceBins:
-    """Return the deciles of ``values`` (float64 ``(units,)``, missing NaN) and the counts between them."""
+    """Return the deciles of ``values`` (float64 ``(units,)``, missing NaN) and the counts between them.
+
+    Where the least value is a decile itself, what lies below it has a bin of its own, as what lies above the largest.
+    """
     known = values[np.isfinite(values)]
     inner = np.linspace(0, 1, BINS + 1)[1:-1]
     edges = np.unique(np.quantile(known, inner)) if known.size else np.zeros(0)
+    if edges.size and edges[0] <= known.min():
+        edges = np.concatenate([[np.nextafter(known.min(), -np.inf)], edges])
     return ReferenceBins(edges, count_bins(values, edges))
 
 

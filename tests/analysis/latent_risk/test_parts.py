@@ -183,6 +183,18 @@ def test_stability_is_measured_by_deciles_and_against_chance() -> None:
     assert few[0].verdict == "too few units"
 
 
+@pytest.mark.parametrize("moved", [-1.0, 1.0])
+def test_what_was_one_value_has_moved_whichever_way(moved: float) -> None:
+    constant = make_reference(np.full(500, 25.0))
+    mostly = make_reference(np.where(np.arange(500) < 300, 0.0, np.linspace(5, 9, 500)))
+    asked = np.where(np.arange(100) < 60, 0.0, np.linspace(5, 9, 100))
+    now = {"constant": np.full(100, 25.0), "mostly": asked}
+    references = {"constant": constant, "mostly": mostly}
+    assert {each.verdict for each in judge_stability(references, now)} == {"stable"}
+    later = {"constant": now["constant"] + moved, "mostly": np.where(asked == 0, moved, asked)}
+    assert {each.verdict for each in judge_stability(references, later)} == {"drifted"}
+
+
 def test_stable_features_are_not_called_drifted() -> None:
     references = {str(column): make_reference(GENERATOR.normal(size=800)) for column in range(60)}
     found = judge_stability(references, {name: GENERATOR.normal(size=60) for name in references})
