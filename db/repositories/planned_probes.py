@@ -119,7 +119,7 @@ def extend_document(document: Mapping[str, Any], probes: Sequence[Mapping[str, A
 
 
 def _free_name(stem: str, used: set[str]) -> str:
-    """Return the name of a file that is not among ``used``, and put it there; systems differ in case, so none counts."""
+    """Return the name of a file that is not among ``used``, and put it there; case does not count."""
     names = (f"{stem}{f'_{number}' if number > 1 else ''}.csv" for number in count(1))
     name = next(each for each in names if each.casefold() not in used)
     used.add(name.casefold())
