@@ -1,11 +1,13 @@
 """What happened that people or other systems may want to know, and how they are told."""
 
+from typing import Literal, get_args
+
 from sqlalchemy import ARRAY, Boolean, CheckConstraint, Column, Index, Integer, Table, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from db.schema.base import created_at, identifier, metadata, moment, reference
 
-EVENT_KINDS = (
+EventKind = Literal[
     "instrument.out_of_control",
     "file.quarantined",
     "job.dead",
@@ -14,7 +16,9 @@ EVENT_KINDS = (
     "report.ready",
     "report.undelivered",
     "model.drifted",
-)
+]
+
+EVENT_KINDS: tuple[str, ...] = get_args(EventKind)
 DELIVERY_STATES = ("waiting", "sending", "delivered", "dead")
 
 event = Table(

@@ -1,5 +1,7 @@
 """Files as they arrived, uploads on their way, bundles, and what reading them gave."""
 
+from typing import Literal, get_args
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -17,7 +19,9 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from db.engine import SCHEMA
 from db.schema.base import created_at, identifier, metadata, moment, reference
 
-FILE_STATES = ("received", "stored", "quarantined")
+FileState = Literal["received", "stored", "quarantined"]
+
+FILE_STATES: tuple[str, ...] = get_args(FileState)
 
 blob = Table(
     "blob",

@@ -1,5 +1,7 @@
 """Learned models: what was learned when and from what, which version counts, who decided so, how it is watched."""
 
+from typing import Literal, get_args
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -18,9 +20,13 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from db.engine import SCHEMA
 from db.schema.base import created_at, identifier, metadata, moment, reference
 
-VERSION_STATES = ("candidate", "promoted", "retired")
-DECISIONS = ("promoted", "rolled-back", "retired")
-WATCH_VERDICTS = ("stable", "shifting", "drifted", "unknown")
+VersionState = Literal["candidate", "promoted", "retired"]
+Decision = Literal["promoted", "rolled-back", "retired"]
+WatchVerdict = Literal["stable", "shifting", "drifted", "unknown"]
+
+VERSION_STATES: tuple[str, ...] = get_args(VersionState)
+DECISIONS: tuple[str, ...] = get_args(Decision)
+WATCH_VERDICTS: tuple[str, ...] = get_args(WatchVerdict)
 
 model = Table(
     "model",

@@ -1,5 +1,7 @@
 """Control charts of instruments: what they are drawn of, the limits that were frozen, and the last evaluation."""
 
+from typing import Literal, get_args
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -18,9 +20,13 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from db.engine import SCHEMA
 from db.schema.base import created_at, identifier, metadata, moment, reference
 
-QUANTITIES = ("amplitude", "snr", "edge_position", "edge_skew", "laser_power")
-CHART_STATES = ("collecting", "in-control", "out-of-control")
-BASELINE_STATES = ("requested", "frozen", "refused")
+Quantity = Literal["amplitude", "snr", "edge_position", "edge_skew", "laser_power"]
+ChartState = Literal["collecting", "in-control", "out-of-control"]
+BaselineState = Literal["requested", "frozen", "refused"]
+
+QUANTITIES: tuple[str, ...] = get_args(Quantity)
+CHART_STATES: tuple[str, ...] = get_args(ChartState)
+BASELINE_STATES: tuple[str, ...] = get_args(BaselineState)
 
 control_chart = Table(
     "control_chart",

@@ -1,5 +1,7 @@
 """Jobs, and what they found."""
 
+from typing import Literal, get_args
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -16,7 +18,9 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from db.schema.base import created_at, identifier, metadata, moment, reference
 
-JOB_STATES = ("queued", "running", "succeeded", "failed", "dead", "cancelled")
+JobState = Literal["queued", "running", "succeeded", "failed", "dead", "cancelled"]
+
+JOB_STATES: tuple[str, ...] = get_args(JobState)
 QUEUES = ("ingest", "cpu", "gpu")
 
 job = Table(

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from db.schema.files import FileState
+
 
 def _refuse_control(text: str) -> str:
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
@@ -71,7 +73,7 @@ class KnownFileAnswer(BaseModel):
     """The program has these bytes: nothing needs to be sent."""
 
     raw_file_id: uuid.UUID
-    state: Literal["received", "stored", "quarantined"]
+    state: FileState
     known: Literal[True]
     job_id: uuid.UUID | None
 

@@ -11,6 +11,8 @@ from starlette.responses import Response
 from db.pagination import MAX_PAGE, PageRequest, decode_cursor, encode_cursor
 from db.repositories.access import find_program
 from db.repositories.catalogue import Listing, RowPage, list_page, read_row
+from db.schema.files import FileState
+from db.schema.work import JobState
 from services.api.answers import JsonAnswer, answer_cached, quote_etag
 from services.api.context import RequestContext
 from services.api.contract import describe_problems
@@ -49,7 +51,7 @@ class ProgramQuery(PageQuery):
 class FileQuery(ProgramQuery):
     """Filters of files."""
 
-    state: Literal["received", "stored", "quarantined"] | None = None
+    state: FileState | None = None
     sha256: Sha256 | None = None
     instrument: uuid.UUID | None = None
     format: Name | None = None
@@ -66,7 +68,7 @@ class BundleQuery(ProgramQuery):
 class JobQuery(ProgramQuery):
     """Filters of jobs."""
 
-    state: Literal["queued", "running", "succeeded", "failed", "dead", "cancelled"] | None = None
+    state: JobState | None = None
     kind: Name | None = None
     queue: Literal["ingest", "cpu", "gpu"] | None = None
     bundle: uuid.UUID | None = None

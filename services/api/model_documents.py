@@ -2,15 +2,15 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from db.schema.models import Decision, VersionState, WatchVerdict
 from services.api.documents import Document, Name
 from services.api.listing import ProgramQuery
 from services.api.record_documents import ProgramRow
 
-VersionState = Literal["candidate", "promoted", "retired"]
 Reason = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
 
 
@@ -33,7 +33,7 @@ class ModelDecisionQuery(ProgramQuery):
 
     model: uuid.UUID | None = None
     version: uuid.UUID | None = None
-    kind: Literal["promoted", "rolled-back", "retired"] | None = None
+    kind: Decision | None = None
 
 
 class ModelWatchQuery(ProgramQuery):
@@ -41,7 +41,7 @@ class ModelWatchQuery(ProgramQuery):
 
     version: uuid.UUID | None = None
     table: uuid.UUID | None = None
-    verdict: Literal["stable", "shifting", "drifted", "unknown"] | None = None
+    verdict: WatchVerdict | None = None
 
 
 class ModelItem(ProgramRow):
@@ -84,7 +84,7 @@ class ModelDecisionItem(ProgramRow):
     model_id: uuid.UUID
     version_id: uuid.UUID
     replaced_version_id: uuid.UUID | None
-    kind: Literal["promoted", "rolled-back", "retired"]
+    kind: Decision
     person: str
     reason: str
     overridden: list[str]
@@ -96,7 +96,7 @@ class ModelWatchItem(ProgramRow):
     version_id: uuid.UUID
     table_id: uuid.UUID
     result_id: uuid.UUID
-    verdict: Literal["stable", "shifting", "drifted", "unknown"]
+    verdict: WatchVerdict
     features: str
     calibration: str
     units: int

@@ -6,23 +6,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
+from db.schema.events import EventKind
+from db.schema.monitoring import BaselineState, ChartState, Quantity
 from services.api.documents import Document, Name
 from services.api.listing import ProgramQuery
 from services.api.record_documents import ProgramRow
 
-Quantity = Literal["amplitude", "snr", "edge_position", "edge_skew", "laser_power"]
-ChartState = Literal["collecting", "in-control", "out-of-control"]
-BaselineState = Literal["requested", "frozen", "refused"]
-EventKind = Literal[
-    "instrument.out_of_control",
-    "file.quarantined",
-    "job.dead",
-    "agent.silent",
-    "agent.backlog",
-    "report.ready",
-    "report.undelivered",
-    "model.drifted",
-]
 Text = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 

@@ -6,9 +6,10 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
-Item = TypeVar("Item", bound=BaseModel)
+from db.schema.files import FileState
+from db.schema.work import JobState
 
-FileState = Literal["received", "stored", "quarantined"]
+Item = TypeVar("Item", bound=BaseModel)
 
 
 class Page(BaseModel, Generic[Item]):
@@ -65,7 +66,7 @@ class JobItem(ProgramRow):
     job_key: str
     kind: str
     queue: Literal["ingest", "cpu", "gpu"]
-    state: Literal["queued", "running", "succeeded", "failed", "dead", "cancelled"]
+    state: JobState
     priority: int
     payload: dict[str, Any]
     attempts: int

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from db.schema.events import EventKind
 from services.api.documents import Document, Name
 from services.api.listing import ProgramQuery
-from services.api.monitoring_documents import EventKind, Text
+from services.api.monitoring_documents import Text
 from services.api.record_documents import ProgramRow
 
 Url = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[!-~]+$")]
