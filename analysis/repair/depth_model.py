@@ -88,6 +88,8 @@ class DepthModel:
         nodes: float64 ``(k,)``, values of ``x``; ``weights`` their probabilities.
         curve: depths ``(k, pulses)`` for ``kappa`` of 1.
         measured: the depth that was measured on the way, if it was; ``unmeasured`` is the model before that.
+        bent_at: passes for which the measurement was taken into account.
+        evidence: density of the measured depth, up to a factor that is the same for all kinds of runs.
     """
 
     law: Law
@@ -102,6 +104,8 @@ class DepthModel:
     curve: DepthCurve
     measured: "MeasuredDepth | None" = None
     unmeasured: "DepthModel | None" = None
+    bent_at: float = 0.0
+    evidence: float = 1.0
 
     def depth_um(self, passes: float) -> Array:
         """Return the depth of each node after ``passes``, um, ``(k,)``, at the median factor."""
@@ -109,13 +113,14 @@ class DepthModel:
         return np.asarray(depth * np.exp(self.kappa_mean))
 
     def of_scattered_run(self, times: float) -> "DepthModel":
-        """Return the depth of a run whose scatter is ``times``, at least 1, that of its like, before any measurement.
+        """Return the depth of a run whose scatter is ``times``, at least 1, its like's, with the same measurement.
 
         Learning takes a small part of the runs to be such (:mod:`analysis.repair.learning`).
         """
         before = self.unmeasured or self
         more = (times**2 - 1) * self.law.run_scatter.value**2
-        return replace(before, kappa_sigma=math.sqrt(before.kappa_sigma**2 + more))
+        wide = replace(before, kappa_sigma=math.sqrt(before.kappa_sigma**2 + more))
+        return wide if self.measured is None else _weigh(wide, self.measured, self.bent_at)
 
     def moments(self, passes: float) -> tuple[float, float, float]:
         """Return median, mean and standard deviation of the depth after ``passes``, um."""
@@ -183,7 +188,7 @@ def model_depth(
     nodes = np.linspace(-REACH, REACH, NODES) * x_sigma if x_sigma else np.zeros(1)
     weights = np.exp(-((np.linspace(-REACH, REACH, NODES)) ** 2) / 2) if x_sigma else np.ones(1)
     curve = depth_curve(law, shot, pulses * most_passes, shape, np.exp(nodes))
-    bent = _sensitivity_to_shape(law, shot, pulses * (most_passes if bent_at is None else bent_at))
+    bent = float(np.linalg.norm(_bends(law, shot, pulses * (most_passes if bent_at is None else bent_at))))
     kappa = math.sqrt(max(0.0, inherited) + law.run_scatter.value**2 + bent**2)
     if kappa == 0:
         raise OutsideModel(f"{law.name} claims to know its depth exactly: give run_scatter or a spread")
@@ -193,7 +198,8 @@ def model_depth(
 def condition_on_depth(model: DepthModel, measured: MeasuredDepth, bent_at: float) -> DepthModel:
     """Return ``model`` with what a depth ``measured`` on the way says.
 
-    What stays in doubt is the measurement itself, and what incubation does between there and ``bent_at`` passes.
+    What stays in doubt is the measurement itself, what it leaves of the constants' own doubt, and what incubation does
+    between there and ``bent_at`` passes.
 
     Raises:
         OutsideModel: the measured depth is beyond what the model expects, or the model ends before it.
@@ -207,20 +213,30 @@ def condition_on_depth(model: DepthModel, measured: MeasuredDepth, bent_at: floa
             f"a depth of {measured.depth_um:g} um after {measured.passes:g} passes does not fit the constants, which "
             f"expect {model.quantile(measured.passes, 0.025):.3g} to {model.quantile(measured.passes, 0.975):.3g} um"
         )
-    own = max(0.0, model.kappa_sigma**2)
-    total = own + measured.log_sigma**2
+    return _weigh(model, measured, bent_at)
+
+
+def _weigh(model: DepthModel, measured: MeasuredDepth, bent_at: float) -> DepthModel:
+    """Return ``model`` given ``measured``: what incubation does until then and until ``bent_at`` goes together."""
+    pulses = measured.passes * model.pulses_per_pass
     with np.errstate(divide="ignore"):
         expected = np.log(model.curve.at(pulses) * 1e-3) + model.kappa_mean
     off = np.where(np.isfinite(expected), math.log(measured.depth_um) - expected, 0.0)
-    weights = np.where(np.isfinite(expected), model.weights * np.exp(-(off**2) / (2 * total)), 0.0)
-    between = _sensitivity_to_shape(model.law, model.shot, bent_at * model.pulses_per_pass, pulses)
+    seen = _bends(model.law, model.shot, pulses)
+    later = _bends(model.law, model.shot, bent_at * model.pulses_per_pass)
+    rest = max(0.0, model.kappa_sigma**2 - model.bent**2)
+    total = rest + float(seen @ seen) + measured.log_sigma**2
+    shared = rest + float(seen @ later)
+    likely = np.where(np.isfinite(expected), model.weights * np.exp(-(off**2) / (2 * total)), 0.0)
     return replace(
         model,
-        kappa_mean=model.kappa_mean + off * own / total,
-        kappa_sigma=math.sqrt(own * measured.log_sigma**2 / total + between**2),
-        weights=weights / weights.sum(),
+        kappa_mean=model.kappa_mean + off * shared / total,
+        kappa_sigma=math.sqrt(rest + float(later @ later) - shared**2 / total),
+        weights=likely / likely.sum(),
         measured=measured,
         unmeasured=model,
+        bent_at=bent_at,
+        evidence=float(likely.sum()) / math.sqrt(total),
     )
 
 
@@ -236,20 +252,17 @@ def _refuse_without_ablation(law: Law, shot: Shot, x_sigma: float) -> None:
         )
 
 
-def _sensitivity_to_shape(law: Law, shot: Shot, pulses: float, since: float | None = None) -> float:
-    """Return the standard deviation of the logarithm of the depth that comes from incubation, to first order.
-
-    With ``since`` of its ratio to the depth after those pulses.
-    """
-    total = 0.0
+def _bends(law: Law, shot: Shot, pulses: float) -> Array:
+    """Return by how much one standard deviation of incubation's exponent and floor move the logarithm of the depth."""
+    moves = []
     for constant, other in ((law.incubation, law.floor_ratio), (law.floor_ratio, law.incubation)):
         low, high = max(1e-3, constant.value - constant.sigma), min(1.0, constant.value + constant.sigma)
         if high - low < _STEP * constant.sigma or constant.sigma == 0:
+            moves.append(0.0)
             continue
         ends = []
         for value in (low, high):
             shape = (value, other.value) if constant is law.incubation else (other.value, value)
-            curve = depth_curve(law, shot, max(pulses, since or 0.0), shape)
-            ends.append(math.log(float(curve.at(pulses))) - (math.log(float(curve.at(since))) if since else 0.0))
-        total += ((ends[1] - ends[0]) / (high - low) * constant.sigma) ** 2
-    return math.sqrt(total)
+            ends.append(math.log(float(depth_curve(law, shot, pulses, shape).at(pulses))))
+        moves.append((ends[1] - ends[0]) / (high - low) * constant.sigma)
+    return np.asarray(moves)

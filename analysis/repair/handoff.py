@@ -6,12 +6,13 @@ Monte Carlo run over every constant stands beside it.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from analysis.repair.ablation import OutsideModel, depth_curve
-from analysis.repair.depth_model import NODES, REACH, DepthModel
+from analysis.repair.depth_model import NODES, REACH, Array, DepthModel, MeasuredDepth
 from analysis.repair.margin import Surroundings
 
 
@@ -59,17 +60,30 @@ def probability_of_damage(
 ) -> float:
     """Return the probability that ``passes`` of ``model`` with what lies ``around`` the pit reach ``layer``.
 
-    With ``wrong`` of a run of which nobody knows whether it goes wrong; a run that was measured on the way has shown.
+    With ``wrong`` of a run of which nobody knows whether it goes wrong, but for what a depth measured on the way says.
     """
-    if wrong is not None and wrong.part and model.measured is None:
-        like = probability_of_damage(model, layer, around, passes)
-        other = probability_of_damage(model.of_scattered_run(wrong.times), layer, around, passes)
-        return (1 - wrong.part) * like + wrong.part * other
+    return _mixed(kinds_of_runs(model, wrong), layer, around, passes)
+
+
+def kinds_of_runs(model: DepthModel, wrong: WrongRuns | None) -> list[tuple[float, DepthModel]]:
+    """Return the probability and the depth of a run like the others, and of one gone wrong where there are such.
+
+    By Bayes' rule a depth that was measured on the way says which of both it is, as far as it is exact.
+    """
+    if wrong is None or not wrong.part:
+        return [(1.0, model)]
+    other = model.of_scattered_run(wrong.times)
+    part = wrong.part * other.evidence / (wrong.part * other.evidence + (1 - wrong.part) * model.evidence)
+    return [(1 - part, model), (part, other)]
+
+
+def _mixed(kinds: Sequence[tuple[float, DepthModel]], layer: Layer, around: Surroundings, passes: float) -> float:
     reserve = around.haz_um.value + around.roughness_um.value
     grid = np.linspace(-REACH, REACH, NODES) if layer.sigma_um else np.zeros(1)
     weights = np.exp(-(grid**2) / 2)
     allowed = layer.depth_um + layer.sigma_um * grid - reserve
-    return float(model.probability_deeper(passes, allowed) @ weights / weights.sum())
+    weights /= weights.sum()
+    return math.fsum(part * float(kind.probability_deeper(passes, allowed) @ weights) for part, kind in kinds)
 
 
 @dataclass(frozen=True)
@@ -117,11 +131,13 @@ def find_handoff(
         ValueError: the bound is not between 0 and 0.5.
     """
 
-    def harm(passes: int) -> float:
-        return probability_of_damage(model, layer, around, passes, wrong)
-
     if not 0 < bound < 0.5:
         raise ValueError(f"the bound of the probability of damage is between 0 and 0.5, not {bound}")
+    kinds = kinds_of_runs(model, wrong)
+
+    def harm(passes: int) -> float:
+        return _mixed(kinds, layer, around, passes)
+
     if harm(most_passes) <= bound:
         raise OutsideModel(
             f"even {most_passes} passes ({model.quantile(most_passes, 0.5):.3g} um) stay above the layer at "
@@ -198,24 +214,31 @@ def simulate_depths(
     floor = np.clip(generator.normal(law.floor_ratio.value, law.floor_ratio.sigma, draws), 1e-3, 1.0)
     pulses, measured = passes * model.pulses_per_pass, model.measured
     seen = pulses if measured is None else measured.passes * model.pulses_per_pass
-    depth, weights = np.empty(draws), np.ones(draws)
+    reached, then = np.empty(draws), np.empty(draws)
     for draw in range(draws):
         shape = (float(exponent[draw]), float(floor[draw]))
         curve = depth_curve(law, model.shot, max(pulses, seen), shape, float(np.exp(x[draw])))
-        depth[draw] = float(curve.at(pulses)) * kappa[draw] * 1e-3
-        if measured is not None:
-            then = float(curve.at(seen)) * kappa[draw] * 1e-3
-            off = math.log(measured.depth_um / then) / measured.log_sigma if then > 0 else math.inf
-            weights[draw] = math.exp(-(off**2) / 2)
-    weights /= weights.sum()
+        reached[draw], then[draw] = float(curve.at(pulses)) * 1e-3, float(curve.at(seen)) * 1e-3
+    depth, weights = reached * kappa, _likelihoods(then * kappa, measured)
+    top = generator.normal(layer.depth_um, layer.sigma_um, draws) - around.haz_um.value - around.roughness_um.value
+    chances, harms = weights, depth > top
+    if wrong is not None and wrong.part:
+        scattered = kappa * np.exp(generator.normal(0.0, math.sqrt(wrong.times**2 - 1) * law.run_scatter.value, draws))
+        others = _likelihoods(then * scattered, measured)
+        chances = np.concatenate([(1 - wrong.part) * weights, wrong.part * others])
+        harms = np.concatenate([harms, reached * scattered > top])
+    weights = weights / weights.sum()
     count = 1 / float(weights @ weights)
-    top = generator.normal(layer.depth_um, layer.sigma_um, draws)
-    reserve = around.haz_um.value + around.roughness_um.value
-    harmed = float(weights @ (depth + reserve > top))
-    if wrong is not None and wrong.part and measured is None:
-        more = math.sqrt(wrong.times**2 - 1) * law.run_scatter.value
-        scattered = depth * np.exp(generator.normal(0.0, more, draws))
-        harmed = (1 - wrong.part) * harmed + wrong.part * float(np.mean(scattered + reserve > top))
+    harmed = float(chances @ harms) / float(chances.sum())
     error = math.sqrt(max(harmed * (1 - harmed), 1 / count) / count)
     mean = float(weights @ depth)
     return SimulatedDepths(mean, math.sqrt(float(weights @ (depth - mean) ** 2)), harmed, error, round(count))
+
+
+def _likelihoods(depths_um: Array, measured: MeasuredDepth | None) -> Array:
+    """Return how likely what was ``measured`` is with each of the depths then; 1 without a measurement."""
+    if measured is None:
+        return np.ones(len(depths_um))
+    with np.errstate(divide="ignore"):
+        off = (math.log(measured.depth_um) - np.log(depths_um)) / measured.log_sigma
+    return np.asarray(np.exp(-(off**2) / 2))

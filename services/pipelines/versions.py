@@ -25,7 +25,7 @@ LAYOUT_VERSION = "2"
 FRAMES_VERSION = "1"
 """Of :mod:`services.pipelines.mask.coordinate_frames`, in the same sense."""
 
-HANDOFF_VERSION = "3"
+HANDOFF_VERSION = "4"
 """Of :mod:`services.pipelines.repair.handoff`, in the same sense."""
 
 LEARNING_VERSION = "2"
@@ -61,7 +61,7 @@ SCREENING_VERSION = "2"
 REPORT_VERSION = "1"
 """Of :mod:`services.pipelines.reliability.report_document` and the pages made of it, in the same sense."""
 
-LATENT_RISK_VERSION = "1"
+LATENT_RISK_VERSION = "2"
 """Of :mod:`services.pipelines.latent_risk`, in the same sense; a model of another version is refused."""
 
 DEGRADATION_VERSION = "2"

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,15 @@ import numpy as np
 from analysis.repair.ablation import OPTIMUM_RATIO, Law, Shot, depth_per_pulse, find_law, volume_per_pulse_um3
 from analysis.repair.constants import ConstantTable
 from analysis.repair.depth_model import DepthModel, MeasuredDepth, Scan, condition_on_depth, model_depth
-from analysis.repair.handoff import Handoff, Layer, WrongRuns, find_handoff, probability_of_damage, simulate_depths
+from analysis.repair.handoff import (
+    Handoff,
+    Layer,
+    WrongRuns,
+    find_handoff,
+    kinds_of_runs,
+    probability_of_damage,
+    simulate_depths,
+)
 from analysis.repair.margin import Margin, Surroundings, find_surroundings, floor_width, lateral_margin
 from analysis.repair.milling import Beam, Milling, mill
 from services.pipelines.repair.constant_table import describe_constants, make_table
@@ -43,11 +51,11 @@ def plan_handoff(request: HandoffRequest, given: Sequence[GivenConstant] = ()) -
     law, shot = model.law, model.shot
     margin = lateral_margin(around, found.depth_um[0])
     times = _times(request, table, found, margin)
-    like, other = _harm_of_either_run(model, (layer, around), found, wrong)
+    either = _harm_of_either_run(model, (layer, around), found, wrong)
     flags = [
         *around.flags,
         *_flags(request, model, found),
-        *_warn(wrong, found, other),
+        *_warn(wrong, found, either, model),
         *_unlearned(model, found),
         *_beyond(table, model, found),
         *times.pop("flags"),
@@ -68,8 +76,7 @@ def plan_handoff(request: HandoffRequest, given: Sequence[GivenConstant] = ()) -
             | {"interval95": list(found.remaining_interval_um)},
             "p_damage": found.p_damage,
             "p_damage_next_pass": found.p_damage_next,
-            "p_damage_like_run": like,
-            "p_damage_outlying_run": other,
+            **either,
             "bound": request.risk,
         },
         "pulse": _pulse(request, law, shot) | {"regime": around.regime},
@@ -272,22 +279,27 @@ def _flags(request: HandoffRequest, model: DepthModel, found: Handoff) -> list[s
 
 def _harm_of_either_run(
     model: DepthModel, there: tuple[Layer, Surroundings], found: Handoff, wrong: WrongRuns
-) -> tuple[float | None, float | None]:
-    """Return the probability of harm of a run like the others and of one gone wrong; ``None`` where they are one."""
-    if found.passes == 0 or model.measured is not None:
-        return None, None
-    like = probability_of_damage(model, *there, found.passes)
-    return like, probability_of_damage(model.of_scattered_run(wrong.times), *there, found.passes)
+) -> dict[str, float | None]:
+    """Return the probability of harm of a run like the others and of one gone wrong, and that of the latter kind."""
+    names = ("p_damage_like_run", "p_damage_outlying_run", "p_outlying_run")
+    if found.passes == 0:
+        return dict.fromkeys(names)
+    part = kinds_of_runs(model, wrong)[1][0] if wrong.part else 0.0
+    kinds = (model, model.of_scattered_run(wrong.times))
+    harms = [probability_of_damage(kind, *there, found.passes) for kind in kinds]
+    return dict(zip(names, [*harms, part], strict=True))
 
 
-def _warn(wrong: WrongRuns, found: Handoff, other: float | None) -> list[str]:
+def _warn(wrong: WrongRuns, found: Handoff, either: Mapping[str, float | None], model: DepthModel) -> list[str]:
     """Say what keeps the plan back where that is the chance of a run gone wrong."""
-    if other is None or wrong.part * other <= found.p_damage / 2:
+    part, other = either["p_outlying_run"], either["p_damage_outlying_run"]
+    if part is None or other is None or part * other <= found.p_damage / 2:
         return []
+    advice = "a depth measured on the way tells" if model.measured is None else "a depth measured more exactly tells"
     return [
-        f"most of the harm is that of a run gone wrong, of {wrong.times:g} times the others' scatter, which "
-        f"{100 * wrong.part:.2g} % are taken to be: it harms with a probability of {other:.2g}; "
-        "a depth measured on the way tells, and lets the laser go deeper"
+        f"most of the harm is that of a run gone wrong, of {wrong.times:g} times the others' scatter, which it is with "
+        f"a probability of {100 * part:.2g} %: it then harms with a probability of {other:.2g}; "
+        f"{advice}, and lets the laser go deeper"
     ]
 
 
@@ -321,7 +333,8 @@ def _provenance(request: HandoffRequest, document: dict[str, Any]) -> dict[str, 
             "fluence": "at the middle of a Gaussian spot: twice the pulse's energy over the area of the 1/e2 radius",
             "margin": "HAZ + depth tan(taper) + 2 sigma of alignment + recast, at the median depth",
             "harm": "depth + roughness of the floor + HAZ reach the layer; the HAZ is taken below as beside the pit",
-            "p_damage": "of a run of which nobody knows whether it goes wrong: of both kinds by their part",
+            "p_damage": "of a run of which nobody knows whether it goes wrong: of both kinds by their part, which a "
+            "depth measured on the way moves by Bayes' rule",
             "interval": "95 %, two-sided",
         },
         "unverified_constants": [item["key"] for item in document["constants"] if item["label"] == "unverified"],

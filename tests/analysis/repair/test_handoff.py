@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis.repair.ablation import OutsideModel, Shot, find_law
+from analysis.repair.ablation import OutsideModel, Shot, depth_curve, find_law
 from analysis.repair.constants import Constant, ConstantTable
 from analysis.repair.default_constants import default_table
 from analysis.repair.depth_model import MeasuredDepth, Scan, condition_on_depth, model_depth
@@ -14,6 +14,7 @@ from analysis.repair.handoff import (
     Layer,
     WrongRuns,
     find_handoff,
+    kinds_of_runs,
     probability_of_damage,
     simulate_depths,
 )
@@ -158,7 +159,7 @@ def test_a_run_gone_wrong_is_one_of_a_laboratory_that_scatters_so() -> None:
 
 
 def test_the_bound_holds_with_runs_gone_wrong() -> None:
-    """Runs drawn from both kinds, independently of the integral; a measured run has shown which it is."""
+    """Runs drawn from both kinds, independently of the integral."""
     model, layer, around, plain = planned(risk=0.02)
     wrong = WrongRuns(0.1, 5.0)
     found = find_handoff(model, layer, around, 0.02, 1000, wrong)
@@ -176,10 +177,47 @@ def test_the_bound_holds_with_runs_gone_wrong() -> None:
     assert harmed == pytest.approx(found.p_damage, abs=4 * math.sqrt(0.02 / count))
     drawn = simulate_depths(model, layer, around, found.passes, np.random.default_rng(3), 3000, wrong)
     assert drawn.p_damage == pytest.approx(found.p_damage, abs=3.5 * drawn.p_standard_error)
-    known = condition_on_depth(model, MeasuredDepth(5, float(model.quantile(5, 0.5)), 0.05), 9.0)
-    assert probability_of_damage(known, layer, around, 9, wrong) == probability_of_damage(known, layer, around, 9)
     with pytest.raises(ValueError, match="a part from 0 to 1"):
         WrongRuns(1.0, 5.0)
+
+
+@pytest.mark.parametrize("share", [0.03, 0.2, 0.5])
+def test_a_measured_depth_tells_a_run_gone_wrong_as_far_as_it_is_exact(share: float) -> None:
+    """Every constant drawn, both kinds of runs, each draw weighed by how likely the measured depth is with it."""
+    known = {
+        f"laser.silicon.ultrashort.{key}": value for key, value in (("penetration_nm", 22.0), ("run_scatter", 0.1))
+    }
+    model, layer, around, _ = planned(risk=0.02, **known)
+    wrong, measured = WrongRuns(0.1, 5.0), MeasuredDepth(10, 4.0, share * 4.0)
+    passes = 70
+    told = condition_on_depth(model, measured, passes)
+    generator = np.random.default_rng(5)
+    law, inner = model.law, 1000
+    pulses = np.array([measured.passes, passes]) * model.pulses_per_pass
+    harmed = likely = outlying = 0.0
+    for _ in range(1000):
+        exponent, floor = (
+            float(np.clip(generator.normal(each.value, each.sigma), 1e-3, 1))
+            for each in (law.incubation, law.floor_ratio)
+        )
+        curve = depth_curve(
+            law, FEMTOSECOND, pulses[1], (exponent, floor), math.exp(generator.normal(0, model.x_sigma))
+        )
+        then, end = (float(curve.at(each)) * 1e-3 for each in pulses)
+        gone = generator.random(inner) < 0.1
+        factor = np.exp(generator.normal(0, np.where(gone, 0.5, 0.1)))
+        weight = np.exp(-((np.log(then * factor / 4.0) / share) ** 2) / 2)
+        top = generator.normal(layer.depth_um, layer.sigma_um, inner) - around.haz_um.value - around.roughness_um.value
+        harmed += float(weight @ (end * factor > top))
+        likely += float(weight.sum())
+        outlying += float(weight @ gone)
+    kinds = kinds_of_runs(told, wrong)
+    assert kinds[1][0] == pytest.approx(outlying / likely, rel=0.05)
+    assert probability_of_damage(told, layer, around, passes, wrong) == pytest.approx(
+        harmed / likely, rel=0.2, abs=2e-4
+    )
+    drawn = simulate_depths(told, layer, around, passes, np.random.default_rng(3), 500, wrong)
+    assert drawn.p_damage == pytest.approx(harmed / likely, abs=4 * drawn.p_standard_error)
 
 
 def test_moments_and_quantiles_are_those_of_the_distribution() -> None:
