@@ -5,7 +5,7 @@ import uuid
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from db.pagination import MAX_PAGE, PageRequest, decode_cursor, encode_cursor
@@ -48,14 +48,23 @@ class ProgramQuery(PageQuery):
         return {name: value for name, value in sent.items() if name not in _PAGING}
 
 
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 class FileQuery(ProgramQuery):
-    """Filters of files."""
+    """Filters of files; `format` may be given several times."""
 
     state: FileState | None = None
     sha256: Sha256 | None = None
     instrument: uuid.UUID | None = None
-    format: Name | None = None
+    format: Annotated[Annotated[list[Name], Field(max_length=20)] | None, BeforeValidator(_listed)] = None
     filename: Name | None = None
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters that were sent; a file is of one of the formats."""
+        sent = super().filters()
+        return {"formats" if name == "format" else name: value for name, value in sent.items()}
 
 
 class BundleQuery(ProgramQuery):

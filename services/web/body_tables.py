@@ -104,11 +104,12 @@ def _choose(
 
 
 def _said(row: Mapping[str, Any], columns: Sequence[BodyColumn]) -> str:
-    return " ".join(str(each.value(row)) for each in columns).casefold()
+    values = (each.value(row) for each in columns)
+    return " ".join(str(value) for value in values if value is not None).casefold()
 
 
 def _key(value: Any) -> tuple[int, float, str]:
-    if isinstance(value, int | float) and math.isfinite(value):
+    if isinstance(value, int | float) and not math.isnan(value):
         return 0, float(value), ""
     return 1, 0.0, str(value).casefold()
 

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Integer
 
 FORMATS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
 _PIECE_BYTES = 1 << 20
 _IN_MEMORY_BYTES = 8 << 20
 
@@ -23,7 +23,7 @@ def csv_pieces(columns: Sequence[Column[Any]], pages: Pages) -> Iterator[str]:
     names = [column.name for column in columns]
     yield _csv_text([names])
     for rows in pages:
-        yield _csv_text([_cell(row[name]) for name in names] for row in rows)
+        yield _csv_text([_cell(_number(column, row[column.name])) for column in columns] for row in rows)
 
 
 def _csv_text(rows: Iterable[Sequence[Any]]) -> str:
@@ -68,9 +68,14 @@ def _arrow_type(column: Column[Any], pyarrow: Any) -> Any:
     return next((arrow for kind, arrow in kinds if isinstance(column.type, kind)), pyarrow.string())
 
 
+def _number(column: Column[Any], value: Any) -> Any:
+    """Return a number as one where JSON has to write it as text: NaN and the infinities."""
+    return float(value) if isinstance(value, str) and isinstance(column.type, Double) else value
+
+
 def _value(column: Column[Any], value: Any) -> Any:
     if isinstance(value, dict | list):
         return orjson.dumps(value).decode()
     if value is not None and isinstance(column.type, DateTime):
         return datetime.fromisoformat(value)
-    return value
+    return _number(column, value)

@@ -35,16 +35,18 @@ class ShownList:
 
 @dataclass(frozen=True)
 class ListSource:
-    """A list: its rows, the model of its filters, the API's path."""
+    """A list: its rows, the model of its filters, the API's path; and filters that the page has by itself."""
 
     listing: Listing
     query: type[ProgramQuery]
     api_path: str
+    own: tuple[tuple[str, str], ...] = ()
 
     def parse(self, page: Page) -> ProgramQuery:
         """Return the filters of the address; raises pydantic's error for one that is not known."""
-        sent = {name: value for name, value in page.query.items() if name != "export"}
-        return self.query.model_validate({"limit": ROWS} | sent)
+        sent: dict[str, Any] = {name: value for name, value in page.query.items() if name != "export"}
+        own = {name: [value for other, value in self.own if other == name] for name, _ in self.own}
+        return self.query.model_validate({"limit": ROWS} | sent | own)
 
 
 def load_rows(
@@ -65,6 +67,8 @@ def load_list(page: Page, unit: RequestUnit, source: ListSource) -> ShownList:
     query = source.parse(page)
     found = list_page(unit.connection, unit.caller, source.listing, _filters(unit, source, query), query.page())
     kept = {name: value for name, value in page.query.items() if name not in ("cursor", "export")}
+    own = {name for name, _ in source.own}
+    asked = [*source.own, *(pair for pair in kept.items() if pair[0] not in own)]
     after = encode_cursor(found.next_after) if found.next_after is not None else None
     path = page.request.url.path
     return ShownList(
@@ -73,7 +77,7 @@ def load_list(page: Page, unit: RequestUnit, source: ListSource) -> ShownList:
         next_url=f"{path}?{urlencode(kept | {'cursor': after})}" if after else None,
         first_url=f"{path}?{urlencode(kept)}" if "cursor" in page.query else None,
         export_urls={form: f"{path}?{urlencode(kept | {'export': form})}" for form in FORMATS},
-        api_url=f"/api/v1/{source.api_path}" + (f"?{urlencode(kept)}" if kept else ""),
+        api_url=f"/api/v1/{source.api_path}" + (f"?{urlencode(asked)}" if asked else ""),
         newest_first=query.order == "newest",
     )
 

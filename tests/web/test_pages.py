@@ -1,21 +1,26 @@
 """Every page for every role: well-formed, without foreign scripts, with rows of the viewer's programs only."""
 
 import csv
+import html
 import io
+import math
+import re
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pyarrow import parquet
-from sqlalchemy import insert, select, update
+from sqlalchemy import Column, Double, Text, insert, select, update
 
 from db.identifiers import uuid7
 from db.repositories.access import ROLE_ACTIONS, Action
 from db.schema import cases, data, files, people, work
 from services.web import console as console_module
+from services.web.exports import csv_pieces, parquet_pieces
 from services.web.identity_provider import CALLBACK
 from services.web.page import PageRoute
-from tests.api.population import add_row
+from tests.api.population import add_file, add_row
 from tests.api.test_access_matrix import PRINTABILITY
 from tests.web.conftest import Browser, Console, check_html
 from tests.web.furnishing import add_chart, add_dead_job
@@ -292,6 +297,35 @@ def test_files_are_filtered_by_format(world: World) -> None:
         assert answer.headers["content-type"].startswith("text/html")
         assert "No file passes this filter" in answer.text
         assert len(browser.get(f"/files?{query}&export=csv").text.splitlines()) == 1
+
+
+def test_the_api_call_of_a_list_gives_the_rows_of_its_page(world: World) -> None:
+    browser = world.console.person("engineer")
+    rows = {str(world.ids["file_id"])}
+    with world.console.api.engine.begin() as connection:
+        others = connection.execute(select(files.raw_file.c.id).where(files.raw_file.c.id != world.ids["file_id"]))
+        connection.execute(
+            update(files.raw_file).where(files.raw_file.c.id.in_(list(others.scalars()))).values(format="oasis")
+        )
+    add_file(world.console.api.engine, world.console.api.state.blobs, world.console.program, b"no layout")
+    for path in ("/layouts", "/layouts?order=oldest", "/layouts?filename=no-such-file"):
+        page = browser.get(path).text
+        call = html.unescape(re.findall(r'href="(/api/v1/files[^"]*)"', page)[-1])
+        told = [each["id"] for each in browser.get(call).json()["items"]]
+        assert told == re.findall(r'href="/layouts/([0-9a-f-]{36})"', page), path
+    assert rows <= {each["id"] for each in browser.get("/api/v1/files?format=gdsii&format=oasis").json()["items"]}
+
+
+def test_numbers_that_json_writes_as_text_are_numbers_in_files() -> None:
+    columns: list[Column[Any]] = [Column("score", Double()), Column("subject", Text())]
+    rows = [[{"score": each, "subject": "-Infinity"} for each in ("NaN", "-Infinity", 0.5, None)]]
+    found = parquet.read_table(io.BytesIO(b"".join(parquet_pieces(columns, rows))))["score"].to_pylist()
+    assert math.isnan(found[0])
+    assert found[1:] == [-math.inf, 0.5, None]
+    assert "".join(csv_pieces(columns, rows)).splitlines()[2] == "-inf,'-Infinity"
+    sheet = [[{"score": 0.0, "subject": text} for text in ("\n=1", "\uff1d1", "+1", "1")]]
+    told = list(csv.DictReader(io.StringIO("".join(csv_pieces(columns, sheet)), newline="")))
+    assert [each["subject"] for each in told] == ["'\n=1", "'\uff1d1", "'+1", "1"]
 
 
 def test_csv_runs_no_formula(console: Console) -> None:

@@ -12,8 +12,7 @@ from starlette.responses import Response
 from db.repositories.access import Action
 from db.repositories.catalogue import FILES, JOBS, RESULTS, read_row
 from services.api.context import RequestUnit
-from services.api.documents import Name
-from services.api.listing import ProgramQuery
+from services.api.listing import FileQuery
 from services.api.routers import layouts as api
 from services.pipelines.mask.layout_requests import OverlayRequest, TilesRequest
 from services.problems import Problem
@@ -30,17 +29,7 @@ MOST_DEFECTS = 500
 KINDS = ("tiles", "overlay", "printability", "places")
 
 
-class LayoutQuery(ProgramQuery):
-    """Filters of layouts."""
-
-    filename: Name | None = None
-
-    def filters(self) -> dict[str, Any]:
-        """Return the filters that were sent, and that a file is a layout."""
-        return super().filters() | {"formats": list(LAYOUT_FORMATS)}
-
-
-LIST = ListSource(FILES, LayoutQuery, "files")
+LIST = ListSource(FILES, FileQuery, "files", tuple(("format", each) for each in LAYOUT_FORMATS))
 
 
 @router.get("")
