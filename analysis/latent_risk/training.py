@@ -184,6 +184,9 @@ def held_out_scores(modality: Modality, failed: Flags, blocks: TimeBlocks, kind:
 
     NaN for the first block of ``blocks``, for units without ``modality``, and where fewer than :data:`LEAST_TO_FIT` of
     a class had been seen. ``failed`` is bool ``(units,)``.
+
+    The ridge of ``kind`` is that of a head of all units. One of fewer gets a weaker one in proportion: it would draw
+    scores together that the final head spreads, and calibrations and sets made from them would be too sure.
     """
     there = modality.present
     scores = np.full(failed.size, np.nan)
@@ -191,6 +194,7 @@ def held_out_scores(modality: Modality, failed: Flags, blocks: TimeBlocks, kind:
         learn = there & blocks.known_before(number)
         ask = there & (blocks.block == number)
         if ask.any() and min(failed[learn].sum(), (~failed[learn]).sum()) >= LEAST_TO_FIT:
-            head: Head = fit_head(kind, modality.features, modality.values[learn], failed[learn])
+            like_final = replace(kind, ridge=kind.ridge * float(there.sum() / learn.sum()))
+            head: Head = fit_head(like_final, modality.features, modality.values[learn], failed[learn])
             scores[ask] = head.score(modality.values[ask])
     return scores

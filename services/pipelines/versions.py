@@ -1,9 +1,9 @@
 """Versions of the analyses, importable without the analyses: they are part of job keys."""
 
-LOCALIZATION_VERSION = "10"
+LOCALIZATION_VERSION = "11"
 """Of :mod:`services.pipelines.probing.localization`; raised whenever the same input may give another answer."""
 
-BATCH_LOCALIZATION_VERSION = "1"
+BATCH_LOCALIZATION_VERSION = "2"
 """Of :mod:`services.pipelines.probing.batch_localization`, in the same sense."""
 
 MONITORING_VERSION = "2"

@@ -11,8 +11,8 @@ from analysis.latent_risk.baselines import fit_baselines
 from analysis.latent_risk.calibration import Calibrator
 from analysis.latent_risk.evaluation import evaluate_model
 from analysis.latent_risk.evidence import BadEvidence, Evidence, EvidenceError, TooFewOutcomes
-from analysis.latent_risk.folds import hold_out_last, make_blocks
-from analysis.latent_risk.heads import HeadKind
+from analysis.latent_risk.folds import TimeBlocks, hold_out_last, make_blocks
+from analysis.latent_risk.heads import HeadKind, fit_head
 from analysis.latent_risk.measures import area_under_roc, log_losses
 from analysis.latent_risk.model_file import DamagedModel, pack_model, read_card, unpack_model
 from analysis.latent_risk.patterns import HeldOut, choose_fusions
@@ -173,6 +173,20 @@ def test_a_model_is_the_same_after_it_was_kept(trained: Trained, packed: bytes) 
     for name in ("probability", "low", "high", "contributions", "may_fail", "may_survive"):
         assert np.array_equal(getattr(kept, name), getattr(fresh, name), equal_nan=True)
     assert pack_model(model, {"algorithm": "a"}) == packed
+
+
+def test_heads_of_fewer_units_spread_scores_as_the_final_one_does() -> None:
+    """The same units in every block: what was held out was scored as the final head scores it."""
+    once = simulate(150, missing=0.0).modalities[0]
+    failed = np.tile(simulate(150, missing=0.0).outcome == 1, 3)
+    modality = replace(once, values=np.tile(once.values, (3, 1)))
+    starts = np.asarray([0.0, 1.0, 2.0])
+    blocks = TimeBlocks(np.repeat(np.arange(3), 150), starts, np.repeat(starts, 150))
+    kind = HeadKind("logistic", 0.01)
+    final = fit_head(kind, modality.features, modality.values, failed).score(once.values)
+    found = held_out_scores(modality, failed, blocks, kind)
+    assert found[150:300] == pytest.approx(final, abs=1e-5)
+    assert found[300:] == pytest.approx(final, abs=1e-5)
 
 
 @pytest.mark.parametrize("at", [0.02, 0.5, 0.97])
