@@ -2,7 +2,8 @@
 
 The fit has the spike's value at every knot. Single knots are as noisy as a sample over the root of the edges, so that
 the spike is described by a few Hermite functions around the edge instead, as many as the fit is significantly better
-with (Bayesian information criterion, here several times as strict: G. Schwarz, Annals of Statistics 6(2), 1978). A
+with (Bayesian information criterion, here several times as strict: G. Schwarz, Annals of Statistics 6(2), 1978).
+Correlated noise makes neighbouring knots alike, as a spike does, so that the price is raised by its spectral density. A
 shift common to all edges cannot be told from another shape of spike: only what one edge does beside the others is.
 """
 
@@ -12,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.waveforms.delay_fit import Fit
+from analysis.waveforms.noise import NoiseModel
 
 TERMS = (2, 4, 6, 8)
 """Hermite functions that are tried."""
 REACH = 5.0
 """Edge widths around an edge in which a spike is looked for."""
 STRICTNESS = 4.0
-"""By what the price of a term is multiplied: correlated noise makes knots look more alike than chance does."""
+"""By what the price of a term is multiplied."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def learn_spike(fit: Fit, baseline_terms: int) -> SpikeShape | None:
         return None
     weights = np.sqrt(seen[near]) * abs(fit.amplitude) / fit.noise.sigma()
     target = values[near] * weights
-    price = STRICTNESS * np.log(near.sum())
+    price = STRICTNESS * np.log(near.sum()) * _slowness(fit.noise)
     best, chosen = float(target @ target), None
     for terms in TERMS:
         columns = np.stack(list(_hermite(place[near], terms)), axis=1) * weights[:, None]
@@ -70,6 +72,12 @@ def learn_spike(fit: Fit, baseline_terms: int) -> SpikeShape | None:
         if worth < best:
             best, chosen = worth, coefficients
     return None if chosen is None else SpikeShape(centre_s, width_s, np.asarray(chosen, np.float64))
+
+
+def _slowness(noise: NoiseModel) -> float:
+    """Return the spectral density of ``noise`` at the lowest frequencies over that of white noise as large, or 1."""
+    density = (noise.innovation / (1.0 - float(noise.coefficients.sum()))) ** 2
+    return max(1.0, density / noise.sigma() ** 2)
 
 
 def _hermite(place: NDArray[np.float64], terms: int) -> list[NDArray[np.float64]]:
