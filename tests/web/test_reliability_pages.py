@@ -4,14 +4,17 @@ import csv
 import io
 import math
 import re
+import uuid
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from db.schema import work
 from services.web.die_map import draw_wafer
 from services.web.formatting import write_amount
 from services.web.probability_plot import plot_life
+from tests.api.population import add_row
 from tests.web.conftest import Browser, Console, check_html
 
 
@@ -99,6 +102,24 @@ def test_degradation_fans_and_times_to_the_threshold(fab: tuple[Console, dict[st
     assert "one readout of each unit is no path" in browser.get(f"{path}?parameter=gain").text
     for bad, status in (("unit=none", 404), ("parameter=none", 404), ("&".join(["unit=D1"] * 7), 422)):
         assert browser.get(f"{path}?{bad}").status_code == status
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "finding"),
+    [
+        ("degradation", "degradation_result_id", "threshold_crossing"),
+        ("latent-risk-scoring", "risk_result_id", "latent_risk"),
+    ],
+)
+def test_a_list_of_answers_names_the_units_that_stand_out(
+    fab: tuple[Console, dict[str, str], Browser], kind: str, answer: str, finding: str
+) -> None:
+    console, ids, browser = fab
+    add_row(
+        console.api.engine, work.finding, result_id=uuid.UUID(ids[answer]), program_id=console.program, kind=finding,
+        rank=1, subject="unit D7", score=0.75, probability=0.75,
+    )  # fmt: skip
+    assert "unit D7 0.750" in browser.get(f"/reliability?kind={kind}").text
 
 
 def test_units_at_risk_with_what_each_modality_adds(fab: tuple[Console, dict[str, str], Browser]) -> None:

@@ -186,4 +186,4 @@ def ask_for_screening(map_file_id: uuid.UUID, page: AnyPage) -> Response:
         "quartiles": page.form.get("quartiles", "linear"),
     }
     answer = api.screen_parts(map_file_id, StoredScreenRequest.model_validate(asked), page.context)
-    return go_to_job(page, answer)
+    return go_to_job(answer)

@@ -17,7 +17,7 @@ from services.pipelines.reliability.life_requests import StoredLifeRequest
 from services.problems import Problem
 from services.web.body_tables import BodyColumn, answer_table, show_table
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
-from services.web.page import AnyPage, Page, PageRoute, redirect
+from services.web.page import AnyPage, PageRoute, redirect
 from services.web.probability_plot import PAPERS, Paper, plot_life
 from services.web.screening_words import REASON_WORDS, say_reason
 
@@ -74,8 +74,8 @@ def list_answers(page: AnyPage) -> Response:
 
 def _headline(unit: RequestUnit, row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the findings that say the answer in a line."""
-    kind = "failure_ppm" if row["kind"] == "life-data" else "screen"
-    return load_rows(unit, FINDINGS, {"result": uuid.UUID(row["id"]), "kind": kind}, MOST_SCREENS, newest_first=False)
+    filters = {"result": uuid.UUID(row["id"]), "kind": _HEADLINES[row["kind"]]}
+    return load_rows(unit, FINDINGS, filters, MOST_SCREENS, newest_first=False)
 
 
 @router.get("/life/{life_result_id}")
@@ -189,9 +189,9 @@ def ask_for_life(page: AnyPage) -> Response:
     if hours := page.form.get("hours", "").strip():
         asked["hours"] = hours
     answer = api.fit_lifetimes(table, StoredLifeRequest.model_validate(asked), page.context)
-    return go_to_job(page, answer)
+    return go_to_job(answer)
 
 
-def go_to_job(_page: Page, answer: Response) -> Response:
+def go_to_job(answer: Response) -> Response:
     """Send the browser to the page of the job that an answer of the API names."""
     return redirect(answer.headers["Location"].removeprefix("/api/v1"))

@@ -69,7 +69,10 @@ def _golden_maps(unit: RequestUnit, result: Mapping[str, Any] | None) -> list[di
 def _pair(
     raster: Mapping[str, Any], compared: Mapping[tuple[Any, Any], dict[str, Any]], golden: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Return a map with what was said of it, its golden map, the band to show, and one scale of grey for both."""
+    """Return a map with what was said of it, its golden map, the band to show, and one scale of grey for both.
+
+    There is none, and each is drawn from its own smallest to its own largest value, where the band shown is computed.
+    """
     names = [name for name, _ in raster["bands"]]
     same = [each for each in golden if each["bands"] == raster["bands"] and _same_frequency(each, raster)]
     reference = same[0] if len(same) == 1 else None
