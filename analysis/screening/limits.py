@@ -145,7 +145,7 @@ def robust_limits(values: ArrayLike, rule: LimitRule | None = None) -> PartLimit
     if not (below > 0 and above > 0):
         raise NoSpread(used.size, centre, at_centre, "the median and a quartile")
     sigma_low, sigma_high = below / rule.divisor, above / rule.divisor
-    low, high = centre - rule.sigmas * sigma_low, centre + rule.sigmas * sigma_high
+    low, high = _reach(centre, sigma_low, sigma_high, rule)
     if not (math.isfinite(low) and math.isfinite(high) and low < centre < high):
         raise ScreeningError(f"readings about {centre:.3g} leave limits no room in double precision")
     shape = "asymmetric" if asymmetric else "symmetric"
@@ -170,21 +170,30 @@ def _quartiles(ordered: Floats, rule: QuartileRule) -> tuple[float, float, float
     return found[0], found[1], found[2]
 
 
+def _reach(centre: float, sigma_low: float, sigma_high: float, rule: LimitRule) -> tuple[float, float]:
+    return centre - rule.sigmas * sigma_low, centre + rule.sigmas * sigma_high
+
+
 def _between(ordered: Floats, low: float, high: float) -> int:
     """Return how many values in order lie from ``low`` to ``high``, both included."""
     return int(np.searchsorted(ordered, high, "right") - np.searchsorted(ordered, low, "left"))
 
 
 def _by_other_rules(ordered: Floats, rule: LimitRule, fallen: int, *, asymmetric: bool) -> dict[str, int]:
-    """Return how many parts fall out under the other rules for quartiles, where that differs from ``fallen``."""
+    """Return how many parts fall out under the other rules for quartiles, where that differs from ``fallen``.
+
+    A rule that finds no spread has no limits, and so no number.
+    """
     found: dict[str, int] = {}
     for name in QUARTILE_RULES:
         if name == rule.quartiles:
             continue
         first, centre, third = _quartiles(ordered, name)
         below, above = (2 * (centre - first), 2 * (third - centre)) if asymmetric else (third - first, third - first)
-        reach = rule.sigmas / rule.divisor
-        count = ordered.size - _between(ordered, centre - reach * below, centre + reach * above)
+        if not (below > 0 and above > 0):
+            continue
+        low, high = _reach(centre, below / rule.divisor, above / rule.divisor, rule)
+        count = ordered.size - _between(ordered, low, high)
         if count != fallen:
             found[name] = count
     return found

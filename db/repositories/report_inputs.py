@@ -111,7 +111,8 @@ def list_signed_off(connection: Connection, period: Period) -> Sequence[Any]:
 def list_counting_models(connection: Connection, period: Period, kind: str) -> Sequence[Row[Any]]:
     """Return the versions of models of ``kind`` that counted at the freeze, with the model's name and who decided so.
 
-    What counted is read off the decisions, which stay on record, not off the state of today.
+    What counted is read off the decisions, which stay on record, not off the state of today. That a version which did
+    not count is retired says nothing of the one that does.
     """
     newest = func.row_number().over(
         partition_by=model_decision.c.model_id,
@@ -119,7 +120,11 @@ def list_counting_models(connection: Connection, period: Period, kind: str) -> S
     )
     last = (
         select(model_decision, newest.label("place"))
-        .where(model_decision.c.program_id == period.program_id, model_decision.c.created_at <= period.freeze_at)
+        .where(
+            model_decision.c.program_id == period.program_id,
+            model_decision.c.created_at <= period.freeze_at,
+            or_(model_decision.c.kind != "retired", model_decision.c.replaced_version_id.is_not(None)),
+        )
         .subquery("last")
     )
     query = (

@@ -55,10 +55,10 @@ LIFE_DATA_VERSION = "3"
 RELIABILITY_ANSWERS_VERSION = "2"
 """Of :mod:`services.pipelines.reliability.reliability_answers`, in the same sense."""
 
-SCREENING_VERSION = "2"
+SCREENING_VERSION = "3"
 """Of :mod:`services.pipelines.reliability.screening`, in the same sense."""
 
-REPORT_VERSION = "1"
+REPORT_VERSION = "2"
 """Of :mod:`services.pipelines.reliability.report_document` and the pages made of it, in the same sense."""
 
 LATENT_RISK_VERSION = "2"

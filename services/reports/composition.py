@@ -117,6 +117,7 @@ def tests_section(document: Mapping[str, Any]) -> Section:
             "to the readout before, so that rates are not understated.",
             "note",
         ),
+        *(Paragraph(f"{test['condition']}: {test['remark']}.", "warning") for test in tests if test["remark"]),
     ]
     return Section("tests", "Stress tests", blocks)
 

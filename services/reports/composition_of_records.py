@@ -80,14 +80,14 @@ def burn_in_section(document: Mapping[str, Any]) -> Section:
     blocks: list[Block] = []
     for test in burn_in["tests"]:
         level = percent(test["level"])
-        fallout = (
-            f"{figure(test['fallout_ppm'])} ppm ({figure(test['fallout_low_ppm'])} to "
-            f"{figure(test['fallout_high_ppm'])}, {level}): {test['failures']} of {test['devices']:,} in "
-            f"{hours(test['hours'])} h"
-        )
+        fallout = f"{test['failures']} of {test['devices']:,} in up to {hours(test['hours'])} h"
+        if "fallout_ppm" in test:
+            ends = f"{figure(test['fallout_low_ppm'])} to {figure(test['fallout_high_ppm'])}, {level}"
+            fallout = f"{figure(test['fallout_ppm'])} ppm ({ends}): {fallout}"
         blocks.append(Facts([(test["condition"], fallout)]))
         if "refused" in test:
-            blocks.append(Paragraph(f"Escapes are not stated: {test['refused']}", "warning"))
+            what = "Escapes" if "fallout_ppm" in test else "Fallout and escapes"
+            blocks.append(Paragraph(f"{what} are not stated: {test['refused']}", "warning"))
             continue
         rows = [[f"{row['hours']:g}", _interval(row)] for row in test["escapes"]]
         caption = (

@@ -21,6 +21,7 @@ _LINE = 1.35
 _MM_PER_POINT = 25.4 / 72
 _DARK, _GREY, _BLUE = (34, 34, 34), (85, 85, 85), (31, 78, 121)
 _VERDICTS = {"met": (29, 107, 47), "missed": (138, 28, 28), "not shown": (122, 82, 0)}
+_SPELT = "[U+...] is the letter of that number in Unicode, which the fonts of this PDF lack; the page in HTML has it."
 _FONTS = {"": "DejaVuSans.ttf", "B": "DejaVuSans-Bold.ttf", "I": "DejaVuSans-Oblique.ttf"}
 
 
@@ -30,6 +31,7 @@ class _Paper(FPDF):
     def __init__(self, report: Report) -> None:
         super().__init__(format="A4", unit="mm")
         self._report = report
+        self.spelt = False
         folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
         for style, name in _FONTS.items():
             self.add_font("sans", style, folder / name)
@@ -57,9 +59,23 @@ class _Paper(FPDF):
         self.set_y(-_FOOT_MM)
         self.set_font("sans", "", _TINY)
         self.set_text_color(*_GREY)
+        room = self.epw - 22
+        self.set_font_size(_TINY * min(1.0, room / max(room, self.get_string_width(self._report.foot))))
         self.cell(self.epw - 20, 5, self._report.foot)
+        self.set_font_size(_TINY)
         self.cell(20, 5, f"{self.page_no()} / {{nb}}", align="R")
         self.set_text_color(*_DARK)
+
+    def normalize_text(self, text: str) -> str:
+        """Return ``text`` with each letter that the font lacks spelt as its code point: a box would stand for any."""
+        normal = super().normalize_text(text)
+        known = getattr(self.current_font, "cmap", None)
+        if known is None or all(ord(letter) in known or letter.isspace() for letter in normal):
+            return normal
+        self.spelt = True
+        return "".join(
+            letter if ord(letter) in known or letter.isspace() else f"[U+{ord(letter):04X}]" for letter in normal
+        )
 
     def file_id(self) -> str:
         """Return an id made of the report instead of the time."""
@@ -78,6 +94,9 @@ def write_print(report: Report) -> bytes:
     paper.ln(2)
     for number, section in enumerate(report.sections, 1):
         _write_section(paper, section, number)
+    if paper.spelt:
+        paper.ln(2)
+        _write(paper, _SPELT, _SMALL, colour=_GREY)
     return bytes(paper.output())
 
 

@@ -29,7 +29,8 @@ def draw_probability_plot(life: Mapping[str, Any]) -> str:
     """Return the Weibull probability plot of a test as SVG.
 
     Points are the part failed by each failure or readout, with a bar over the readout and one for its interval; the
-    line is the best model's, with the band of its pointwise intervals.
+    line is the best model's, with the band of its pointwise intervals. Nothing that a file says is written in it: its
+    letters may be none of the font's, and signs that matplotlib reads as mathematics.
     """
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH_MM / _INCH_MM, HEIGHT_MM / _INCH_MM), layout="constrained")
@@ -39,7 +40,7 @@ def draw_probability_plot(life: Mapping[str, Any]) -> str:
         _draw_band(axes, band, life)
         _draw_points(axes, shown)
         _set_axes(axes, band, shown)
-        axes.set_title(f"{life['condition']}: {life['failures']} of {life['devices']} failed", fontsize=8, loc="left")
+        axes.set_title(f"{life['failures']} of {life['devices']} failed", fontsize=8, loc="left")
         sink = io.StringIO()
         figure.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
     return _bare(sink.getvalue())

@@ -11,9 +11,12 @@ from sqlalchemy import Engine, insert, select, update
 
 from db.blobs import BlobStore
 from db.identifiers import uuid7
+from db.repositories import models
+from db.repositories.access import Caller
 from db.repositories.report_inputs import Period
 from db.schema.events import event
 from db.schema.files import raw_file
+from db.schema.models import model_version
 from db.schema.reports import report, report_delivery, report_schedule
 from services.pipelines.kinds import handler
 from services.pipelines.reliability.report_job import describe_excursions
@@ -153,3 +156,24 @@ def test_a_report_tells_of_the_model_and_the_excursions_of_its_period(
     assert (model["name"], model["number"], model["auc"], model["error"]) == ("risk", 2, 0.9, 0.01)
     assert model["drift"].startswith("stable on 20")
     assert (known["open_cases"], known["opened_cases"], len(known["events"])) == (1, 1, 1)
+
+
+def test_a_model_that_did_not_count_takes_none_from_the_report_when_it_is_retired(
+    engine: Engine, blobs: BlobStore, program_id: uuid.UUID
+) -> None:
+    populate(engine, blobs, program_id)
+    caller = Caller(uuid.uuid4(), "account:boss", frozenset({"read", "write"}), {program_id: "admin"}, uuid.uuid4())
+    with engine.begin() as connection:
+        kept = connection.execute(select(model_version).where(model_version.c.state == "promoted")).mappings().one()
+        candidate = {**kept, "id": uuid7(), "number": 99, "state": "candidate", "promoted_at": None}
+        connection.execute(insert(model_version).values(**candidate))
+        models.retire(connection, caller, candidate["id"], "it was never to count")
+    later = Period(program_id, NOW - timedelta(days=31), datetime.now(UTC) + timedelta(minutes=1))
+    with engine.connect() as connection:
+        risk = describe_latent_risk(connection, later)
+    assert risk is not None
+    assert [each["number"] for each in risk["models"]] == [2]
+    with engine.begin() as connection:
+        models.retire(connection, caller, kept["id"], "nor is this one any more")
+    with engine.connect() as connection:
+        assert describe_latent_risk(connection, later) is None

@@ -6,6 +6,7 @@ import math
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -15,11 +16,14 @@ from analysis.reliability.life_data import collapse
 from analysis.reliability.mechanism_laws import MECHANISMS
 from analysis.reliability.readouts import part_failed
 from instruments.electrical.lifetimes import LifetimesAdapter
+from services.pipelines.reliability import report_screening
 from services.pipelines.reliability.report_document import ReportInputs, build_report, encode
 from services.pipelines.reliability.report_requests import LawName, ReportContent, ask_report
-from services.pipelines.reliability.report_scorecard import figure
+from services.pipelines.reliability.report_scorecard import figure, make_scorecard
 from services.pipelines.table_source import SourceTable
+from services.reports import print_page
 from services.reports.composition import compose_report
+from services.reports.pages import Grid, Report, Section
 from services.reports.rendering import render_report
 from services.reports.web_page import write_page
 from tests.instruments.mask.sources import read_all, written
@@ -85,6 +89,65 @@ def test_rates_are_those_of_the_standards(document: dict[str, Any]) -> None:
     assert document["scorecard"][1]["verdict"] == "missed"
 
 
+HEAD = "status,time_h,upper_h,count,lot_id,device_id,stress,temperature_c,mode,entry_h,exit_h\n"
+
+
+def tables(folder: Path, *texts: str) -> list[SourceTable]:
+    found = []
+    for number, text in enumerate(texts):
+        _, (table,) = read_all(LifetimesAdapter(), written(folder, f"{number}.csv", HEAD + text))
+        found.append(SourceTable(table, f"{number}.csv", f"{number}" * 64, "lifetimes/3"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("section", "texts", "reason"),
+    [
+        # Ten failures without an hour: left out, the rate would be that of the 77 alone.
+        ("rates", ["right,1000,,77,L1,,HTOL,125,,,\nleft,,48,10,L2,,HTOL,150,x,,"], "all 10 failures came before"),
+        ("rates", ["exact,100,,10,L1,,HTOL,125,x,,1000"], "only because they failed"),
+        ("rates", ["right,500,,1,L1,d1,HTOL,125,,,", "right,1000,,1,L1,d1,HTOL,125,,,"], "1 devices are there again"),
+        (
+            "early_life",
+            ["right,48,,999,L1,,ELFR,125,,24,\nexact,30,,1,L1,,ELFR,125,x,24,"],
+            "not watched from the start",
+        ),
+        ("burn_in", ["exact,30,,5,L1,,burn-in,125,x,,48"], "not watched from the start"),
+    ],
+)
+def test_devices_that_were_not_all_seen_or_seen_twice_make_no_rate(
+    tmp_path: Path, section: str, texts: list[str], reason: str
+) -> None:
+    told = build(tables(tmp_path, *texts), {"screen": None, "models": ["exponential"]})
+    assert reason in json.dumps(told["sections"][section])
+    key = {"rates": "fit", "early_life": "early_life_ppm", "burn_in": "burn_in_ppm"}[section]
+    row = {row["key"]: row for row in told["scorecard"]}[key]
+    assert (row["value"], row["verdict"]) == (None, "no data")
+    assert reason in html.unescape(write_page(compose_report(told)).decode())
+
+
+def test_devices_that_failed_count_to_the_shortest_test_they_can_have_been_in(tmp_path: Path) -> None:
+    """Nine of ten fail in a test of 48 h, beside a device that was watched for 1000 h: not 10,000 device hours."""
+    rows = "right,48,,1,L1,,ELFR,125,,,\nleft,,48,9,L1,,ELFR,125,x,,\nright,1000,,1,L2,,ELFR,125,,,"
+    early = build(tables(tmp_path, rows), {"screen": None, "models": ["exponential"]})["sections"]["early_life"]
+    assert (early["devices"], early["failures"]) == (11, 9)
+    expected = 1e6 * chi2.ppf(0.6, 20) / 2 * 4380 / (arrhenius(0.7) * (10 * 48 + 1000))
+    assert early["bounds"][0]["high"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_lot_in_two_files_is_said_to_count_twice(tmp_path: Path) -> None:
+    sources = tables(
+        tmp_path, "right,500,,77,L1,,HTOL,125,,,", "right,1000,,77,L1,,HTOL,125,,,\nright,9,,1,L2,,HTOL,125,,,"
+    )
+    told = build(sources, {"screen": None})
+    (test,) = told["sections"]["tests"]
+    assert test["device_hours"] == 77 * 1500 + 9
+    assert test["remark"].startswith("L1: in several of the files")
+    assert "hours are counted twice" in write_page(compose_report(told)).decode()
+    named = tables(tmp_path, "right,500,,1,L1,d1,HTOL,125,,,", "right,500,,1,L1,d2,HTOL,125,,,")
+    assert build(named, {"screen": None})["sections"]["tests"][0]["remark"] == ""
+
+
 def test_a_mission_is_not_told_with_one_factor_for_two_mechanisms(document: dict[str, Any]) -> None:
     (life,) = [test for test in document["sections"]["life"]["tests"] if test["condition"].startswith("HTOL")]
     assert "several mechanisms" in life["at_mission"]["refused"]
@@ -98,6 +161,8 @@ def test_a_mission_is_not_told_with_one_factor_for_two_mechanisms(document: dict
         ({"mechanisms": [{"name": "oxide", "modes": ["oxide"]}]}, "2 failures are of no listed mechanism"),
         ({"mechanisms": [{"name": "all", "law": "tddb-e"}]}, "missing: ['field_mv_per_cm']"),
         ({"stresses": {"rate": ["LTOL"]}}, "No lifetimes are of a test of operating life (LTOL)"),
+        ({"mechanisms": [{"name": "all", "stress": {"temperature_c": 150}}]}, "temperature_c is 125, and 150 with"),
+        ({"mechanisms": [{"name": "all", "use": {"temperature_c": 25}}]}, "temperature_c is 55, and 25 with"),
         ({"lots": ["L9"]}, "No lifetimes are of a test of operating life"),
     ],
 )
@@ -129,6 +194,71 @@ def test_the_same_inputs_give_the_same_bytes(lifetimes: list[SourceTable], docum
     assert render_report(again) == made
     assert b"D:20000101" in made["pdf"]
     assert encode(build(lifetimes, CONTENT)) == encode(document)
+
+
+def test_letters_that_the_fonts_lack_are_spelt_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A box would stand for any letter; a name as long as one may be does not run over the page's number."""
+    written_cells: list[str] = []
+    cell = print_page.FPDF.cell
+    widths: list[float] = []
+
+    def listen(self: Any, w: Any = None, h: Any = None, text: str = "", **rest: Any) -> Any:
+        written_cells.append(text)
+        if text.startswith("foot"):
+            widths.append(self.get_string_width(text) - self.epw + 20)
+        return cell(self, w, h, text, **rest)
+
+    monkeypatch.setattr(print_page.FPDF, "cell", listen)
+    paper = print_page._Paper(Report("t", [], "", ""))
+    paper.set_font("mono", "", 5)
+    assert paper.normalize_text("\u65e5\U0001f600 \u03a9") == "[U+65E5][U+1F600] \u03a9"
+    section = Section("a", "A", [Grid(("Lot", ">n"), [["\u65e5", "1"]], (1, 1))])
+    told = [_write_print(foot, [section]) for foot in ("foot", "foot" + "\u65e5" * 300)]
+    assert all(each.startswith(b"%PDF-") for each in told)
+    assert all(width <= 0 for width in widths)
+    assert len(widths) == 2
+
+
+def _write_print(foot: str, sections: list[Section]) -> bytes:
+    return print_page.write_print(Report("t", [], "", foot, sections))
+
+
+def test_what_a_file_calls_its_stress_is_not_read_as_mathematics(tmp_path: Path) -> None:
+    rows = "right,1000,,77,L1,,?,125,,,\nexact,50,,2,L1,,?,125,x,,\nexact,80,,2,L1,,?,125,x,,"
+    told = build(tables(tmp_path, rows.replace("?", "HTOL $\\foo$")), {"screen": None, "models": ["exponential"]})
+    assert "HTOL $\\foo$ 125" in write_page(compose_report(told)).decode()
+
+
+def test_numbers_of_two_questions_are_not_compared(lifetimes: list[SourceTable], document: dict[str, Any]) -> None:
+    before = {name: document[name] for name in ("freeze_at", "scorecard", "question")} | {"sha256": "0" * 64}
+    asked = {
+        "as before": CONTENT | {"targets": {"fit": 1.0}},
+        "asked otherwise": CONTENT | {"confidences": [0.9]},
+    }
+    for text, content in asked.items():
+        rows = {row["key"]: row["trend"]["text"] for row in build(lifetimes, content, previous=before)["scorecard"]}
+        assert rows["fit"].endswith(text)
+        assert rows["early_life_ppm"].endswith(text)
+        assert rows["burn_in_ppm"] == "no number before"
+
+
+def test_kinds_of_tables_are_not_added_to_one_fallout(
+    monkeypatch: pytest.MonkeyPatch, document: dict[str, Any]
+) -> None:
+    """A die is in the tester's log and on the map: the scorecard has the kind with the most, by its name."""
+    counts = {"testers' logs": (1, 300), "wafer maps": (3, 300)}
+    monkeypatch.setattr(
+        report_screening,
+        "_screen",
+        lambda name, *_: {"name": name, "simulated": False, "out": counts[name][0],
+                          "ppm": report_screening._part(*counts[name], 0.9)},
+    )  # fmt: skip
+    sources = [SimpleNamespace(table=SimpleNamespace(kind=kind)) for kind in ("test_run", "wafer_map")]
+    found = report_screening.report_screening(sources, ReportContent())  # type: ignore[arg-type]
+    sections = document["sections"] | {"screening": found}
+    row = {row["key"]: row for row in make_scorecard(sections, ReportContent(), None)}["fallout_ppm"]
+    assert (row["label"], row["value"]) == ("Screening fallout (wafer maps)", pytest.approx(1e4))
+    assert row["high"] == pytest.approx(1e6 * beta.ppf(0.95, 4, 297))
 
 
 def test_the_page_loads_nothing_and_shows_what_files_say_as_text(document: dict[str, Any]) -> None:

@@ -28,16 +28,20 @@ def report_burn_in(tests: Sequence[StressTest], content: ReportContent) -> dict[
 
 
 def _describe(test: StressTest, content: ReportContent) -> dict[str, Any]:
-    bounds = fraction_bounds(test.failures, test.devices, content.level, "two")
     document: dict[str, Any] = {
         "condition": test.condition.label,
         "devices": test.devices,
         "failures": test.failures,
         "hours": test.last_h,
+        "level": content.level,
+    }
+    if test.no_part:
+        return document | {"refused": test.no_part}
+    bounds = fraction_bounds(test.failures, test.devices, content.level, "two")
+    document |= {
         "fallout_ppm": 1e6 * bounds.point,
         "fallout_low_ppm": 1e6 * bounds.low,
         "fallout_high_ppm": 1e6 * bounds.high,
-        "level": content.level,
         "method": bounds.method,
     }
     try:

@@ -47,7 +47,7 @@ class ReportInputs:
         lifetimes, tested: tables, :mod:`services.pipelines.table_source`.
         excursions: with ``events``, ``cases`` and counts; ``None`` without a database.
         latent_risk: of the promoted model; ``None`` when there is none.
-        previous: freeze, scorecard and hash of the report before; ``None`` for the first.
+        previous: freeze, scorecard, question and hash of the report before; ``None`` for the first.
         remarks: what of the data had arrived and could not be used, and why.
     """
 

@@ -92,5 +92,6 @@ def _read_previous(path: Path | None) -> Mapping[str, Any] | None:
     return {
         "freeze_at": document["freeze_at"],
         "scorecard": document["scorecard"],
+        "question": document["question"],
         "sha256": digest(document),
     }

@@ -150,7 +150,12 @@ def _describe_previous(row: Row[Any] | None) -> Mapping[str, Any] | None:
     if row is None:
         return None
     freeze = row.freeze_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"freeze_at": freeze, "scorecard": row.scorecard, "sha256": row.files["document"]["sha256"]}
+    return {
+        "freeze_at": freeze,
+        "scorecard": row.scorecard,
+        "question": row.content,
+        "sha256": row.files["document"]["sha256"],
+    }
 
 
 def _words(moment: datetime) -> str:

@@ -1,6 +1,6 @@
 """Failure rates of a report: FIT mechanism by mechanism, early life, and parts failing in the mission."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,10 +31,10 @@ def factor_of(mechanism: ReportedMechanism, condition: Condition, content: Repor
     Raises:
         LifeDataError: a condition or coefficient of its law is missing or impossible.
     """
-    known = {name: value for name, value in vars(condition).items() if isinstance(value, float)}
     names = MECHANISMS[mechanism.law].conditions
-    at_use = {"temperature_c": content.use_temperature_c} | mechanism.use
-    under_stress = known | mechanism.stress
+    known = {name: value for name, value in vars(condition).items() if isinstance(value, float)}
+    at_use = _join(mechanism.name, {"temperature_c": content.use_temperature_c}, mechanism.use)
+    under_stress = _join(mechanism.name, known, mechanism.stress)
     strange = sorted((set(mechanism.use) | set(mechanism.stress)) - set(names))
     if strange:
         raise LifeDataError(f"{mechanism.law} has no condition {', '.join(strange)}")
@@ -47,6 +47,14 @@ def factor_of(mechanism: ReportedMechanism, condition: Condition, content: Repor
         constants_of(content),
         content.level,
     )
+
+
+def _join(mechanism: str, told: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
+    """Return the conditions ``told`` by the test and those ``given`` with ``mechanism``, which must not differ."""
+    for name in sorted(told.keys() & given.keys()):
+        if told[name] != given[name]:
+            raise LifeDataError(f"{name} is {told[name]:g}, and {given[name]:g} with the mechanism {mechanism}")
+    return {**told, **given}
 
 
 def constants_of(content: ReportContent) -> Constants:
@@ -101,7 +109,7 @@ def rate_tests(tests: Sequence[StressTest], content: ReportContent, place: int) 
 
 def report_rates(tests: Sequence[StressTest], content: ReportContent) -> dict[str, Any]:
     """Return FIT and parts failing in the mission, mechanism by mechanism, from the tests of operating life."""
-    chosen = [test for test in tests if test.purpose == "rate" and test.device_hours > 0]
+    chosen = [test for test in tests if test.purpose == "rate" and (test.device_hours > 0 or test.failures)]
     if not chosen:
         names = ", ".join(content.stresses.rate)
         return {"empty": f"No lifetimes are of a test of operating life ({names}): there is no rate to state."}
@@ -113,6 +121,7 @@ def report_rates(tests: Sequence[StressTest], content: ReportContent) -> dict[st
         for row in rows
         if row.factor is None
     ]
+    refused += [f"{test.condition.label}: {test.no_rate}" for test in chosen if test.no_rate]
     if left:
         refused.append(f"{left} failures are {LEFT_OVER}: name their modes, or a mechanism without modes for the rest")
     exposures = [
@@ -226,12 +235,12 @@ def _source(mechanism: ReportedMechanism, name: str, found: str) -> str:
 
 def report_early_life(tests: Sequence[StressTest], content: ReportContent) -> dict[str, Any]:
     """Return the part that fails in early life, from the tests of it."""
-    chosen = [test for test in tests if test.purpose == "early_life" and test.device_hours > 0]
+    chosen = [test for test in tests if test.purpose == "early_life" and test.endings]
     if not chosen:
         names = ", ".join(content.stresses.early_life)
         return {"empty": f"No lifetimes are of a test of early life ({names})."}
     entries: list[EarlyLifeTest] = []
-    refused: list[str] = []
+    refused = [f"{test.condition.label}: {test.no_part}" for test in chosen if test.no_part]
     for place, mechanism in enumerate(content.mechanisms):
         for row in rate_tests(chosen, content, place):
             if row.factor is None:
@@ -261,10 +270,13 @@ def report_early_life(tests: Sequence[StressTest], content: ReportContent) -> di
 
 
 def _early_life_tests(name: str, row: RatedTest, factor: float) -> list[EarlyLifeTest]:
-    """Return the test by the hours that its devices were watched; the mechanism's failures count to the longest."""
-    endings = row.test.endings
-    last = len(endings) - 1
-    return [
-        EarlyLifeTest(row.failures if place == last else 0, devices, hours, factor, name)
-        for place, (hours, devices, _) in enumerate(endings)
-    ]
+    """Return the test by the hours that its devices were watched.
+
+    With which hours a failure is told does not matter: failures and hours of a mechanism are added.
+    """
+    found, left = [], row.failures
+    for hours, devices in row.test.endings:
+        own = min(left, devices)
+        left -= own
+        found.append(EarlyLifeTest(own, devices, hours, factor, name))
+    return found

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from services.pipelines.reliability.report_requests import ReportContent
 
 MET, NOT_SHOWN, MISSED = "met", "not shown", "missed"
 NO_TARGET, NO_DATA = "no target", "no data"
 NONE = "\N{EN DASH}"
+_AS_SEEN = frozenset({"latent_risk", "excursions"})
+"""Rows that no assumption of the report is in."""
 
 
 def figure(value: float | None) -> str:
@@ -52,8 +56,20 @@ def make_scorecard(sections: Mapping[str, Any], content: ReportContent, previous
         _latent_risk(sections["latent_risk"]),
         _excursions(sections["excursions"], targets.open_excursions),
     ]
-    last = {row["key"]: row for row in previous["scorecard"]} if previous is not None else None
-    return [row | {"trend": _trend(row, last)} for row in rows]
+    if previous is None:
+        return [row | {"trend": {"text": "first report"}} for row in rows]
+    last = {row["key"]: row for row in previous["scorecard"]}
+    alike = _asked_alike(previous["question"], content)
+    return [row | {"trend": _trend(row, last.get(row["key"]), alike=alike or row["key"] in _AS_SEEN)} for row in rows]
+
+
+def _asked_alike(question: Mapping[str, Any], content: ReportContent) -> bool:
+    """Whether the last report was made under the same assumptions; targets are none."""
+    try:
+        before = ReportContent.model_validate(question)
+    except ValidationError:  # of another version
+        return False
+    return before.model_copy(update={"targets": content.targets}) == content
 
 
 def _empty(
@@ -122,10 +138,11 @@ def _interval_row(
 def _fallout(section: Mapping[str, Any], target: float | None) -> dict[str, Any]:
     if "empty" in section:
         return _empty("fallout_ppm", "Screening fallout", "ppm", section, "screening", target)
-    found = section["ppm"]
+    found = section["worst"]["ppm"]
+    label = f"Screening fallout ({section['worst']['name']})"
     if found is None:
-        return _empty("fallout_ppm", "Screening fallout", "ppm", {"empty": "No part passed."}, "screening", target)
-    return _interval_row("fallout_ppm", "Screening fallout", found, found["level"], target, "screening")
+        return _empty("fallout_ppm", label, "ppm", {"empty": "No part passed."}, "screening", target)
+    return _interval_row("fallout_ppm", label, found, found["level"], target, "screening")
 
 
 def _burn_in(section: Mapping[str, Any], target: float | None) -> dict[str, Any]:
@@ -170,15 +187,17 @@ def _excursions(section: Mapping[str, Any], target: int | None) -> dict[str, Any
     }  # fmt: skip
 
 
-def _trend(row: Mapping[str, Any], last: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:
-    """What has become of a number since the last report; within both intervals there is no change to speak of."""
-    if last is None:
-        return {"text": "first report"}
-    before = last.get(row["key"])
+def _trend(row: Mapping[str, Any], before: Mapping[str, Any] | None, *, alike: bool) -> dict[str, Any]:
+    """What has become of a number since the last report; within both intervals there is no change to speak of.
+
+    Numbers of two questions are not compared, nor those of two labels.
+    """
     if before is None or before["value"] is None:
         return {"text": "no number before"}
     if row["value"] is None:
         return {"text": f"was {figure(before['value'])}", "before": before["value"]}
+    if not alike or before["label"] != row["label"]:
+        return {"text": f"was {figure(before['value'])}, asked otherwise", "before": before["value"]}
     old, new = float(before["value"]), float(row["value"])
     if old == new:
         return {"text": "as before", "before": old}

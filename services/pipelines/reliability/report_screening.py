@@ -31,9 +31,13 @@ def report_screening(sources: Sequence[SourceTable], content: ReportContent) -> 
     if not done:
         reason = "; ".join(f"{run['name']}: {run['refused']}" for run in runs)
         return {"empty": reason, "runs": runs, "simulated": simulated}
-    out, passed = (sum(run[name] for run in done) for name in ("out", "passed"))
-    ppm = _part(out, passed, content.level)
-    return {"runs": runs, "out": out, "passed": passed, "ppm": ppm, "simulated": simulated}
+    return {"runs": runs, "worst": _worst_run(done), "simulated": simulated}
+
+
+def _worst_run(done: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The kind of tables with the most fallout: a die may be in several, under other names, so they are not added."""
+    run = max(done, key=lambda each: each["ppm"]["ppm"] if each["ppm"] is not None else -1.0)
+    return {"name": run["name"], "ppm": run["ppm"]}
 
 
 def _screen(name: str, sources: Sequence[SourceTable], content: ReportContent) -> dict[str, Any]:

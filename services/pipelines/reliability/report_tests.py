@@ -1,5 +1,6 @@
 """The stress tests behind a report: rows of lifetimes by condition, with what each test is for."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,9 @@ class StressTest:
         caused: the same with modes of failure as causes, which only competing risks ask for: they cost an integral
             over each readout.
         modes: failures of each mode; an empty name for those without one.
+        repeated: rows of devices, by lot and name, that are there already: counted again, they make rates too low.
+        shared_lots: lots that are in several files, of which a device has no name, so that nobody can say whether its
+            devices are counted twice; an empty name for devices of no named lot.
     """
 
     condition: Condition
@@ -60,6 +64,8 @@ class StressTest:
     data: LifeData
     caused: LifeData
     modes: dict[str, int]
+    repeated: int = 0
+    shared_lots: tuple[str, ...] = ()
 
     @property
     def devices(self) -> int:
@@ -82,16 +88,42 @@ class StressTest:
         return float(np.where(np.isinf(self.data.upper), self.data.lower, self.data.upper).max())
 
     @property
-    def endings(self) -> list[tuple[float, int, int]]:
-        """Hours at which watching ended, with devices and failures; those that failed count to the last."""
+    def endings(self) -> list[tuple[float, int]]:
+        """Hours at which watching ended, with devices.
+
+        A device that failed counts until the first such hours that are not before its failure, or until its failure
+        where no other was watched so long: of the tests that it can have been in, the shortest.
+        """
         alive = self.data.right
-        hours = np.unique(self.data.lower[alive])
-        found = [(float(each), int(self.data.count[alive & (self.data.lower == each)].sum()), 0) for each in hours]
-        if not found or self.last_h > found[-1][0]:
-            found.append((self.last_h, 0, 0))
-        last, devices, _ = found[-1]
-        found[-1] = (last, devices + self.failures, self.failures)
-        return [each for each in found if each[0] > 0 and each[1] > 0]
+        ends = np.unique(self.data.lower[alive])
+        failed = self.data.upper[~alive]
+        places = np.searchsorted(ends, failed)
+        hours = self.data.lower.copy()
+        hours[~alive] = [ends[place] if place < ends.size else end for place, end in zip(places, failed, strict=True)]
+        found = [(float(each), int(self.data.count[hours == each].sum())) for each in np.unique(hours)]
+        return [each for each in found if each[0] > 0]
+
+    @property
+    def no_rate(self) -> str:
+        """Why failures over device hours are no rate here; empty where they are one."""
+        if np.isfinite(self.data.exit).any():
+            return "devices are in the tables only because they failed (exit_h): hours of the others are not known"
+        if self.failures and not self.device_hours:
+            return f"all {self.failures} failures came before the first readout: there are no device hours"
+        return self._repeated
+
+    @property
+    def no_part(self) -> str:
+        """Why failures over devices are no part of all that began here; empty where they are one."""
+        if self.data.truncated.any():
+            return "devices were not watched from the start (entry_h), or only those that failed (exit_h)"
+        return self._repeated
+
+    @property
+    def _repeated(self) -> str:
+        if not self.repeated:
+            return ""
+        return f"{self.repeated} devices are there again, by lot and name: name the files that count (`files`)"
 
 
 def gather_tests(sources: Sequence[SourceTable], content: ReportContent) -> tuple[list[StressTest], list[str]]:
@@ -101,8 +133,10 @@ def gather_tests(sources: Sequence[SourceTable], content: ReportContent) -> tupl
     if not sound:
         return [], left_out
     columns, modes = lifetime_columns(sound)
-    texts = {name: [text for source in sound for text in source.texts(name)] for name in ("lot_id", "stress")}
-    files = [source.file for source in sound for _ in range(source.table.row_count)]
+    texts = {
+        name: [text for source in sound for text in source.texts(name)] for name in ("lot_id", "stress", "device_id")
+    }
+    places_of_sources = [place for place, source in enumerate(sound) for _ in range(source.table.row_count)]
     numbers = {
         name: np.concatenate([source.numbers(name) for source in sound])
         for name in ("temperature_c", "voltage_v", "humidity_percent")
@@ -118,18 +152,39 @@ def gather_tests(sources: Sequence[SourceTable], content: ReportContent) -> tupl
         own = [modes[row] for row in rows]
         limits = Truncation(columns["entry"][rows], columns["exit"][rows])
         lower, upper, count = (columns[name][rows] for name in ("lower", "upper", "count"))
+        repeated, shared = _count_again(
+            [(texts["lot_id"][row], texts["device_id"][row], places_of_sources[row]) for row in rows]
+        )
         tests.append(
             StressTest(
                 condition=condition,
                 purpose=purpose_of(condition.stress, content.stresses),
                 lots=tuple(sorted({texts["lot_id"][row] for row in rows} - {""})),
-                files=tuple(dict.fromkeys(files[row] for row in rows)),
+                files=tuple(dict.fromkeys(sound[places_of_sources[row]].file for row in rows)),
                 data=collapse(lower, upper, count, limits),
                 caused=collapse(lower, upper, count, limits, cause=own),
                 modes=_count_modes(upper, count, own),
+                repeated=repeated,
+                shared_lots=shared,
             )
         )
     return tests, left_out
+
+
+def _count_again(rows: Sequence[tuple[str, str, int]]) -> tuple[int, tuple[str, ...]]:
+    """Return the rows of devices that are there already, and the lots of which that cannot be told.
+
+    ``rows`` have lot, device and place of the file; a device is known by both names.
+    """
+    named = Counter((lot, device) for lot, device, _ in rows if lot and device)
+    files: dict[str, set[int]] = {}
+    nameless = set()
+    for lot, device, place in rows:
+        files.setdefault(lot, set()).add(place)
+        if not (lot and device):
+            nameless.add(lot)
+    shared = sorted(lot for lot in nameless if len(files[lot]) > 1)
+    return sum(number - 1 for number in named.values()), tuple(shared)
 
 
 def _is_sound(source: SourceTable, left_out: list[str]) -> bool:
@@ -207,9 +262,23 @@ def describe_tests(tests: Sequence[StressTest], content: ReportContent) -> list[
                 "hours": test.last_h,
                 "readouts": steps,
                 "readouts_refused": reason,
+                "remark": _remark(test),
             }
         )
     return rows
+
+
+def _remark(test: StressTest) -> str:
+    """What may make the numbers of a test wrong, and what to do about it; empty where nothing is known to."""
+    if test.repeated:
+        return test.no_part
+    if not test.shared_lots:
+        return ""
+    lots = _lots([lot or "devices without a lot" for lot in test.shared_lots])
+    return (
+        f"{lots}: in several of the files, without names of devices. Each row counts: where a file repeats the devices "
+        "of another, hours are counted twice and rates are too low; name the files that count (`files`)"
+    )
 
 
 def _lots(lots: Sequence[str]) -> str:

@@ -107,3 +107,26 @@ def test_static_limits_need_lots_and_parts():
 def test_a_rule_that_cannot_be_is_refused(wrong):
     with pytest.raises(ScreeningError):
         LimitRule(**wrong)
+
+
+def test_other_rules_are_counted_as_they_would_judge() -> None:
+    """On readings with ties each count is that of the rule itself; a rule without spread has none."""
+    random = np.random.default_rng(11)
+    judged = 0
+    for size in (5, 11, 41, 48) * 40:
+        values = np.round(random.standard_t(1.5, size), 1)
+        for rule in QUARTILE_RULES:
+            try:
+                found = robust_limits(values, LimitRule(sigmas=3.0, quartiles=rule, least_parts=4))
+            except NoSpread:
+                continue
+            own = int(found.outside(values).sum())
+            for other in set(QUARTILE_RULES) - {rule}:
+                try:
+                    under = robust_limits(values, LimitRule(sigmas=3.0, quartiles=other, least_parts=4))
+                except NoSpread:
+                    assert other not in found.other_rules
+                    continue
+                judged += 1
+                assert found.other_rules.get(other, own) == int(under.outside(values).sum())
+    assert judged > 1000
