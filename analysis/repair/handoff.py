@@ -68,6 +68,9 @@ def probability_of_damage(
 def kinds_of_runs(model: DepthModel, wrong: WrongRuns | None) -> list[tuple[float, DepthModel]]:
     """Return the probability and the depth of a run like the others, and of one gone wrong where there are such.
 
+    ``model`` is the depth of a run like the others, with what was measured on the way; ``wrong`` says how often runs
+    go wrong, and by how much, ``None`` where that is unknown.
+
     By Bayes' rule a depth that was measured on the way says which of both it is, as far as it is exact.
     """
     if wrong is None or not wrong.part:

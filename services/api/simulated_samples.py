@@ -70,7 +70,7 @@ class SimulatedTrace:
         low, high = math.floor(begin / self.cycle_s), math.floor((begin + (count - 1) * step) / self.cycle_s)
         beyond = 1 + math.ceil(_REACH * self.edge_s / self.cycle_s)
         cycles = np.arange(low - beyond, high + beyond + 1)
-        starts = cycles * self.cycle_s - begin
+        starts = cycles.astype(np.float64) * self.cycle_s - begin
         places = np.clip(np.ceil(starts / step), 0, count).astype(np.int64)
         inner = slice(beyond + 1, len(cycles) - beyond)
         levels = self.values[np.arange(low, high + 1) % self.values.size]
