@@ -1,5 +1,6 @@
 """The short form of ``make fuzz``: some mutants of every adapter, the same each time, and that the oracle can fail."""
 
+import faulthandler
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -95,6 +96,7 @@ def test_a_death_of_the_process_is_laid_at_its_mutant(monkeypatch: pytest.Monkey
 
     def try_mutant(*arguments: Any) -> str:
         if arguments[1] == 3:
+            faulthandler.disable()  # the stack of a death that is wanted would stand in the log as a failure
             campaign.os.abort()
         return "read"
 
