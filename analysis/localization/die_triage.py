@@ -2,7 +2,9 @@
 
 For each die the posterior that the localizer begins with, over the hypotheses that need no simulation of their own
 die by die: static single faults and weak opens, no fault, and a defect outside of these. Delay faults, bridges and
-pairs of faults, which the localizer simulates for a die, count as outside here, so that their prior is with it.
+pairs of faults, which the localizer simulates for a die, count as outside here, so that their prior is with it. Half of
+them look like a fault bit by bit, as the localizer has what it does not simulate; the other half show through one net
+in some cycles, as an intermittent fault there does, so that such a fault alone is not told from them.
 Predictions are compared by :mod:`analysis.circuits.die_batches`, in integers, so that a card gives the same answer.
 """
 
@@ -26,6 +28,7 @@ from analysis.localization.evidence import (
     FailCounts,
     fail_evidence,
     no_fault_fail_evidence,
+    relayed_fail_evidence,
     resembling_fail_evidence,
 )
 from analysis.localization.priors import ACTIVITY_PRIOR, CLASS_PRIORS, PRIOR_NO_FAULT, PRIORS
@@ -319,8 +322,9 @@ def _add_evidence(weighed: _Weighed, hypotheses: _Hypotheses, own: _Own, counts:
     row, kind, nets = own.row, hypotheses.kind[own.places], hypotheses.nets[own.places]
     evidence = fail_evidence(counts) + np.log(ACTIVITY_PRIOR)
     whole = logsumexp(evidence, axis=1)
+    looks = np.logaddexp(resembling_fail_evidence(counts), relayed_fail_evidence(counts)) - np.log(2)
     # No prior share: weak opens have nothing that resembles them.
-    looks = np.where(hypotheses.static[kind], resembling_fail_evidence(counts) + OUTSIDE - PRIORS["static"], -np.inf)
+    looks = np.where(hypotheses.static[kind], looks + OUTSIDE - PRIORS["static"], -np.inf)
     sites, starts = np.unique(nets, return_index=True)
     share = own.shares[kind]
     weighed.own[row, sites] = np.logaddexp.reduceat(whole + share, starts)

@@ -170,6 +170,24 @@ def resembling_fail_evidence(counts: FailCounts) -> NDArray[np.float64]:
     )
 
 
+def relayed_fail_evidence(counts: FailCounts) -> NDArray[np.float64]:
+    """Return the log likelihood of ``counts`` for a defect elsewhere that shows through each fault, ``(faults,)``.
+
+    What a bridge or a late net changes may reach the outputs through one net only. Then the bits that the fault
+    predicts fail together, as of an intermittent fault, in an unknown part of its cycles.
+    """
+    stray = false_fail(counts.bits)
+    others = counts.bits - counts.explained - counts.missed - counts.unexplained
+    return np.asarray(
+        counts.explained * np.log1p(-MISSED_FAIL)
+        + counts.missed * np.log(MISSED_FAIL)
+        + counts.unexplained * np.log(stray)
+        + others * np.log1p(-stray)
+        + betaln(counts.active_cycles + 1, counts.idle_cycles + 1),
+        np.float64,
+    )
+
+
 @dataclass(frozen=True)
 class WaveformEvidence:
     """Log evidence of one waveform.

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.circuits.faults import Fault
 from analysis.circuits.netlist import Circuit
-from analysis.localization.evidence import ACTIVITIES, STRAY_PRIOR
+from analysis.localization.evidence import ACTIVITIES, MISSED_FAIL, STRAY_PRIOR, false_fail
 from analysis.localization.priors import ACTIVITY_PRIOR, CLASS_PRIORS, PRIOR_NO_FAULT
 from tests.naive.fails import log_likelihood
 from tests.naive.logic import gate_bit, simulate_forced, simulate_one
@@ -88,7 +88,26 @@ def _resembling(predicted: np.ndarray, seen: np.ndarray) -> float:
     hit, missed = int((predicted & seen).sum()), int((predicted & ~seen).sum())
     stray, quiet = int((~predicted & seen).sum()), int((~predicted & ~seen).sum())
     a, b = STRAY_PRIOR
-    return _beta(hit + 1, missed + 1) * _beta(stray + a, quiet + b) / _beta(a, b)
+    alike = _beta(hit + 1, missed + 1) * _beta(stray + a, quiet + b) / _beta(a, b)
+    return (alike + _relayed(predicted, seen)) / 2
+
+
+def _relayed(predicted: np.ndarray, seen: np.ndarray) -> float:
+    """The fault's bits fail in an unknown part of the cycles, all parts alike: integrated by numbers."""
+    odd = false_fail(seen.size)
+    nodes, weights = np.polynomial.legendre.leggauss(40)  # exact up to 79 cycles
+    always, activity = 1.0, (nodes + 1) / 2
+    parts = weights / 2
+    for bits, fails in zip(predicted, seen, strict=True):
+        hits, strays, quiet = (int(some.sum()) for some in (bits & fails, ~bits & fails, ~bits & ~fails))
+        always *= (1 - MISSED_FAIL) ** hits * odd**strays * (1 - odd) ** quiet
+        if hits:
+            always *= MISSED_FAIL ** int((bits & ~fails).sum())
+            parts = parts * activity
+        elif bits.any():
+            always *= (1 - odd) ** int(bits.sum())
+            parts = parts * (1 - activity)
+    return always * float(parts.sum())
 
 
 def _beta(a: float, b: float) -> float:

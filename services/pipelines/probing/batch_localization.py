@@ -240,7 +240,8 @@ def _provenance(product: ProbingSession, device: str) -> dict[str, Any]:
         },
         "conventions": {
             "posterior": "as a localization begins, but delay faults, bridges and pairs of faults count as unmodelled",
-            "resembling": "of a defect of another sort that looks most like a fault of this site",
+            "resembling": "of a defect of another sort that looks most like a fault of this site, or shows through it",
+            "located": "by the fail log alone: no final verdict; a localization with waveforms goes on",
             "no-fails": "the log is empty: the die passed, or its log is unknown; nothing was concluded from it",
             "by_chance": "dies if every detected fault of the netlist were as likely as the prior says, on every die",
             "log10_e": "of the e-value against that chance; expected value at most 1 without a systematic defect",

@@ -10,6 +10,7 @@ from analysis.circuits.netlist import Circuit
 from analysis.device import choose_device
 from analysis.localization import die_triage
 from analysis.localization.die_triage import Triage, triage_dies
+from analysis.localization.evidence import resembling_fail_evidence
 from analysis.localization.posterior import combine
 from analysis.localization.priors import PRIORS
 from analysis.localization.recurrence import PARTS, find_recurrences
@@ -77,6 +78,7 @@ def test_equals_the_slow_twin(
 def test_is_what_the_localizer_begins_with(monkeypatch: pytest.MonkeyPatch) -> None:
     """The static part of its screening; where it counts delay faults and bridges as such, they are not outside."""
     monkeypatch.setattr(die_triage, "OUTSIDE", PRIORS["unmodelled"])
+    monkeypatch.setattr(die_triage, "relayed_fail_evidence", resembling_fail_evidence)
     circuit = random_circuit(31, gates=40, inputs=8)
     patterns = draw_patterns(circuit, 70, 31)
     stimulated = stimulate(circuit, patterns)
