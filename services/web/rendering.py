@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from services.web.assets import asset_path
 from services.web.formatting import FILTERS
 
 FOLDER = Path(__file__).parent
@@ -30,6 +31,7 @@ def templates() -> Environment:
         auto_reload=False,
     )
     made.filters.update(FILTERS)
+    made.globals["asset"] = asset_path
     return made
 
 

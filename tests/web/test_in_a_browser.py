@@ -250,6 +250,19 @@ def test_what_is_simulated_is_drawn_beside_and_is_state_of_the_address(fab: Fab)
     page.context.close()
 
 
+def test_the_first_view_is_asked_for_once_and_again_only_for_a_screen_that_shows_more(fab: Fab) -> None:
+    count = "performance.getEntriesByType('resource').filter(({name}) => name.includes('/waveform-views?')).length"
+    waveforms = waveforms_of(fab, fab.ids["clean"])
+    for ratio, views in ((1, 1), (2, 2)):
+        page, complaints = fab.open(device_scale_factor=ratio)
+        page.goto(f"/waveforms?{waveforms}&show=measured")
+        settle(page)
+        assert page.get_attribute("[data-viewer]", "data-first-bins") == "2048"
+        assert page.evaluate(count) == views, ratio
+        assert not complaints.take()
+        page.context.close()
+
+
 def test_the_logic_of_a_waveform_is_its_own_nets_whatever_lies_under_the_spot(fab: Fab) -> None:
     page, complaints = fab.open()
     page.goto("/")

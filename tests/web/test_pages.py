@@ -17,6 +17,7 @@ from db.identifiers import uuid7
 from db.repositories.access import ROLE_ACTIONS, Action
 from db.schema import cases, data, files, people, work
 from services.web import console as console_module
+from services.web.assets import FOLDER, asset_path
 from services.web.exports import csv_pieces, parquet_pieces
 from services.web.identity_provider import CALLBACK
 from services.web.page import PageRoute
@@ -454,3 +455,21 @@ def test_assets_are_our_own_and_cached_by_content(console: Console) -> None:
     assert again.status_code == 304
     for name in ("..%2Fconsole.py", "nothing.css", ".mjs"):
         assert client.get(f"/console/{name}").status_code == 404
+    with pytest.raises(KeyError):
+        asset_path("nothing.css")
+
+
+def test_a_page_names_assets_that_never_change(console: Console) -> None:
+    client = console.api.client
+    linked = set(re.findall(r'"(/console/[^"]+)"', client.get("/sign-in").text))
+    assert {path.rsplit("/", 1)[1] for path in linked} == {"console.css", "console.mjs", "mark.svg"}
+    for path in linked:
+        answer = client.get(path)
+        assert "immutable" in answer.headers["cache-control"]
+        version, name = path.removeprefix("/console/").split("/")
+        older = client.get(f"/console/{version[::-1]}/{name}")
+        assert older.content == answer.content
+        assert "immutable" not in older.headers["cache-control"]
+    for module in FOLDER.glob("*.mjs"):
+        for imported in re.findall(r'from "([^"]+)"', module.read_text()):
+            assert (FOLDER / imported).is_file(), f"{module.name} imports {imported} from outside of its version"

@@ -53,6 +53,16 @@ class Beside:
             probes={file: place for place, file in reversed(list(enumerate(files)))},
         )
 
+    @property
+    def documents(self) -> list[str]:
+        """The API calls of the documents that the page's modules read."""
+        return [f"/api/v1/results/{each['id']}" for each in (self.simulation, self.localization) if each is not None]
+
+    def is_compared(self, query: Mapping[str, str]) -> bool:
+        """Return whether the page shows something that is simulated, as its address says."""
+        plain = query.get("show") == "measured" and query.get("logic") != "1"
+        return self.simulation is not None and not plain
+
     def probe_of(self, file: str) -> int | None:
         """Return the place of ``file`` among the session's waveforms."""
         return self.probes.get(file)

@@ -1,6 +1,8 @@
 """Waveforms: choose some, look at them together."""
 
+import math
 import uuid
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -23,6 +25,8 @@ _COLUMNS = (
     "id", "name", "net", "unit", "t0_s", "dt_s", "sample_count", "minimum", "maximum", "averages", "segment_index",
     "raw_file_id", "probing_session_id", "member_path",
 )  # fmt: skip
+FIRST_BINS = 2048
+"""Bins of each trace in the first view, as many as the columns of a wide screen: nobody has told the real one yet."""
 LIST = ListSource(WAVEFORMS, WaveformQuery, "waveforms")
 
 
@@ -56,17 +60,42 @@ def _show_viewer(page: Page, wanted: list[str]) -> Response:
         for row in rows:
             row["probe"] = beside.probe_of(row["member_path"])
             row["timing"] = beside.timing_of(row["probe"])
+        api_url = "/api/v1/waveform-views?" + "&".join([*(f"waveform={row['id']}" for row in rows), f"axis={axis}"])
+        first_view = _first_view(api_url, page.query, compared=beside.is_compared(page.query))
         return page.show(
             unit,
             "waveform_viewer.html",
+            early=[*([first_view] if first_view else []), *beside.documents],
+            first_view=first_view,
+            first_bins=FIRST_BINS,
             rows=rows,
             axis=axis,
             begin=min(starts),
             end=max(ends),
             beside=beside,
-            api_url="/api/v1/waveform-views?" + "&".join([*(f"waveform={row['id']}" for row in rows), f"axis={axis}"]),
+            api_url=api_url,
             here=page.request.url.query,
         )
+
+
+def _first_view(api_url: str, query: Mapping[str, str], *, compared: bool) -> str | None:
+    """Return the view that the page will draw first, so that the browser asks for it before any module has run.
+
+    ``None`` where it depends on documents that the modules read first, or where the address makes no window.
+    """
+    if compared:
+        return None
+    asked: dict[str, float] = {"px": FIRST_BINS}
+    for name in ("from", "to"):
+        if name in query:
+            try:
+                bound = float(query[name])
+            except ValueError:
+                return None
+            if not math.isfinite(bound):
+                return None
+            asked[name] = bound
+    return f"{api_url}&{urlencode(asked)}"
 
 
 def _identity(text: str) -> uuid.UUID:

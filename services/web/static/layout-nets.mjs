@@ -1,6 +1,6 @@
 // Which nets lie under a place: asks the API for a job, waits for it, and tells what it found.
 
-import { forgeryToken } from "/console/console.mjs";
+import { forgeryToken } from "./console.mjs";
 
 const ENDED = new Set(["succeeded", "failed", "dead", "cancelled"]);
 const POLL_MS = 700;

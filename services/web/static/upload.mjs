@@ -1,6 +1,6 @@
 // Sends dropped files through the API's resumable uploads (tus 1.0), and tells what became of each.
 
-import { forgeryToken } from "/console/console.mjs";
+import { forgeryToken } from "./console.mjs";
 
 const PIECE_BYTES = 8 << 20;
 const MOST_TRIES = 6;

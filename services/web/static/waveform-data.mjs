@@ -33,11 +33,16 @@ export function parseView(buffer) {
 export class Refused extends Error {}
 
 /** Ask `source` (path, and pairs of its query) for a window; from and to undefined: all there is. */
-export async function fetchView(source, from, to, bins, signal) {
+export function fetchView(source, from, to, bins, signal) {
   const query = new URLSearchParams([...source.query, ["px", String(bins)]]);
   if (from !== undefined) query.set("from", String(from));
   if (to !== undefined) query.set("to", String(to));
-  const answer = await fetch(`${source.path}?${query}`, { signal });
+  return fetchAddress(`${source.path}?${query}`, signal);
+}
+
+/** Ask for the view at an address of the service. */
+export async function fetchAddress(address, signal) {
+  const answer = await fetch(address, { signal });
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
     const text = problem.detail ?? `the service answered ${answer.status}`;

@@ -1,6 +1,6 @@
 // The waveform page: state in the address, pan and zoom, cursors, and a fresh view from the service when needed.
 
-import { Refused, binOf, binsFor, fetchView } from "./waveform-data.mjs";
+import { Refused, binOf, binsFor, fetchAddress, fetchView } from "./waveform-data.mjs";
 import { Plot, colourOf, writeMeasured, writePosition, writeValue } from "./waveform-drawing.mjs";
 import { EDGES_HEIGHT, edgeStrip, nearestEdge } from "./waveform-edges.mjs";
 import { PAN_STEP, ZOOM_STEP, bindKeys, bindPointer } from "./waveform-input.mjs";
@@ -67,18 +67,17 @@ class Viewer {
     this.bindControls();
     bindPointer(this);
     bindKeys(this);
-    const { from, to } = this.state;
     if (this.simulated.simulation || this.simulated.localization) await this.simulated.load();
     bindSimulated(this.simulated, () => this.change());
     bindMixture(this.simulated, () => this.change());
     this.fitHeight();
     this.all = { from: Number(this.root.dataset.from), to: Number(this.root.dataset.to) };
-    const view = await this.ask(from, to);
+    const { view, coarser } = await this.askFirst();
     this.state.from = view.from;
     this.state.to = view.to;
-    this.take(view, view.from, view.to, view.to - view.from);
+    this.take(view, view.from, view.to, (view.to - view.from) * coarser);
     this.draw();
-    if (this.isNearEdge()) this.timer = setTimeout(() => this.refresh(), SETTLE_MS);
+    if (this.needsView() || this.isNearEdge()) this.timer = setTimeout(() => this.refresh(), SETTLE_MS);
     let known = this.plot.width;
     new ResizeObserver(() => {
       if (this.canvas.clientWidth === known) return; // an observer tells the first size too, which is drawn already
@@ -100,17 +99,32 @@ class Viewer {
     this.plot.resize();
   }
 
-  async ask(from, to, widen = 1) {
+  /** The first view, and how much coarser than the canvas it is: the page has asked for it where it could know which. */
+  async askFirst() {
+    const { firstView, firstBins } = this.root.dataset;
+    const { from, to } = this.state;
+    if (firstView === undefined || this.simulated.compares) return { view: await this.ask(from, to), coarser: 1 };
+    const view = await this.ask(from, to, 1, firstView);
+    const whole = view.traces.every((trace) => trace.bins === trace.last - trace.first);
+    return { view, coarser: whole ? 1 : Math.max(1, this.wantedBins(1) / Number(firstBins)) };
+  }
+
+  wantedBins(widen) {
+    const count = this.ids.length * (this.simulated.compares ? 3 : 1);
+    return binsFor(count, Math.round(this.plot.innerWidth * this.plot.ratio * widen));
+  }
+
+  async ask(from, to, widen = 1, address = undefined) {
     this.asking?.abort();
     this.asking = new AbortController();
     this.root.setAttribute("aria-busy", "true");
-    const count = this.ids.length * (this.simulated.compares ? 3 : 1);
-    const bins = binsFor(count, Math.round(this.plot.innerWidth * this.plot.ratio * widen));
     const key = this.simulated.key();
     this.asked = key;
+    const source = this.simulated.source(this.ids, this.state.axis);
     let view;
     try {
-      view = await fetchView(this.simulated.source(this.ids, this.state.axis), from, to, bins, this.asking.signal);
+      const { signal } = this.asking;
+      view = await (address ? fetchAddress(address, signal) : fetchView(source, from, to, this.wantedBins(widen), signal));
     } catch (error) {
       if (!(error instanceof Refused) || !this.simulated.compares) throw error;
       this.simulated.refused = error.message; // what was measured is shown all the same
