@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.latent_risk.baselines import Baseline, fit_baselines
-from analysis.latent_risk.evaluation import Evaluation, evaluate_model
+from analysis.latent_risk.evaluation import Evaluation, SetCoverage, cover_class, evaluate_model
 from analysis.latent_risk.evidence import Evidence, Flags, Modality
 from analysis.latent_risk.measures import area_under_roc, judge_calibration
 from analysis.latent_risk.patterns import outcomes_failed
@@ -110,8 +110,14 @@ def _wafer_rows(
     yield Row(f"{told}: refused", float((~rows).sum()), f"of {failed.size} units")
     error = judge_calibration(scores.probability[rows], failed[rows]).error
     yield Row(f"{told}: calibration error", error, "probability", "<= 0.02")
-    for name, there, held in (("failed", failed, scores.may_fail), ("survived", ~failed, scores.may_survive)):
-        yield Row(f"{told}: sets hold units that {name}", float(held[rows & there].mean()), "part", ">= 0.87")
+    for name, there, fail in (("failed", failed, True), ("survived", ~failed, False)):
+        found = cover_class(learned.trained.model, scores, rows & there, fail=fail)
+        yield Row(f"{told}: sets hold units that {name}{_by_chance(found)}", found.covered, "part", ">= 0.87")
+
+
+def _by_chance(found: SetCoverage) -> str:
+    low, high = found.by_chance
+    return f", {low:.3f} to {high:.3f} by chance"
 
 
 def secom_evidence(folder: Path) -> Evidence:
@@ -154,9 +160,8 @@ def _secom_rows(learned: Learned, evaluation: Evaluation) -> Iterator[Row]:
         yield Row(claim, comparison.loss_difference, "log loss, nats")
     yield Row(f"{told}: calibration error", evaluation.calibration.error, "probability")
     yield Row(f"{told}: calibration error by chance", evaluation.calibration.error_by_chance, "probability")
-    for name, each in zip(("failed", "survived"), evaluation.coverage, strict=True):
-        low, high = each.interval
-        yield Row(f"{told}: sets hold units that {name}, 95 % {low:.3f} to {high:.3f}", each.covered, "part")
+    for name, covered in zip(("failed", "survived"), evaluation.coverage, strict=True):
+        yield Row(f"{told}: sets hold units that {name}{_by_chance(covered)}", covered.covered, "part")
     yield Row(f"{told}: refused", float(evaluation.refused), "units")
 
 

@@ -1,5 +1,6 @@
 """How good a model is on units that came later than all it was learned from, beside the plain models it has to beat."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from analysis.latent_risk.measures import (
     area_interval,
     area_under_roc,
     caught_part,
+    coverage_by_chance,
     difference_interval,
     judge_calibration,
     log_losses,
@@ -48,11 +50,15 @@ class Performance:
 
 @dataclass(frozen=True)
 class SetCoverage:
-    """Of a class: how many units, the part whose set holds it with 95 %, and how many sets hold nothing else."""
+    """Of a class: how many units, the part whose set holds it with 95 %, and how many sets hold nothing else.
+
+    ``by_chance`` is where 95 % of such parts lie if the promise holds: few examples behind the sets move them too.
+    """
 
     units: int
     covered: float
     interval: tuple[float, float]
+    by_chance: tuple[float, float]
     alone: int
 
 
@@ -148,7 +154,10 @@ def evaluate_model(model: RiskModel, evidence: Evidence, baselines: Sequence[Bas
         judge_calibration(probability, found),
         int((~answered).sum()),
         int(failed[~answered].sum()),
-        (_cover(scores, answered & failed, fail=True), _cover(scores, answered & ~failed, fail=False)),
+        (
+            cover_class(model, scores, answered & failed, fail=True),
+            cover_class(model, scores, answered & ~failed, fail=False),
+        ),
         tuple(
             judge_pattern(model, known, failed, members) for members in model.fusions if _seen(model, known, members)
         ),
@@ -156,13 +165,19 @@ def evaluate_model(model: RiskModel, evidence: Evidence, baselines: Sequence[Bas
     )
 
 
-def _cover(scores: RiskScores, rows: Flags, *, fail: bool) -> SetCoverage:
+def cover_class(model: RiskModel, scores: RiskScores, rows: Flags, *, fail: bool) -> SetCoverage:
+    """Return how the sets of ``scores`` by ``model`` do on answered ``rows`` (bool ``(units,)``) of one class.
+
+    ``fail`` says of which.
+    """
     own, other = (scores.may_fail, scores.may_survive) if fail else (scores.may_survive, scores.may_fail)
     count, covered = int(rows.sum()), int(own[rows].sum())
     part = covered / count if count else float("nan")
-    return SetCoverage(
-        count, part, rate_interval(covered, count) if count else (0.0, 1.0), int((own & ~other)[rows].sum())
-    )
+    asked = Counter(scores.fusion[row] for row in np.flatnonzero(rows))
+    known = {members: int((model.fusions[members].known_failed == fail).sum()) for members in asked}
+    by_chance = coverage_by_chance([(known[members], units) for members, units in asked.items()], model.alpha)
+    seen = rate_interval(covered, count) if count else (0.0, 1.0)
+    return SetCoverage(count, part, seen, by_chance, int((own & ~other)[rows].sum()))
 
 
 def _seen(model: RiskModel, evidence: Evidence, members: Subset) -> bool:

@@ -1,5 +1,6 @@
-"""How good probabilities are: ranking, scores and calibration, each with its interval."""
+"""How good probabilities are: ranking, scores, calibration and sets, each with its interval."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ LEVEL = 0.95
 BINS = 10
 DRAWS = 1000
 _AT_THE_END = 1e-12
+_COVERAGE_DRAWS = 4000
 
 
 def log_losses(probability: Floats, failed: Flags) -> Floats:
@@ -172,3 +174,24 @@ def caught_part(probability: Floats, failed: Flags, part: float) -> float:
     count = int(np.ceil(part * failed.size))
     worst = np.argsort(-probability, kind="stable")[:count]
     return float(failed[worst].sum() / failed.sum())
+
+
+def coverage_by_chance(groups: Sequence[tuple[int, int]], alpha: float) -> tuple[float, float]:
+    """Return where 95 % of the parts of units lie that conformal sets hold, if known and asked units are alike.
+
+    ``groups`` are known examples and units asked of them. The part that a threshold among ``n`` examples holds is
+    beta distributed (Vovk, "Conditional validity of inductive conformal predictors", ACML 2012), the units held of it
+    binomially. Groups that share examples go up and down together, so that all are taken to. ``alpha`` is in 0..1.
+    """
+    total = sum(asked for _, asked in groups)
+    if not total:
+        return 0.0, 1.0
+    generator = np.random.default_rng(0)
+    place = (np.arange(_COVERAGE_DRAWS) + 0.5) / _COVERAGE_DRAWS
+    held = np.zeros(_COVERAGE_DRAWS)
+    for known, asked in groups:
+        beyond = int(np.floor(alpha * (known + 1) + 1e-9))
+        part = stats.beta.ppf(place, known + 1 - beyond, beyond) if beyond else np.ones(_COVERAGE_DRAWS)
+        held += generator.binomial(asked, part)
+    low, high = np.quantile(held / total, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)

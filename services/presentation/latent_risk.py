@@ -57,7 +57,8 @@ def _print_evaluation(found: Mapping[str, Any], console: Console) -> None:
     for name in ("failed", "survived"):
         each = sets[name]
         console.print(f"  sets hold {_number(each['covered'])} of {each['units']} units that {name} "
-                      f"({each['low']:.3f} to {each['high']:.3f}; promised {1 - sets['alpha']:.3f})")  # fmt: skip
+                      f"(promised {1 - sets['alpha']:.3f}; {each['low_by_chance']:.3f} to "
+                      f"{each['high_by_chance']:.3f} by chance)")  # fmt: skip
 
 
 def print_scores(document: dict[str, Any], console: Console | None = None) -> None:

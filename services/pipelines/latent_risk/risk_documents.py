@@ -76,7 +76,8 @@ def describe_calibration(found: Calibration) -> dict[str, Any]:
 
 def _describe_coverage(found: SetCoverage) -> dict[str, Any]:
     return {"units": found.units, "covered": finite(found.covered), "low": found.interval[0],
-            "high": found.interval[1], "told_alone": found.alone}  # fmt: skip
+            "high": found.interval[1], "low_by_chance": found.by_chance[0], "high_by_chance": found.by_chance[1],
+            "told_alone": found.alone}  # fmt: skip
 
 
 def names_of(model: RiskModel, members: Sequence[int]) -> list[str]:

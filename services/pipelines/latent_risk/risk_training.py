@@ -145,10 +145,12 @@ def _remarks(trained: Trained, held_out: dict[str, Any]) -> list[str]:
         said.append(f"On later units these score worse than their best modality alone (log loss of both): {told}.")
     promised = 1 - held_out["sets"]["alpha"]
     for name in ("failed", "survived"):
-        if held_out["sets"][name]["high"] < promised:
+        found = held_out["sets"][name]
+        if found["units"] and found["covered"] < found["low_by_chance"]:
             said.append(
-                f"The sets hold {100 * held_out['sets'][name]['covered']:.1f} % of the units that {name} where "
-                f"{100 * promised:g} % are promised: later units are unlike those that the sets were made from."
+                f"The sets hold {100 * found['covered']:.1f} % of the units that {name} where {100 * promised:g} % are "
+                f"promised, and at least {100 * found['low_by_chance']:.1f} % by chance: later units are unlike those "
+                "that the sets were made from."
             )
     if held_out["refused"]["units"]:
         said.append(

@@ -7,6 +7,7 @@ import pytest
 from scipy import optimize, stats
 from sklearn.ensemble import ExtraTreesClassifier
 
+from analysis.anomaly.thresholds import conformal_p_values
 from analysis.latent_risk.calibration import METHODS, choose_calibrator, fit_calibrator, venn_abers
 from analysis.latent_risk.drift import (
     count_bins,
@@ -23,6 +24,7 @@ from analysis.latent_risk.measures import (
     area_under_roc,
     calibration_slope,
     caught_part,
+    coverage_by_chance,
     difference_interval,
     judge_calibration,
 )
@@ -259,3 +261,16 @@ def test_impossible_evidence_is_refused() -> None:
         Evidence(("a", "b"), time, outcome, time, (Modality("m", ("x",), np.array([[1.0], [np.inf]])),))
     with pytest.raises(BadEvidence, match="no time"):
         Evidence(("a", "b"), time * np.nan, outcome, time, ())
+
+
+@pytest.mark.parametrize(("known", "asked"), [(19, 200), (58, 665), (400, 50)])
+def test_the_part_that_sets_hold_lies_where_chance_puts_it(known: int, asked: int) -> None:
+    generator = np.random.default_rng(known)
+    parts = np.empty(2000)
+    for number in range(parts.size):
+        examples, units = generator.normal(size=known), generator.normal(size=asked)
+        parts[number] = (conformal_p_values(units, examples) > 0.1).mean()
+    low, high = coverage_by_chance([(known, asked)], 0.1)
+    assert 0.92 <= ((parts >= low) & (parts <= high)).mean() <= 0.98
+    assert coverage_by_chance([(5, asked)], 0.1) == (1.0, 1.0)
+    assert coverage_by_chance([], 0.1) == (0.0, 1.0)
