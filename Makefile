@@ -16,7 +16,8 @@ test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope \
 		-m "not slow and not fuzz and not browser$(if $(WHICH), and $(WHICH))"
 
-# Skips, visibly, where there is no Chromium: FAULTLIGHT_CHROMIUM names one, FAULTLIGHT_SCREENSHOTS a folder for pictures.
+# Skips, visibly, where there is no Chromium, and fails in CI. FAULTLIGHT_CHROMIUM names one, FAULTLIGHT_SCREENSHOTS a
+# folder for pictures.
 browser: setup
 	$(BIN)/python -m pytest -q -rs -m browser tests/web
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ SERIOUS = {"serious", "critical"}
 
 
 def find_chromium() -> str:
-    """The path of Chromium; skips, with what to install, where there is none: no package registry brings it by pip."""
+    """The path of Chromium; where there is none, skips with what to install, and fails in CI, which installs it."""
     found = os.environ.get("FAULTLIGHT_CHROMIUM") or next(
         (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
     )
     if found is None:
-        pytest.skip("no Chromium here, so no page was looked at in a browser: apt-get install chromium")
+        reason = "no Chromium here, so no page was looked at in a browser: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     return found
 
 
@@ -60,3 +64,22 @@ def screenshot(page: Any, folder: Path, name: str) -> None:
     """Keep what the page looks like, whole."""
     folder.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.png", full_page=True)
+
+
+def page_paths(ids: Mapping[str, str], waveforms: str, clean: str) -> list[str]:
+    """Every page that a furnished console has; ``waveforms`` and ``clean`` name a session's in an address."""
+    layout, clip = f"/layouts/{ids['layout']}", f"/layouts/{ids['clip']}"
+    return [
+        "/", "/cases", f"/cases/{ids['case']}", "/sessions", f"/sessions/{ids['session']}", "/waveforms",
+        f"/waveforms?{waveforms}", f"/waveforms?{waveforms}&stacked=0&from=1e-7&to=3e-7&a=1.5e-7&b=2e-7", "/files",
+        "/files?state=quarantined", "/bundles", "/jobs", "/jobs?state=dead", "/instruments",
+        f"/instruments/{ids['instrument']}", "/charts", f"/charts/{ids['chart']}", "/upload", "/account",
+        "/admin", "/admin/audit", f"/sessions/{ids['session']}/maps", "/findings", "/layouts", layout,
+        f"{layout}?span=8&defect=2&at=10.6,6.84", f"{clip}/printing", f"/sessions/{ids['clean']}",
+        f"/waveforms?{clean}&show=both&edges=1&levels=1&hidden=0,4,5&from=0&to=2e-7",
+        f"/waveforms?{clean}&logic=1&edges=1&suspect=1&from=0&to=6e-7", "/maps", f"/maps/{ids['log']}?wafer=W02",
+        f"/maps/{ids['log']}?wafer=W03&show=value&test=100+leakage", f"/maps/{ids['map']}?show=hard-bin",
+        "/reliability", "/reliability?kind=screening", f"/reliability/screenings/{ids['screening_result']}",
+        f"/reliability/life/{ids['life_result']}?paper=lognormal&others=1",
+        f"/reliability/degradations/{ids['degradation_result']}",
+    ]  # fmt: skip

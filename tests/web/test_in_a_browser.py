@@ -16,7 +16,7 @@ from services.demo.demonstration import Demonstration
 from services.demo.die import DieOptions, make_session
 from services.settings import Settings
 from services.stack import Stack
-from tests.web.browsing import Complaints, audit, find_chromium, screenshot
+from tests.web.browsing import Complaints, audit, find_chromium, page_paths, screenshot
 from tests.web.furnishing import furnish
 from tests.web.furnishing_reliability import furnish_reliability
 
@@ -80,22 +80,7 @@ def engine_of(stack: Stack) -> Engine:
 
 
 def paths(fab: Fab) -> list[str]:
-    waveforms, clean = (waveforms_of(fab, fab.ids[name]) for name in ("session", "clean"))
-    layout, clip = f"/layouts/{fab.ids['layout']}", f"/layouts/{fab.ids['clip']}"
-    return [
-        "/", "/cases", f"/cases/{fab.ids['case']}", "/sessions", f"/sessions/{fab.ids['session']}", "/waveforms",
-        f"/waveforms?{waveforms}", f"/waveforms?{waveforms}&stacked=0&from=1e-7&to=3e-7&a=1.5e-7&b=2e-7", "/files",
-        "/files?state=quarantined", "/bundles", "/jobs", "/jobs?state=dead", "/instruments",
-        f"/instruments/{fab.ids['instrument']}", "/charts", f"/charts/{fab.ids['chart']}", "/upload", "/account",
-        "/admin", "/admin/audit", f"/sessions/{fab.ids['session']}/maps", "/findings", "/layouts", layout,
-        f"{layout}?span=8&defect=2&at=10.6,6.84", f"{clip}/printing", f"/sessions/{fab.ids['clean']}",
-        f"/waveforms?{clean}&show=both&edges=1&levels=1&hidden=0,4,5&from=0&to=2e-7",
-        f"/waveforms?{clean}&logic=1&edges=1&suspect=1&from=0&to=6e-7", "/maps", f"/maps/{fab.ids['log']}?wafer=W02",
-        f"/maps/{fab.ids['log']}?wafer=W03&show=value&test=100+leakage", f"/maps/{fab.ids['map']}?show=hard-bin",
-        "/reliability", "/reliability?kind=screening", f"/reliability/screenings/{fab.ids['screening_result']}",
-        f"/reliability/life/{fab.ids['life_result']}?paper=lognormal&others=1",
-        f"/reliability/degradations/{fab.ids['degradation_result']}",
-    ]  # fmt: skip
+    return page_paths(fab.ids, *(waveforms_of(fab, fab.ids[name]) for name in ("session", "clean")))
 
 
 def settle(page: Any) -> None:
