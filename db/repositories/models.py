@@ -116,12 +116,12 @@ class Decision:
     override: bool = False
 
 
-def objections_to(version: Row[Any]) -> list[str]:
-    """Return why a version is not promoted without a person who overrides it."""
+def objections_to(*, beats_baselines: bool, simulated: bool) -> list[str]:
+    """Return why a version of which this is known is not promoted without a person who overrides it."""
     said = []
-    if not version.beats_baselines:
+    if not beats_baselines:
         said.append("the version does not beat its plain baselines on later units")
-    if version.simulated:
+    if simulated:
         said.append("the version was learned from simulated data")
     return said
 
@@ -137,7 +137,7 @@ def promote(connection: Connection, caller: Caller, version_id: uuid.UUID, decis
     version, current = _hold(connection, caller, version_id)
     if version.state == "promoted":
         raise Conflict(f"version {version.number} counts already")
-    objections = objections_to(version)
+    objections = objections_to(beats_baselines=version.beats_baselines, simulated=version.simulated)
     if objections and not (decision.override and decision.reason):
         raise PromotionRefused(objections)
     _switch(connection, version.id, current.id if current is not None else None)

@@ -81,6 +81,25 @@ def insert_deliveries(
     return made
 
 
+def count_by_state(
+    connection: Connection, caller: Caller, report_ids: Iterable[uuid.UUID]
+) -> dict[uuid.UUID, dict[str, int]]:
+    """Return of each report that the caller may read how many of its deliveries are in which state."""
+    query = (
+        select(report_delivery.c.report_id, report_delivery.c.state, func.count().label("mails"))
+        .where(
+            report_delivery.c.report_id.in_(list(report_ids)),
+            caller.restriction(Action.READ_RECORDS, report_delivery.c.program_id),
+        )
+        .group_by(report_delivery.c.report_id, report_delivery.c.state)
+        .order_by(report_delivery.c.report_id, report_delivery.c.state)
+    )
+    found: dict[uuid.UUID, dict[str, int]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.report_id, {})[row.state] = row.mails
+    return found
+
+
 def claim(engine: Engine, lease_s: float) -> ClaimedMail | None:
     """Claim the delivery that has waited longest; ``None`` when none is due.
 

@@ -84,6 +84,16 @@ def lock_for_change(connection: Connection, caller: Caller, identity: uuid.UUID)
     return row
 
 
+def find(connection: Connection, caller: Caller, identity: uuid.UUID) -> Row[Any]:
+    """Return a schedule that the caller may read; raises :class:`RowNotFound`."""
+    allowed = caller.restriction(Action.READ_RECORDS, report_schedule.c.program_id)
+    found = select(report_schedule).where(report_schedule.c.id == identity, allowed)
+    row: Row[Any] | None = connection.execute(found).one_or_none()
+    if row is None:
+        raise RowNotFound("report schedule", identity)
+    return row
+
+
 def change(connection: Connection, caller: Caller, before: Row[Any], changes: Mapping[str, Any]) -> None:
     """Write ``changes`` of the schedule ``before``, with the audit entry; raises :class:`Conflict` for a taken name."""
     taken = select(report_schedule.c.id).where(

@@ -82,6 +82,14 @@ def last_freeze(connection: Connection, schedule_id: uuid.UUID, before: datetime
     return connection.execute(of_schedule).scalar()
 
 
+def was_asked_for_since(connection: Connection, schedule_id: uuid.UUID, moment: datetime) -> bool:
+    """Return whether a person has asked for a report of the schedule, which is locked, later than ``moment``."""
+    asked = select(report.c.id).where(
+        report.c.schedule_id == schedule_id, report.c.due_at.is_(None), report.c.created_at > moment
+    )
+    return connection.execute(asked.limit(1)).scalar() is not None
+
+
 def find_report(connection: Connection, identity: uuid.UUID) -> Row[Any] | None:
     """Return a report with its program's name, for the service itself."""
     query = select(report, program.c.name.label("program_name")).join(program, program.c.id == report.c.program_id)

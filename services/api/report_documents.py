@@ -92,6 +92,9 @@ class ScheduleChange(Document):
     enabled: bool | None = None
     content: ReportContent | None = None
     recipients: Recipients | None = None
+    revision: Annotated[
+        int | None, Field(ge=1, description="that was read; a conflict when somebody has changed it since")
+    ] = None
 
 
 class ReportRequest(Document):

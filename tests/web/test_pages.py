@@ -56,11 +56,23 @@ PAGES = {
     "/reliability/screenings/{screening_result_id}": RECORDS,
     "/reliability/degradations/{degradation_result_id}": RECORDS,
     "/reliability/risks/{risk_result_id}": RECORDS,
+    "/reliability/reports": RECORDS,
+    "/reliability/reports/{report_id}": RECORDS,
+    "/reliability/deliveries": RECORDS,
+    "/reliability/schedules": RECORDS,
+    "/reliability/schedules/new": Action.WRITE_REPORTS,
+    "/reliability/schedules/{schedule_id}": RECORDS,
+    "/reliability/schedules/{schedule_id}/edit": Action.WRITE_REPORTS,
+    "/reliability/schedules/{schedule_id}/send": Action.WRITE_REPORTS,
+    "/reliability/models": RECORDS,
+    "/reliability/models/{version_id}": RECORDS,
     "/cases": RECORDS,
     "/cases/{case_id}": RECORDS,
     "/admin": Action.READ_ADMINISTRATION,
     "/admin/audit": Action.READ_ADMINISTRATION,
 }
+FOR_SOME = ("/upload", "/admin", "/admin/audit", "/reliability/schedules/new")
+"""Pages that whoever may not see them is told of."""
 LOCALIZATION = {
     "verdict": "ambiguous", "no_fault": 0.0002, "unmodelled": 0.03, "missing_bits": 1.5, "expected_probes": 2.0,
     "decided": False, "simulated": True, "heat_map": None,
@@ -148,9 +160,10 @@ def test_every_page_for_every_role(world: World) -> None:
         browser = world.console.person(role)
         for path, target, action in paths(world.ids):
             answer = browser.get(target)
-            lists = "{" not in path and path not in ("/upload", "/admin", "/admin/audit")
+            lists = "{" not in path and path not in FOR_SOME
             allowed = action is None or action in actions
-            right = 200 if allowed or lists else 403 if path.startswith(("/upload", "/admin")) else 404
+            told = path in FOR_SOME or (action is Action.WRITE_REPORTS and RECORDS in actions)
+            right = 200 if allowed or lists else 403 if told else 404
             if answer.status_code != right:
                 wrong.append(f"{role} {path}: {answer.status_code}, not {right}")
                 continue

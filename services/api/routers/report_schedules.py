@@ -101,6 +101,8 @@ def change_report_schedule(schedule_id: uuid.UUID, body: ScheduleChange, context
     """
     with context.begin() as unit:
         before = report_schedules.lock_for_change(unit.connection, unit.caller, schedule_id)
+        if body.revision not in (None, before.revision):
+            raise Problem("conflict", "somebody has changed the schedule since it was read: look at it again")
         changes = _changes(body, before)
         _check(changes.get("cron", before.cron), changes.get("time_zone", before.time_zone))
         check_recipients(context, changes.get("recipients", ()))
@@ -112,7 +114,9 @@ def change_report_schedule(schedule_id: uuid.UUID, body: ScheduleChange, context
 
 
 def _changes(body: ScheduleChange, before: Any) -> dict[str, Any]:
-    sent = body.model_dump(mode="json", exclude_none=True)
+    sent = body.model_dump(mode="json", exclude_none=True, exclude={"revision"})
+    if body.content is not None:
+        sent["content"] = body.content.model_dump(mode="json")  # in which null says something: no screening
     if body.recipients is not None:
         sent["recipients"] = list(dict.fromkeys(body.recipients))
     return {name: value for name, value in sent.items() if value != getattr(before, name)}

@@ -1,7 +1,7 @@
 """Reliability reports: asked for, read, downloaded, mailed."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -37,7 +37,7 @@ router = APIRouter(tags=["reports"])
 Form = Literal["document", "html", "pdf"]
 _MEDIA = {"document": "application/json", "html": "text/html; charset=utf-8", "pdf": "application/pdf"}
 # A page of HTML that runs nothing and loads nothing, whatever is in it.
-_QUIET = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+_QUIET = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 _ASKED: dict[int | str, dict[str, Any]] = {202: {"model": ReportDetail}, **describe_problems("not-found")}
 
 
@@ -78,7 +78,8 @@ def download_report(
     place = "attachment" if download else "inline"
     headers |= {"Content-Disposition": f'{place}; filename="{name}"', "X-Content-Type-Options": "nosniff"}
     if form == "html":
-        headers["Content-Security-Policy"] = _QUIET
+        # The console shows the page in a frame.
+        headers |= {"Content-Security-Policy": _QUIET, "X-Frame-Options": "SAMEORIGIN"}
     data = context.state.blobs.read_range(file["key"], 0, file["bytes"])
     return Response(data, media_type=_MEDIA[form], headers=headers)
 
@@ -108,11 +109,25 @@ def request_report(body: ReportRequest, context: WritesReports) -> Response:
         return _ask(context, unit, new)
 
 
-@router.post("/report-schedules/{schedule_id}/reports", status_code=202, responses=_ASKED)
-def request_scheduled_report(schedule_id: uuid.UUID, context: WritesReports) -> Response:
+@router.post(
+    "/report-schedules/{schedule_id}/reports",
+    status_code=202,
+    responses={**_ASKED, **describe_problems("conflict", "invalid-request")},
+)
+def request_scheduled_report(
+    schedule_id: uuid.UUID,
+    context: WritesReports,
+    unless_since: Annotated[
+        datetime | None, Query(description="make none if somebody has asked for one since: a repeated click")
+    ] = None,
+) -> Response:
     """Make a schedule's report now, besides its due times, and send it to the schedule's recipients."""
+    if unless_since is not None and unless_since.tzinfo is None:
+        raise Problem("invalid-request", "`unless_since` has no time zone")
     with context.begin() as unit:
         schedule = report_schedules.lock_for_change(unit.connection, unit.caller, schedule_id)
+        if unless_since is not None and reports.was_asked_for_since(unit.connection, schedule_id, unless_since):
+            raise Problem("conflict", "a report of this schedule has been asked for since then")
         check_recipients(context, schedule.recipients)
         now = report_schedules.read_clock(unit.connection)
         new = NewReport(
