@@ -36,14 +36,16 @@ def score_crossings(
     threshold: Threshold,
     horizon_h: float,
     stretches: Sequence[float] = (),
+    seed: int = 0,
 ) -> CrossingScores:
     """Return P(passes ``threshold`` by ``horizon_h``) of every unit of ``history``.
 
     Arguments and errors of :func:`cross`.
 
-    ``fitted`` begins with the method that is used, ``stretches`` are the calibrations of each.
+    ``fitted`` begins with the method that is used, ``stretches`` are the calibrations of each; ``seed`` makes the draws
+    repeatable.
     """
-    found = cross(fitted, history, threshold, horizon_h, stretches)
+    found = cross(fitted, history, threshold, horizon_h, stretches, seed)
     return CrossingScores(
         tuple(each.unit for each in found),
         np.asarray([each.probability for each in found]),

@@ -6,8 +6,12 @@ when; ``lot_id`` and ``wafer_id`` say where the unit comes from. Every other col
 called ``modality.feature`` with its unit in brackets where it has one: ``electrical.iddq [uA]``,
 ``neighbourhood.failed``. The usual modalities are ``electrical``, ``degradation``, ``lvp``, ``mask``, ``repair`` and
 ``neighbourhood``; others are as good. An empty cell is not known. ``lvp.trace_0``, ``lvp.trace_1`` … are samples of one
-trace. A time without an offset is UTC. ``# rows: 12`` and ``# failed: 3`` are checked; the lines in the bytes, or the
-row groups of Parquet, are the second count.
+trace. ``electrical_source`` says where the values of a modality come from, or why it has none. A time without an offset
+is UTC. ``# rows: 12`` and ``# failed: 3``, in Parquet metadata of the same names, are checked; the lines in the bytes,
+or the row groups of Parquet, are the second count.
+
+A table of outcomes without any feature is read as ``unit_outcome``: what became of units whose evidence is assembled
+from what is stored. ``judged_at`` is then until when evidence on the unit counts, for example when it was shipped.
 """
 
 import math
@@ -37,18 +41,41 @@ UNIT_EVIDENCE = Vocabulary(
         Column("known_at", "text", "", "since when the outcome is known, ISO 8601"),
         Column("lot_id", "text", "", "the lot"),
         Column("wafer_id", "text", "", "the wafer"),
+        Column("die_x", "number", "", "column of the die on the wafer, as testers' logs count it"),
+        Column("die_y", "number", "", "row of the die on the wafer, as testers' logs count it"),
     ),
 )
-HEADINGS = Headings(UNIT_EVIDENCE, {"serial": ("unit_id",), "outcome_known_at": ("known_at",)})
+UNIT_OUTCOME = Vocabulary(
+    "unit_outcome",
+    "one unit with what became of it in the field",
+    (
+        Column("unit_id", "text", "", "the unit", required=True),
+        Column("judged_at", "text", "", "until when evidence on it counts, ISO 8601", required=True),
+        Column("outcome", "text", "", "failed or survived; empty: not known", required=True),
+        *UNIT_EVIDENCE.columns[3:],
+    ),
+)
+_ALIASES = {
+    "serial": ("unit_id",),
+    "outcome_known_at": ("known_at",),
+    "shipped_at": ("judged_at",),
+    "released_at": ("judged_at",),
+}
+HEADINGS = Headings(UNIT_EVIDENCE, _ALIASES)
+OUTCOME_HEADINGS = Headings(UNIT_OUTCOME, _ALIASES)
+SOURCE_SUFFIX = "_source"
+"""Behind the name of a modality: the column that says where its values come from."""
+
 _FEATURE = re.compile(r"(?P<modality>[a-z][a-z0-9_]*)\.(?P<feature>[^\s.\[\]()]+)\s*(?:\[(?P<unit>[^\[\]]*)\])?")
+_SOURCE = re.compile(rf"[a-z][a-z0-9_]*{SOURCE_SUFFIX}")
 _OUTCOMES = ("", "failed", "survived")
 
 
 class UnitEvidenceAdapter:
-    """Reads what is known of units into a ``unit_evidence`` table."""
+    """Reads what is known of units into a ``unit_evidence`` table, or outcomes alone into a ``unit_outcome`` table."""
 
     name = "unit_evidence"
-    version = "1"
+    version = "2"
     formats = ("unit_evidence",)
     reach = Reach.WALK
 
@@ -62,14 +89,18 @@ class UnitEvidenceAdapter:
         return Sniff(Confidence.NO, "no unit_id and judged_at in the header")
 
     def read(self, source: Source) -> tuple[str, Iterable[Record]]:
-        """Return what is known of the units of ``source``.
+        """Return what is known of the units of ``source``, or only what became of them.
 
         Raises:
             CorruptField, CountMismatch, NotThisFormat, ReadingLimit, UnsupportedVersion: and why.
         """
         columns = read_columns(source, HEADINGS)
+        columns.metadata.setdefault("comments", columns.metadata.get("schema", {}))
         columns.require(("unit_id", "judged_at"))
         judged = _read_times(columns, "judged_at")
+        for name in {"die_x", "die_y"} & columns.numbers.keys():
+            values = columns.numbers[name]
+            columns.refuse(np.isfinite(values) & (values != np.floor(values)), f"{name} is no whole number", name)
         if "outcome" in columns:
             outcome = columns.texts["outcome"] = np.strings.lower(np.strings.strip(columns.texts["outcome"]))
             wrong = np.asarray([text not in _OUTCOMES for text in outcome.tolist()], np.bool_)
@@ -78,8 +109,8 @@ class UnitEvidenceAdapter:
             known = _read_times(columns, "known_at")
             columns.refuse(known < judged, "the outcome was known before the unit was judged", "known_at")
         _check_failed(columns)
-        _read_features(columns)
-        return "unit_evidence", (columns.to_table(HEADINGS),)
+        has_features = _read_features(columns)
+        return "unit_evidence", (columns.to_table(HEADINGS if has_features else OUTCOME_HEADINGS),)
 
 
 def _read_times(columns: StressColumns, name: str) -> NDArray[np.float64]:
@@ -117,22 +148,32 @@ def _check_failed(columns: StressColumns) -> None:
         raise CountMismatch(message, file=columns.file, expected=declared[:20], found=failed)
 
 
-def _read_features(columns: StressColumns) -> None:
-    """Make numbers of the features, named ``modality.feature``; other columns stay as they are."""
+def _read_features(columns: StressColumns) -> bool:
+    """Make numbers of the features, named ``modality.feature``; other columns stay as they are.
+
+    Return whether there are any: a table without tells outcomes only, and is refused where it has none either.
+    """
     named: dict[str, tuple[NDArray[np.float64], str]] = {}
+    strangers: list[str] = []
     for heading, (values, _) in list(columns.other.items()):
         match = _FEATURE.fullmatch(heading.strip())
         if match is None:
-            columns.warnings.append(f"the column {heading[:60]} is no modality.feature and no evidence")
+            strangers.append(heading)
             continue
         name = f"{match['modality']}.{match['feature']}"
         if name in named:
             raise CorruptField(f"two columns are {name}", file=columns.file)
         named[name] = (_numbers(columns, name, values), match["unit"] or "")
         del columns.other[heading]
-    if not named:
+    if not named and "outcome" not in columns:
         raise NotThisFormat("the table has no feature of a modality, such as electrical.iddq", file=columns.file)
+    columns.warnings += [
+        f"the column {heading[:60]} is no modality.feature and no evidence"
+        for heading in strangers
+        if _SOURCE.fullmatch(heading) is None
+    ]
     columns.other |= named
+    return bool(named)
 
 
 def _numbers(columns: StressColumns, name: str, values: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -47,6 +47,7 @@ from services.api.routers import (
     screenings,
     sessions,
     tables,
+    unit_evidence,
     uploads,
     waveform_comparisons,
     waveform_views,
@@ -73,7 +74,7 @@ _RESOURCES = (
     records, tables, results, administration, instrument_health, layouts, lifetimes, models, degradations,
     monitoring, webhooks, cases,
     printabilities, repairs, repair_questions, coordinate_conversions, screenings, batch_localizations,
-    report_schedules, reports, die_maps,
+    report_schedules, reports, die_maps, unit_evidence,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

@@ -32,6 +32,7 @@ HANDLERS = {
     "signatures": "services.pipelines.mask.layout_jobs:run_signatures",
     "simulation": "services.pipelines.probing.simulation_job:run",
     "tiles": "services.pipelines.mask.layout_jobs:run_tiles",
+    "unit-evidence": "services.pipelines.latent_risk.evidence_job:run",
     "window": "services.pipelines.mask.layout_jobs:run_window",
     "metrology": "services.pipelines.repair.repair_jobs:run_metrology",
     "monitor": "services.pipelines.monitoring.monitor_job:run",

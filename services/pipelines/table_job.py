@@ -31,7 +31,7 @@ def load_tables(context: JobContext, identities: Sequence[object], kind: str) ->
             raise JobRefused(f"there is no table {identity}")
         if known[identity].row.kind != kind:
             raise JobRefused(f"the table {identity} has rows of the kind {known[identity].row.kind}, not {kind}")
-    return [_load(context, known[identity]) for identity in wanted]
+    return [load_stored(context, known[identity]) for identity in wanted]
 
 
 def load_tables_of_files(context: JobContext, identities: Sequence[object], kinds: Sequence[str]) -> list[SourceTable]:
@@ -48,10 +48,15 @@ def load_tables_of_files(context: JobContext, identities: Sequence[object], kind
     for identity in wanted:
         if not any(each.row.raw_file_id == identity for each in mine):
             raise JobRefused(f"the file {identity} has no table of the kinds {', '.join(kinds)}")
-    return [_load(context, each) for each in mine]
+    return [load_stored(context, each) for each in mine]
 
 
-def _load(context: JobContext, stored: StoredTable) -> SourceTable:
+def load_stored(context: JobContext, stored: StoredTable) -> SourceTable:
+    """Return the table of a row, checked against its hash.
+
+    Raises:
+        DamagedRecord: the stored bytes are not those that were written.
+    """
     row = stored.row
     data = context.blobs.read_range(row.blob_key, row.byte_offset, row.byte_length)
     if hashlib.sha256(data).hexdigest() != row.sha256:

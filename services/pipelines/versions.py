@@ -34,7 +34,7 @@ LEARNING_VERSION = "2"
 METROLOGY_VERSION = "3"
 """Of :mod:`services.pipelines.mask.mask_metrology`, in the same sense."""
 
-OUTCOME_VERSION = "3"
+OUTCOME_VERSION = "4"
 """Of :mod:`services.pipelines.repair.repair_outcomes`, in the same sense."""
 
 ADVICE_VERSION = "2"
@@ -55,7 +55,7 @@ LIFE_DATA_VERSION = "3"
 RELIABILITY_ANSWERS_VERSION = "2"
 """Of :mod:`services.pipelines.reliability.reliability_answers`, in the same sense."""
 
-SCREENING_VERSION = "3"
+SCREENING_VERSION = "4"
 """Of :mod:`services.pipelines.reliability.screening`, in the same sense."""
 
 REPORT_VERSION = "2"
@@ -64,5 +64,8 @@ REPORT_VERSION = "2"
 LATENT_RISK_VERSION = "2"
 """Of :mod:`services.pipelines.latent_risk`, in the same sense; a model of another version is refused."""
 
-DEGRADATION_VERSION = "2"
+DEGRADATION_VERSION = "3"
 """Of :mod:`services.pipelines.reliability.degradation`, in the same sense."""
+
+UNIT_EVIDENCE_VERSION = "1"
+"""Of :mod:`services.pipelines.latent_risk.evidence_job`, in the same sense."""

@@ -195,6 +195,7 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/tables/{table_id}/latent-risk-trainings"): {"model": "risk"},
         ("post", "/tables/{table_id}/latent-risk-scores"): {"model": "risk", "version": 2},
         ("post", "/tables/{table_id}/latent-risk-drifts"): {"model": "risk"},
+        ("post", "/evidence-assemblies"): {"program": "alpha", "lots": ["L1"]},
         ("post", "/model-versions/{version_id}/promotions"): {},
         ("post", "/model-versions/{version_id}/retirements"): {"reason": "old"},
         ("post", "/models/{model_id}/rollbacks"): {},

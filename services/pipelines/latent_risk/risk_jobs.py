@@ -129,7 +129,7 @@ def _findings_of_scores(document: Mapping[str, Any]) -> Iterator[NewFinding]:
     """Yield the most suspected units with what each modality adds."""
     for rank, each in enumerate(document["units"][:_MOST_FINDINGS], 1):
         total = sum(each["log_odds"].values())
-        evidence = {"set": each["set"], "log_odds": each["log_odds"], "modalities": each["modalities"]}
+        evidence = {name: each[name] for name in ("set", "log_odds", "modalities", "sources")}
         yield NewFinding(
             "latent_risk", rank, each["unit"], total, each["probability"], (each["low"], each["high"]), evidence
         )

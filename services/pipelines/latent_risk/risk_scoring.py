@@ -15,6 +15,7 @@ from analysis.latent_risk.measures import judge_calibration
 from analysis.latent_risk.model_file import DamagedModel, unpack_model
 from analysis.latent_risk.patterns import outcomes_failed
 from analysis.latent_risk.risk_model import RiskModel, RiskScores, score_units, unknown_features, watched_values
+from services.pipelines.latent_risk.evidence_sources import EvidenceSources
 from services.pipelines.latent_risk.evidence_tables import KIND, hash_evidence, make_evidence
 from services.pipelines.latent_risk.risk_documents import (
     describe_calibration,
@@ -81,9 +82,14 @@ def score_tables(sources: Sequence[SourceTable], data: bytes, request: ScoringRe
     order = np.lexsort((np.arange(answered.size), -np.where(answered, scores.probability, -1.0)))
     listed = order[: request.most_units]
     refused = np.flatnonzero(~answered)
+    told = EvidenceSources(sources)
     return {
         "verdict": _verdict(scores, answered),
-        "units": [_describe_unit(model, evidence, scores, int(row)) for row in listed if answered[row]],
+        "units": [
+            _describe_unit(model, evidence, scores, int(row)) | {"sources": told.of(int(row))}
+            for row in listed
+            if answered[row]
+        ],
         "refused": [
             {"unit": evidence.units[row], "reason": scores.refusal[row]} for row in refused[: request.most_units]
         ],
@@ -97,7 +103,8 @@ def score_tables(sources: Sequence[SourceTable], data: bytes, request: ScoringRe
         "model": describe_origin(card, data),
         "conventions": card["conventions"],
         "remarks": _scoring_remarks(model, evidence, answered, request),
-        "provenance": _provenance(sources, evidence, request.model_dump(mode="json")),
+        "provenance": _provenance(sources, evidence, request.model_dump(mode="json"))
+        | {"evidence_results": told.results()},
     }
 
 

@@ -15,6 +15,7 @@ from analysis.degradation.thresholds import FALLING, FARTHEST, RISING, Threshold
 from services.pipelines.reliability.degradation_laws import describe_laws, describe_population, law_forecaster
 from services.pipelines.reliability.degradation_pseudo import describe_pseudo_lifetimes
 from services.pipelines.reliability.degradation_requests import DegradationRequest
+from services.pipelines.reliability.degradation_scores import UnitScores, score_parameter
 from services.pipelines.reliability.degradation_tables import ParameterPaths, collect_parameters, read_plain_csv
 from services.pipelines.reliability.life_data import provenance
 from services.pipelines.table_source import SourceTable, read_tables
@@ -47,11 +48,15 @@ def degradation_of_paths(
 
 
 def judge_degradation(
-    sources: Sequence[SourceTable], request: DegradationRequest, progress: Progress = lambda _part, _said: None
+    sources: Sequence[SourceTable],
+    request: DegradationRequest,
+    progress: Progress = lambda _part, _said: None,
+    scores: UnitScores | None = None,
 ) -> dict[str, Any]:
     """Return the answer of ``faultlight reliability degradation --json`` for tables of readouts.
 
-    ``progress`` is told how far it is. A parameter that cannot be judged is told with the reason.
+    ``progress`` is told how far it is. A parameter that cannot be judged is told with the reason. ``scores`` take those
+    of every unit, where they are asked for.
 
     Raises:
         DegradationError, TableRefused: no parameter can be judged; why is in the message.
@@ -62,7 +67,7 @@ def judge_degradation(
     for place, each in enumerate(parameters):
         progress(place / len(parameters), f"fitting {each.parameter}")
         try:
-            documents.append(_one(each, request))
+            documents.append(_one(each, request, scores))
         except DegradationError as error:
             errors.append(error)
             documents.append({"parameter": each.parameter, "verdict": "refused", "reason": str(error)})
@@ -92,7 +97,7 @@ def _conventions(request: DegradationRequest) -> dict[str, Any]:
     }
 
 
-def _one(each: ParameterPaths, request: DegradationRequest) -> dict[str, Any]:
+def _one(each: ParameterPaths, request: DegradationRequest, scores: UnitScores | None) -> dict[str, Any]:
     paths = each.paths
     seen = float(paths.time_h.max())
     statistic, p_value = drift_test(paths)
@@ -116,9 +121,7 @@ def _one(each: ParameterPaths, request: DegradationRequest) -> dict[str, Any]:
         "laws": describe_laws(laws, request.level) if laws else [],
         "forecast": _forecast(choice, told, request),
         "calibration": _calibration(choice, request),
-        "crossings": None,
-        "population": None,
-        "pseudo_lifetimes": None,
+        **dict.fromkeys(("crossings", "population", "pseudo_lifetimes")),
         "remarks": remarks,
     }
     if p_value >= _P_DRIFT:
@@ -134,6 +137,9 @@ def _one(each: ParameterPaths, request: DegradationRequest) -> dict[str, Any]:
         document["crossings"] = _crossings(choice, told, threshold, request, remarks)
         if request.use_temperature_c is not None:
             document["population"] = describe_population(laws, paths, threshold, request)
+    if scores is not None:
+        drifts = threshold if p_value < _P_DRIFT else None
+        score_parameter(scores, each, choice, laws, (drifts, request.horizon_h or 1.5 * seen, request.seed))
     if request.pseudo is not None:
         if threshold is None:
             raise DegradationError("pseudo-lifetimes need a threshold: give one, or limits in the readouts")

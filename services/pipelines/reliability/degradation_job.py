@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from db.repositories.results import NewFinding
+from instruments.documents import encode_document
 from services.pipelines.computation import analyse
 from services.pipelines.context import Completion, JobContext
 from services.pipelines.reliability.degradation_requests import DegradationRequest, StoredDegradationRequest
-from services.pipelines.table_job import load_tables, store_document
+from services.pipelines.stored_scores import keep_scores, store_scored
+from services.pipelines.table_job import load_tables
 
 MOST_UNITS = 1000
 """Findings of single units; the result itself has all."""
@@ -20,17 +22,22 @@ def run(context: JobContext) -> Completion:
         JobRefused: there is no such table, it holds no readouts, or they do not allow an answer.
     """
     from services.pipelines.reliability.degradation import judge_degradation  # noqa: PLC0415  (numerics load in workers only)
+    from services.pipelines.reliability.degradation_scores import UnitScores  # noqa: PLC0415
 
     payload = context.claimed.payload
     stored = StoredDegradationRequest.model_validate(payload["question"])
     sources = load_tables(context, [payload["table_id"], *stored.other_table_ids], "readout")
     request = DegradationRequest.model_validate(stored.model_dump(exclude={"other_table_ids"}))
 
+    scores = UnitScores()
+
     def compute(progress: Any) -> dict[str, Any]:
-        return judge_degradation(sources, request, progress)
+        return judge_degradation(sources, request, progress, scores)
 
     document = analyse(context, compute)
-    return lambda unit: store_document(unit, context, document, _findings(document))
+    document["scores"] = scores.describe()
+    blob = keep_scores(context, document, encode_document(scores.to_table()))
+    return lambda unit: store_scored(unit, context, document, _findings(document), blob)
 
 
 def _findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:

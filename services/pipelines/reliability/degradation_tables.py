@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ class ParameterPaths:
         parameter, unit: its name, and the unit of its values.
         paths: by device.
         low_limit, high_limit: in that unit; ``None`` where there is none, or not one only.
+        devices: by name in the paths the lot, empty where none is told, and the device.
     """
 
     parameter: str
@@ -33,6 +34,7 @@ class ParameterPaths:
     paths: ReadoutPaths
     low_limit: float | None
     high_limit: float | None
+    devices: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def collect_parameters(sources: Sequence[SourceTable], wanted: Sequence[str] = ()) -> list[ParameterPaths]:
@@ -77,7 +79,9 @@ def _one(name: str, rows: np.ndarray, texts: Mapping[str, list[str]], numbers: M
         f"{texts['lot_id'][row]}/{texts['device_id'][row]}" if several_lots else texts["device_id"][row] for row in own
     ]
     paths = collect_paths(labels, numbers["time_h"][own], numbers["value"][own], numbers["temperature_c"][own])
-    return ParameterPaths(name, units[0], paths, _limit(numbers["low_limit"][own]), _limit(numbers["high_limit"][own]))
+    named = [(texts["lot_id"][row], texts["device_id"][row]) for row in own]
+    low, high = _limit(numbers["low_limit"][own]), _limit(numbers["high_limit"][own])
+    return ParameterPaths(name, units[0], paths, low, high, dict(zip(labels, named, strict=True)))
 
 
 def _limit(values: Floats) -> float | None:

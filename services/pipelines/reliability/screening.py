@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from services.pipelines.reliability.part_scores import PartScores, describe_scores
 from services.pipelines.reliability.screening_patterns import find_signatures, screen_together
 from services.pipelines.reliability.screening_quality import judge_by_labels, judge_by_planting, read_labels
 from services.pipelines.reliability.screening_requests import ScreenRequest
@@ -36,7 +37,14 @@ def screen_paths(paths: Sequence[Path], request: ScreenRequest, labels: Path | N
 def screen_parts(
     parts: TestedParts, request: ScreenRequest, labels: Mapping[tuple[str, str, str], float] | None = None
 ) -> dict[str, Any]:
-    """Return the answer of ``faultlight reliability screen --json`` for ``parts``.
+    """Return the answer of ``faultlight reliability screen --json`` for ``parts``; raises as :func:`score_parts`."""
+    return score_parts(parts, request, labels)[0]
+
+
+def score_parts(
+    parts: TestedParts, request: ScreenRequest, labels: Mapping[tuple[str, str, str], float] | None = None
+) -> tuple[dict[str, Any], PartScores]:
+    """Return the answer of ``faultlight reliability screen --json`` for ``parts``, and the scores of every part.
 
     ``labels`` says by lot, wafer and part which are defective (1) or good (0).
 
@@ -44,7 +52,7 @@ def screen_parts(
         ScreeningError: a test that is asked for does not exist, or no labelled part passed.
         TableRefused: a labelled part was not tested.
     """
-    fallout = Fallout()
+    fallout = Fallout(scores=PartScores(parts.count))
     tests = chosen_tests(parts, request)
     _run_screens(parts, request, tests, fallout)
     good, failed = int((parts.failed == 0).sum()), int((parts.failed == 1).sum())
@@ -54,7 +62,7 @@ def screen_parts(
     verdict = "outliers" if fallout.reasons else "none" if done else "refused"
     if verdict == "refused" and any("structured" in row for row in fallout.groups):
         verdict = "structured" if structured else "none"
-    return {
+    document = {
         "verdict": verdict,
         "headline": {
             "quantity": "parts that passed and fall out",
@@ -67,12 +75,14 @@ def screen_parts(
         "screens": _by_screen(fallout),
         "outliers": [_outlier(parts, part, fallout.reasons[part]) for part in sorted(fallout.reasons)],
         "groups": fallout.groups,
+        "scores": describe_scores(parts, fallout.scores, [test.label for test in tests]),
         "quality": _quality(parts, request, fallout, labels),
         "planted": judge_by_planting(parts, request, tests) if request.planted else None,
         "remarks": [*parts.remarks, *_remarks(fallout, len(tests))],
         "conventions": _conventions(request),
         "provenance": _provenance(parts, request),
     }
+    return document, fallout.scores
 
 
 def count_limits(parts: TestedParts, request: ScreenRequest) -> int:

@@ -7,6 +7,7 @@ from db.repositories.results import NewFinding
 from services.pipelines.computation import analyse
 from services.pipelines.context import Completion, JobContext
 from services.pipelines.reliability.screening_requests import KINDS, ScreenRequest, StoredScreenRequest
+from services.pipelines.stored_scores import keep_scores, store_scored
 from services.pipelines.table_job import load_tables_of_files, store_document
 
 MOST_OUTLIERS = 1000
@@ -21,7 +22,8 @@ def run(context: JobContext) -> Completion:
     Raises:
         JobRefused: a file is none of tested parts, or cannot be screened as asked.
     """
-    from services.pipelines.reliability.screening import count_limits, screen_parts  # noqa: PLC0415  (numerics load in workers only)
+    from services.pipelines.reliability.part_scores import MOST_PARTS, encode_scores, make_score_table  # noqa: PLC0415
+    from services.pipelines.reliability.screening import count_limits, score_parts  # noqa: PLC0415  (numerics load in workers only)
     from services.pipelines.reliability.screening_quality import label_parts  # noqa: PLC0415
     from services.pipelines.reliability.tested_parts import collect_parts  # noqa: PLC0415
 
@@ -29,6 +31,8 @@ def run(context: JobContext) -> Completion:
     stored = StoredScreenRequest.model_validate(payload["question"])
     sources = load_tables_of_files(context, [payload["raw_file_id"], *stored.other_file_ids], KINDS)
     request = ScreenRequest.model_validate(stored.model_dump(exclude={"other_file_ids", "labels"}))
+
+    made: list[bytes] = []
 
     def compute(progress: Any) -> dict[str, Any]:
         progress(0.1, "gathering parts")
@@ -41,10 +45,17 @@ def run(context: JobContext) -> Completion:
                 "name fewer tests, or ask file by file"
             )
         progress(0.3, f"screening {parts.count} parts")
-        return screen_parts(parts, request, labels or None)
+        answer, scores = score_parts(parts, request, labels or None)
+        if parts.count <= MOST_PARTS:
+            made.append(encode_scores(make_score_table(parts, scores)))
+        return answer
 
     document = analyse(context, compute)
-    return lambda unit: store_document(unit, context, document, _findings(document))
+    if not made:
+        document["scores"]["refused"] = f"scores of more than {MOST_PARTS} parts are not kept: screen fewer files"
+        return lambda unit: store_document(unit, context, document, _findings(document))
+    blob = keep_scores(context, document, made[0])
+    return lambda unit: store_scored(unit, context, document, _findings(document), blob)
 
 
 def _findings(document: Mapping[str, Any]) -> Iterator[NewFinding]:

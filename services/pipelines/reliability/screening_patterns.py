@@ -47,6 +47,8 @@ def _screen_distances(
     except ScreeningError as error:
         fallout.groups.append(row | {"refused": str(error)})
         return
+    name = "multivariate_ratio" if row["of"] == "readings" else "multivariate_residual_ratio"
+    fallout.scores.note_largest(name, members, np.sqrt(found.squared / found.limit))
     _note_distances(fallout, row, members, found)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from analysis.screening.errors import ScreeningError
 from analysis.screening.limits import LimitRule, PartLimits, robust_limits, static_limits
 from analysis.screening.neighbours import DieGrid, bad_neighbourhoods, neighbour_residuals, stacked_fails
+from services.pipelines.reliability.part_scores import PartScores
 from services.pipelines.reliability.screening_requests import ScreenRequest
 from services.pipelines.reliability.tested_parts import Floats, Integers, TestedParts, TestName
 
@@ -22,10 +23,12 @@ class Fallout:
     Attributes:
         reasons: by part (row of the parts) why it falls out.
         groups: one row for each screen, group and test: limits and counts, or the refusal.
+        scores: how far each part is from the others, whether it falls out or not.
     """
 
     reasons: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     groups: list[dict[str, Any]] = field(default_factory=list)
+    scores: PartScores = field(default_factory=PartScores)
 
     def add(self, part: int, reason: dict[str, Any]) -> None:
         """Note that ``part`` falls out for ``reason``."""
@@ -70,7 +73,9 @@ def screen_averages(parts: TestedParts, request: ScreenRequest, tests: list[Test
         values = good_readings(parts, test)
         for key, members in groups.items():
             row = group_row("part-average", key, test) | {"limits": "dynamic"}
-            _screen_limits(fallout, row, members, values[members], rule)
+            limits = _screen_limits(fallout, row, members, values[members], rule)
+            if limits is not None:
+                fallout.scores.note_average(members, limits.distance(values[members]))
         row = group_row("part-average", ("", ""), test) | {"limits": "static"}
         try:
             found = static_limits([values[members] for members in lots.values()], rule, request.least_lots)
@@ -92,13 +97,17 @@ def group_row(screen: str, key: Key, test: TestName | None) -> dict[str, Any]:
     return row if test is None else row | {"test": test.label, "unit": test.unit}
 
 
-def _screen_limits(fallout: Fallout, row: dict[str, Any], members: Integers, values: Floats, rule: LimitRule) -> None:
+def _screen_limits(
+    fallout: Fallout, row: dict[str, Any], members: Integers, values: Floats, rule: LimitRule
+) -> PartLimits | None:
+    """Note what is outside of the limits of ``values`` and return them, ``None`` where there are none."""
     try:
         limits = robust_limits(values, rule)
     except ScreeningError as error:
         fallout.groups.append(row | {"refused": str(error)})
-        return
+        return None
     _note_outside(fallout, row, members, values, limits)
+    return limits
 
 
 def _note_outside(fallout: Fallout, row: dict[str, Any], members: Integers, values: Floats, limits: PartLimits) -> None:
@@ -166,7 +175,10 @@ def screen_residuals(parts: TestedParts, request: ScreenRequest, tests: list[Tes
             found = neighbour_residuals(grid, readings[test][known], request.residual_reach, request.least_neighbours)
             row = group_row("neighbour-residual", key, test)
             lonely = int((np.isfinite(readings[test][known]) & np.isnan(found.values)).sum())
-            _screen_limits(fallout, row | {"too_few_neighbours": lonely}, known, found.values, rule)
+            row |= {"too_few_neighbours": lonely}
+            limits = _screen_limits(fallout, row, known, found.values, rule)
+            if limits is not None:
+                fallout.scores.note_largest("residual_sigmas", known, limits.distance(found.values))
 
 
 def screen_neighbourhoods(parts: TestedParts, request: ScreenRequest, fallout: Fallout) -> None:
@@ -175,6 +187,7 @@ def screen_neighbourhoods(parts: TestedParts, request: ScreenRequest, fallout: F
         found = bad_neighbourhoods(
             grid, parts.failed[known], request.fail_threshold, request.fail_reach, request.diagonal_weight
         )
+        fallout.scores.note_largest("failed_around", known, np.where(found.tested > 0, found.score, np.nan))
         for place in np.flatnonzero(found.flagged).tolist():
             reason = {"screen": "bad-neighbourhood", "score": float(found.score[place])}
             fallout.add(known[place], reason | {"threshold": found.threshold, "tested": int(found.tested[place])})
@@ -196,12 +209,17 @@ def screen_stacks(parts: TestedParts, request: ScreenRequest, fallout: Fallout) 
         except ScreeningError as error:
             fallout.groups.append(row | {"refused": str(error)})
             continue
-        places = {tuple(place): number for number, place in enumerate(found.place.tolist()) if found.suspect[number]}
+        numbers = {tuple(place): number for number, place in enumerate(found.place.tolist())}
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(found.wafers > 1, found.fails / (found.wafers - 1), np.nan)
         out = 0
         for grid, known in wafers:
-            for part, column, line in zip(known.tolist(), grid.column.tolist(), grid.row.tolist(), strict=True):
-                number = places.get((column, line))
-                if number is None or parts.failed[part] != 0:
+            good = np.flatnonzero(parts.failed[known] == 0)
+            places = zip(grid.column[good].tolist(), grid.row[good].tolist(), strict=True)
+            at = np.asarray([numbers[place] for place in places], np.int64)
+            fallout.scores.note_largest("stack_failed_part", known[good], share[at])
+            for part, number in zip(known[good].tolist(), at.tolist(), strict=True):
+                if not found.suspect[number]:
                     continue
                 out += 1
                 fallout.add(
@@ -210,5 +228,5 @@ def screen_stacks(parts: TestedParts, request: ScreenRequest, fallout: Fallout) 
                      "p_value": float(found.p_value[number])},
                 )  # fmt: skip
         fallout.groups.append(
-            row | {"places": len(places), "parts": int(found.wafers.sum() - found.fails.sum()), "out": out}
+            row | {"places": int(found.suspect.sum()), "parts": int(found.wafers.sum() - found.fails.sum()), "out": out}
         )

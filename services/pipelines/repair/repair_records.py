@@ -1,8 +1,9 @@
 """Repair runs in the steps of logs: what was done to which defect, when, by what, and how it went.
 
-Beside the vocabulary of repair steps a log may have columns of these names: ``recipe_name``; ``sigma_um`` (of the
-position); ``delta_cd_after_pct``, ``transmission_loss_pct``, ``residual_nm``, ``over_etch_nm``: measured after the
-repair, which count before the tool's own word.
+Beside the vocabulary of repair steps a log may have columns of these names: ``recipe_name``; ``lot_id``, ``wafer_id``,
+``die_x``, ``die_y`` and ``serial`` (the unit that was worked on); ``sigma_um`` (of the position);
+``delta_cd_after_pct``, ``transmission_loss_pct``, ``residual_nm``, ``over_etch_nm``: measured after the repair, which
+count before the tool's own word.
 """
 
 from collections import defaultdict
@@ -16,6 +17,9 @@ from services.pipelines.table_source import SourceTable
 
 GOOD = frozenset({"ok", "pass", "passed", "success", "successful", "succeeded", "repaired", "cleared", "good", "done"})
 BAD = frozenset({"fail", "failed", "failure", "nok", "ng", "not ok", "bad", "residual", "damaged", "scrap", "aborted"})
+UNIT_COLUMNS = ("lot_id", "wafer_id", "die_x", "die_y", "serial")
+"""Of a log that says which unit was worked on."""
+
 _MOSTLY_NEW = 0.7
 _ELECTRONS = ("electron", "e-", "e-beam", "ebeam", "e")
 
@@ -55,6 +59,7 @@ class RepairRun:
         words: those that are not known.
         measured: figures after the repair, the last step's.
         complaints: criteria that the figures fail.
+        unit: what the log says of the unit that was worked on, by the names of its columns.
     """
 
     file: str
@@ -71,6 +76,7 @@ class RepairRun:
     words: list[str] = field(default_factory=list)
     measured: dict[str, float] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
+    unit: dict[str, str] = field(default_factory=dict)
 
     @property
     def verified(self) -> bool | None:
@@ -89,8 +95,9 @@ def find_repairs(sources: list[SourceTable], criteria: Criteria) -> list[RepairR
             identity = rows.text("defect_id", row)
             # A job that is a recipe runs on many defects: without their names the place tells them apart.
             place = "" if identity else f"{rows.number('x_um', row)} {rows.number('y_um', row)}"
-            key = (source.file, tool, job, identity, place)
-            run = runs.setdefault(key, RepairRun(source.file, tool, recipe, "unknown", identity))
+            unit = {name: text for name in UNIT_COLUMNS if (text := rows.text(name, row))}
+            key = (source.file, tool, job, identity, place, *unit.values())
+            run = runs.setdefault(key, RepairRun(source.file, tool, recipe, "unknown", identity, unit=unit))
             run.steps.append(step)
             _add_step(run, rows, row)
     for run in runs.values():

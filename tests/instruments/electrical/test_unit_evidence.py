@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from instruments.adapter import Confidence
@@ -33,6 +35,35 @@ def test_units_are_read_with_times_outcomes_and_features_in_their_units(tmp_path
         "2 times of known_at have no offset and are taken as UTC",
         "the column Tool is no modality.feature and no evidence",
     )
+
+
+def test_outcomes_without_features_are_a_table_of_their_own(tmp_path):
+    text = (
+        "# failed: 1\n# simulated: true\nserial,shipped_at,outcome,known_at,lot_id,wafer_id,die_x,die_y\n"
+        "S1,2024-01-02,failed,2024-02-01,L1,W1,3,-4\nS2,2024-01-03,,,L1,,,\n"
+    )
+    table = read(tmp_path, text)
+    assert table.kind == "unit_outcome"
+    assert list(table.columns["outcome"]) == ["failed", ""]
+    assert table.columns["die_x"][0] == 3
+    assert np.isnan(table.columns["die_y"][1])
+    with pytest.raises(InstrumentError, match="die_x is no whole number"):
+        read(tmp_path, text.replace(",3,-4", ",3.5,-4"))
+
+
+def test_parquet_says_what_comments_say_and_where_values_come_from(tmp_path):
+    columns = {
+        "unit_id": ["U1"],
+        "judged_at": ["2024-01-02T00:00:00Z"],
+        "electrical.iddq": [1.0],
+        "electrical_source": ['{"result":"R1"}'],
+    }
+    path = tmp_path / "units.parquet"
+    pq.write_table(pa.table(columns).replace_schema_metadata({"simulated": "true"}), path)
+    (table,) = read_all(UnitEvidenceAdapter(), written(tmp_path, "units.parquet", path.read_bytes()))[1]
+    assert table.vendor_metadata["comments"] == {"simulated": "true"}
+    assert list(table.columns["electrical_source"]) == ['{"result":"R1"}']
+    assert table.warnings == ()
 
 
 def test_decimal_commas_are_read(tmp_path):
