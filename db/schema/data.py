@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -62,6 +63,7 @@ probing_session = Table(
     CheckConstraint("role IN ('suspect', 'golden')", name="role"),
     CheckConstraint("(raw_file_id IS NULL) <> (bundle_id IS NULL)", name="one_source"),
     Index("ix_probing_session_program_id_id", "program_id", "id"),
+    Index("ix_probing_session_program_id_name_id", "program_id", "name", "id"),
 )
 
 waveform = Table(
@@ -96,6 +98,8 @@ waveform = Table(
     ),
     CheckConstraint("kind IN ('waveform', 'envelope_min', 'envelope_max', 'digital_lines')", name="kind"),
     Index("ix_waveform_program_id_id", "program_id", "id"),
+    Index("ix_waveform_program_id_net_id", "program_id", "net", "id", postgresql_where=text("net IS NOT NULL")),
+    Index("ix_waveform_program_id_name_id", "program_id", "name", "id"),
 )
 
 

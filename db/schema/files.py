@@ -91,6 +91,7 @@ bundle = Table(
     UniqueConstraint("program_id", "content_sha256"),
     CheckConstraint("state IN ('open', 'received', 'stored', 'quarantined')", name="state"),
     Index("ix_bundle_program_id_id", "program_id", "id"),
+    Index("ix_bundle_program_id_name_id", "program_id", "name", "id"),
     Index("ix_bundle_state_id", "state", "id"),
     comment="Several files that belong together; received when every declared member is there.",
 )
@@ -114,6 +115,7 @@ raw_file = Table(
     UniqueConstraint("program_id", "sha256"),
     CheckConstraint(f"state IN {FILE_STATES}", name="state"),
     Index("ix_raw_file_program_id_id", "program_id", "id"),
+    Index("ix_raw_file_program_id_filename_id", "program_id", "filename", "id"),
     Index("ix_raw_file_program_id_format_id", "program_id", "format", "id"),
     Index("ix_raw_file_state_id", "state", "id"),
     comment="The original bytes, kept for ever; one row per content and program.",

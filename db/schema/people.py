@@ -105,5 +105,8 @@ audit_event = Table(
     Column("request_id", Text),
     created_at(),
     Index("ix_audit_event_program_id_id", "program_id", "id"),
+    Index("ix_audit_event_actor_id", "actor", "id"),
+    Index("ix_audit_event_action_id", "action", "id"),
+    Index("ix_audit_event_subject_id_id", "subject_id", "id"),
     comment="Append-only; a trigger refuses UPDATE and DELETE.",
 )

@@ -66,6 +66,15 @@ job = Table(
     Index("ix_job_waiting", "queue", "priority", "id", postgresql_where=text("state = 'queued'")),
     Index("ix_job_unfinished", "program_id", "id", postgresql_where=text("state IN ('queued', 'running')")),
     Index("ix_job_dead", "program_id", "id", postgresql_where=text("state = 'dead'")),
+    Index("ix_job_program_id_kind_id", "program_id", "kind", "id", postgresql_where=text("kind <> 'ingest'")),
+    Index("ix_job_program_id_queue_id", "program_id", "queue", "id", postgresql_where=text("queue <> 'ingest'")),
+    Index(
+        "ix_job_program_id_state_id",
+        "program_id",
+        "state",
+        "id",
+        postgresql_where=text("state IN ('failed', 'cancelled')"),
+    ),
     Index("ix_job_past", "kind", "finished_at", postgresql_where=text("state = 'succeeded'")),
     Index("ix_job_leases", "lease_expires_at", postgresql_where=text("state = 'running'")),
     *(
@@ -100,6 +109,7 @@ result = Table(
     Column("simulated", Boolean, nullable=False, server_default="false"),
     created_at(),
     Index("ix_result_program_id_id", "program_id", "id"),
+    Index("ix_result_program_id_kind_id", "program_id", "kind", "id"),
 )
 
 finding = Table(
@@ -119,4 +129,6 @@ finding = Table(
     UniqueConstraint("result_id", "kind", "rank"),
     CheckConstraint("probability IS NULL OR (probability >= 0 AND probability <= 1)", name="probability"),
     Index("ix_finding_program_id_id", "program_id", "id"),
+    Index("ix_finding_program_id_kind_id", "program_id", "kind", "id"),
+    Index("ix_finding_program_id_subject_id", "program_id", "subject", "id"),
 )
