@@ -35,10 +35,10 @@ SUMMARIES: dict[str, FormatSummary] = {
         "minima and maxima, I and Q without a sample rate, damaged notes",
     ),
     "tektronix_isf": FormatSummary(
-        "short and long keywords, binary and ASCII curves, 8 and 16 bits, Y and ENV",
+        "short and long keywords, with XZERO or PT_OFF alone, binary and ASCII curves, 8 and 16 bits, Y and ENV",
         "codes with gain and offset, unit, dt, t0; an envelope as two waveforms, every preamble field",
         "the length in the curve's block header against NR_PT and the bytes that are there",
-        "other point formats and encodings, an axis that is not time",
+        "other point formats and encodings, several FastFrame frames in a curve (NR_FR), an axis that is not time",
     ),
     "float_container": FormatSummary(
         "Keysight/Agilent AG01, AG03, AG10 and Rigol RG01 (MSO5000, MSO7000, MSO8000) and RG03 (DHO) .bin; segments, "
@@ -63,8 +63,9 @@ SUMMARIES: dict[str, FormatSummary] = {
     ),
     "delimited": FormatSummary(
         "time and value columns, headers of Tektronix (above or beside the samples, logic lines), LeCroy, Keysight "
-        "InfiniiVision and Infiniium (channels or segments beside one another), PicoScope and Rigol, none; semicolons, "
-        "tabs, decimal commas; histories without a header as segments, where their times begin again",
+        "InfiniiVision and Infiniium (channels or segments beside one another), PicoScope and Rigol (also t0 and tInc "
+        "beside the titles, UltraScope), none; semicolons, tabs, decimal commas, UTF-16, empty columns; histories "
+        "without a header as segments, where their times begin again",
         "values, unit, dt, t0; a sequence number is not taken for time; Start and Increment applied",
         "lines counted on the bytes, rows parsed, the count in the header; each printed time against t0 + i dt",
         "a missing or repeated sample, variants of known writers that are not known",
@@ -96,8 +97,9 @@ SUMMARIES: dict[str, FormatSummary] = {
         "a named file that is missing or refused",
     ),
     "value_change_dump": FormatSummary(
-        "VCD: aliases, split vectors, reals, strings, events, nine-valued logic, ports, variables without bits, "
-        "$timezero, fractional stamps, a missing $timescale; FST: zlib, fastlz, lz4, gzip-wrapped",
+        "VCD: aliases, split vectors, lone bits and words by their index, escaped names, reals, strings, events, "
+        "nine-valued logic, ports, variables without bits, $timezero, fractional stamps, a missing $timescale; FST: "
+        "zlib, fastlz, lz4, gzip-wrapped",
         "changes of each variable with its identifier, width, kind, timescale, time zero",
         "VCD: a token walk of the text, number and checksum of the changes of each identifier; FST: variables, handles,"
         " blocks and times of the header",
@@ -125,7 +127,8 @@ SUMMARIES: dict[str, FormatSummary] = {
         "behaviour, unknown cells, directives that change the text",
     ),
     "klarf": FormatSummary(
-        "1.1, 1.2, 1.7 (flat) and 1.8 (nested), UTF-8 mark, several wafers, several defect lists, IMAGELIST",
+        "1.1, 1.2, 1.7 (flat) and 1.8 (nested), UTF-8 mark, several wafers, several defect lists, rows that end with ; "
+        "each, IMAGELIST",
         "defects in micrometres on the wafer, all columns, class names, images",
         "tokens = rows x columns; positions against a RADIUS column; the summary",
         "a second wafer without defects of its own, rows with another number of tokens",
@@ -155,7 +158,7 @@ SUMMARIES: dict[str, FormatSummary] = {
     "sinf_map": FormatSummary(
         "SINF text with codes of any width, with or without blanks, reference dies, places without a die",
         "one row a die: place, code, whether good, steps; header verbatim (FNLOC, REFPX, REFPY not applied)",
-        "ROWCT and COLCT, the marks in the raw bytes",
+        "ROWCT and COLCT, the marks in the raw bytes; DIECT, a difference a warning",
         "unknown units of steps, lines that are no NAME:value",
     ),
     "readouts": FormatSummary(
@@ -172,7 +175,7 @@ SUMMARIES: dict[str, FormatSummary] = {
         "times without a unit, times that contradict the status or the truncation, counts that are no whole numbers",
     ),
     "unit_evidence": FormatSummary(
-        "text as of readouts and Parquet: a unit a row, a feature of a modality a column, samples of traces too",
+        "text as of readouts and Parquet: a unit a row, a feature of a modality a column, traces too; outcomes alone",
         "unit, when it was judged, outcome and since when it is known, lot, wafer; features with their units",
         "lines in the bytes or row groups, declared rows and failed units",
         "times that are none, outcomes known before the unit was judged, words for outcomes that are not known",

@@ -2,12 +2,14 @@
 
 Known from real files. ``__`` (as wide as the codes) is a place without a die, ``@@`` a reference die, ``BCEQU`` the
 code of good dies; what other codes mean the file does not say. ``ROWCT`` and ``COLCT`` are compared with the rows and
-codes that are there. The writers of ``FNLOC`` (where the notch is) do not agree on where its degrees begin, nor is it
-known whence ``REFPX`` and ``REFPY`` count: they are kept, not applied.
+codes that are there, ``DIECT``, where a writer gives it, with the dies. The writers of ``FNLOC`` (where the notch is)
+do not agree on where its degrees begin, nor is it known whence ``REFPX`` and ``REFPY`` count: they are kept, not
+applied.
 """
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from instruments.text_lines import decode_text
 
 _ROW = "ROWDATA"
 _NAME = re.compile(r"[A-Z][A-Z0-9 _./#-]{0,39}")
+_NO_BIN = re.compile(r"[^A-Za-z0-9]+")
+_LONGEST_COUNT = 10
 _NUMBERS = ("FNLOC", "REFPX", "REFPY")
 
 
@@ -29,7 +33,7 @@ class SinfMapAdapter:
     """Reads SINF text into a ``wafer_map`` table."""
 
     name = "sinf_map"
-    version = "3"
+    version = "4"
     formats = ("sinf",)
     reach = Reach.WALK
 
@@ -143,6 +147,7 @@ def _make_grid(source: Source, header: dict[str, str], rows: dict[int, tuple[str
         warnings.append("the map does not say which code good dies have")
     if header.get("FNLOC"):
         warnings.append("the place of the notch, FNLOC, is kept and not applied: writers do not agree on its degrees")
+    warnings += _doubtful_dies(header, rows, size)
     definitions = [BinDefinition(code, "Pass") for code in dict.fromkeys(good)]
     definitions += [BinDefinition("@" * size, "Reference")]
     # Other codes are no news: the format has no place to say what they mean.
@@ -163,6 +168,22 @@ def _make_grid(source: Source, header: dict[str, str], rows: dict[int, tuple[str
         {"header": header},
         tuple(warnings),
     )
+
+
+def _doubtful_dies(header: dict[str, str], rows: dict[int, tuple[str, ...]], size: int) -> Iterator[str]:
+    """Yield what contradicts the number of dies: codes that name no bin, and a count of the writer's own."""
+    counts = Counter(code for row in rows.values() for code in row)
+    references = counts["@" * size]
+    dies = counts.total() - counts["_" * size]
+    for code in sorted(code for code in counts if _NO_BIN.fullmatch(code) and code not in ("_" * size, "@" * size)):
+        yield f"{counts[code]} places have the code {code}, which names no bin and may mean that there is no die"
+    declared = header.get("DIECT", "")
+    if declared.isascii() and declared.isdigit() and len(declared) < _LONGEST_COUNT:
+        if int(declared) not in (dies, dies - references):
+            without = f", {dies - references} without reference dies" if references else ""
+            yield f"DIECT counts {int(declared)} dies, the rows have {dies}{without}"
+    elif declared:
+        yield "DIECT is no number and was not compared with the dies"
 
 
 def _check_number(source: Source, header: dict[str, str], name: str) -> None:

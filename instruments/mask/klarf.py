@@ -55,7 +55,7 @@ class KlarfAdapter:
     """Reads KLARF files into one ``mask_defect`` table for each wafer or mask."""
 
     name = "klarf"
-    version = "2"
+    version = "3"
     formats = tuple(f"klarf-{version}" for version in (*VERSIONS, "1.8"))
     reach = Reach.WALK
 

@@ -66,6 +66,8 @@ _KEYWORDS = frozenset(
     }
 )
 _PAIRS = {"diepitch": "DiePitch", "dieorigin": "DieOrigin", "samplecenterlocation": "SampleCenterLocation"}
+_PAIR_LISTS = frozenset({"classlookup", "removeddielist", "sampletestplan"})
+"""A number and as many pairs; some writers end it, and then each pair, with ``;``."""
 _LIST_MARK = re.compile(r'[;"]')
 _ONCE = frozenset({"fileversion", "waferid", "lotid", *_PAIRS})
 _OF_THE_LOT = frozenset({"fileversion", "lotid"})
@@ -133,7 +135,10 @@ class _Reader:
         while (token := self.text.token_at(place)) is not None:
             place = token.end
             if token.text == ";":
-                return rest, place
+                if not self._goes_on(keyword, rest, place):
+                    return rest, place
+                self._warn(f"the rows of {keyword.text} end with ; each")
+                continue
             if token.text.lower() in _KEYWORDS and _begins_line(self.text.text, token.offset):
                 message = f"the statement {keyword.text} is not ended by ;"
                 raise self.text.corrupt(message, keyword.offset, expected=";", found=token.text)
@@ -142,6 +147,18 @@ class _Reader:
             self._warn("EndOfFile is not ended by ;")
             return rest, place
         raise self.text.truncated(f"the file ends inside the statement {keyword.text}", keyword.offset)
+
+    def _goes_on(self, keyword: Token, rest: list[Token], place: int) -> bool:
+        """Tell whether a list's next row, which begins with a number as no statement does, follows the ``;``."""
+        name = keyword.text.lower()
+        if name in _PAIR_LISTS:
+            count = parse_integer(rest[0].text) if rest else None
+            if count is None or len(rest) - 1 >= 2 * count:
+                return False
+        elif name != "summarylist":
+            return False
+        following = self.text.token_at(place)
+        return following is not None and parse_integer(following.text) is not None
 
     def _read_statement(self, keyword: Token, values: list[Token], after: int) -> int:
         name = keyword.text.lower()

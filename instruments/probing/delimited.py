@@ -5,9 +5,12 @@ the count in its header where there is one. The time column is checked cell by c
 times are rounded, and what rounding explains is accepted, a missing or repeated sample is not.
 """
 
+import re
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,14 @@ from numpy.typing import NDArray
 from instruments.adapter import Confidence, Sniff, Source
 from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch, InstrumentError, NotThisFormat, Truncated
-from instruments.probing.delimited_axis import Axis, AxisCheck, check_counter, compare_with_header, printed_step
+from instruments.probing.delimited_axis import (
+    Axis,
+    AxisCheck,
+    check_counter,
+    compare_with_header,
+    printed_step,
+    stretched,
+)
 from instruments.probing.delimited_heading import read_heading
 from instruments.probing.delimited_infiniium import is_infiniium, open_infiniium, read_infiniium
 from instruments.probing.delimited_text import (
@@ -26,10 +36,10 @@ from instruments.probing.delimited_text import (
     find_opening,
     iterate_blocks,
     row_cells,
-    shape_of,
     to_number,
 )
 from instruments.probing.delimited_titles import Heading
+from instruments.probing.delimited_two_byte import is_two_byte, narrow, narrow_head
 from instruments.records import Record, Samples, Segment, Waveform
 
 _SEND_PAIR = (
@@ -44,7 +54,7 @@ class DelimitedAdapter:
     """Reads a table of regularly sampled values into one waveform for each value column."""
 
     name = "delimited"
-    version = "8"
+    version = "9"
     formats = ("delimited",)
     reach = Reach.WALK
 
@@ -55,6 +65,8 @@ class DelimitedAdapter:
         if is_infiniium(source.head):
             return Sniff(Confidence.LIKELY, "properties of a waveform, as Keysight Infiniium writes them")
         try:
+            if is_two_byte(source):
+                source = narrow_head(source)
             opening = find_opening(source)
             heading = read_heading(source, opening)
         except InstrumentError as error:
@@ -77,20 +89,30 @@ class DelimitedAdapter:
             opening = open_infiniium(source)
             raw = count_lines(source, opening)
             return "delimited", read_infiniium(source, opening, raw, _check_end(source, opening, raw))
-        opening = find_opening(source)
-        heading = read_heading(source, opening)
-        raw = count_lines(source, opening)
-        if heading.writer == "bare" and raw.lines < 2:
-            message = "a single line without a header is no waveform"
-            raise NotThisFormat(message, file=source.name, expected="2 lines or more", found=raw.lines)
-        heading = _part_acquisitions(source, opening, heading, raw)
-        _check_count(source, heading, raw)
-        warnings = [*heading.warnings, *_check_end(source, opening, raw)]
-        table = _scan(source, opening, heading, raw)
-        warnings += [*table.axis.warnings, *table.remarks()]
-        if heading.digital:
-            return "delimited", (_lines_waveform(heading, table, tuple(warnings)),)
-        return "delimited", tuple(_waveforms(heading, table, tuple(warnings)))
+        if is_two_byte(source):
+            with tempfile.TemporaryDirectory(prefix="faultlight-text-") as folder:
+                return "delimited", _read_table(narrow(source, Path(folder), KEPT_BYTES))
+        return "delimited", _read_table(source)
+
+
+def _read_table(source: Source) -> tuple[Waveform, ...]:
+    opening = find_opening(source)
+    heading = read_heading(source, opening)
+    raw = count_lines(source, opening)
+    if heading.writer == "bare" and raw.lines < 2:
+        message = "a single line without a header is no waveform"
+        raise NotThisFormat(message, file=source.name, expected="2 lines or more", found=raw.lines)
+    heading = _part_acquisitions(source, opening, heading, raw)
+    _check_count(source, heading, raw)
+    warnings = [*heading.warnings, *_check_end(source, opening, raw)]
+    table = _scan(source, opening, heading, raw)
+    warnings += [*table.axis.warnings, *table.remarks()]
+    if heading.writer == "rigol" and heading.dt_s is None and table.axis.dt_s:
+        doubt = stretched(table.axis.dt_s, table.rows)
+        warnings += [doubt] if doubt else []
+    if heading.digital:
+        return (_lines_waveform(heading, table, tuple(warnings)),)
+    return tuple(_waveforms(heading, table, tuple(warnings)))
 
 
 @dataclass
@@ -164,13 +186,18 @@ def _check_end(source: Source, opening: Opening, raw: RawCount) -> tuple[str, ..
     """A last line without a line end may be cut: where all rows are printed alike, it must be like them."""
     if raw.ended:
         return ()
-    shapes = {tuple(shape_of(cell) for cell in row) for row in opening.rows[: raw.lines - 1]}
+    shapes = {tuple(_shape(cell) for cell in row) for row in opening.rows[: raw.lines - 1]}
     cells = row_cells(raw.last, opening.dialect)[: opening.dialect.columns]
-    if len(shapes) == 1 and raw.lines > 3 and tuple(shape_of(cell) for cell in cells) not in shapes:
+    if len(shapes) == 1 and raw.lines > 3 and tuple(_shape(cell) for cell in cells) not in shapes:
         line = len(opening.header) + raw.lines
         message = "the file ends inside its last row"
         raise Truncated(message, file=source.name, offset=line, found=raw.last[:80], offset_unit="line")
     return ("the last line has no line end; its last value may be cut",)
+
+
+def _shape(text: str) -> str:
+    """Return ``text`` with every digit as 9 and without signs: the format that it was printed in."""
+    return re.sub(r"(^|(?<=[,;\seEdD]))[+-]", "", re.sub(r"\d", "9", text))
 
 
 def _scan(source: Source, opening: Opening, heading: Heading, raw: RawCount) -> _Table:
@@ -246,7 +273,7 @@ def _conclude(source: Source, opening: Opening, heading: Heading, check: AxisChe
             return Axis(None, (None,))
         return Axis(heading.dt_s, (heading.t0_s + first * heading.dt_s,))
     if not heading.axis:
-        return Axis(None, (None,))
+        return Axis(heading.dt_s, (heading.t0_s,))
     scale = heading.time_scale_s
     if check is None:
         dt_s = heading.dt_s

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from instruments.errors import CorruptField
 
 _SINGLE_PRECISION = 2.0**-23
+_PRINTED = 2e-6
+"""Relative precision of an interval out of printed times."""
 _DOUBLE_PRECISION = 2.0**-50
 
 
@@ -112,6 +114,25 @@ class AxisCheck:
         if self.deviation > exact and 2 * tolerance > self.interval:
             return ("the times have too few digits to prove that no sample is missing",)
         return ()
+
+
+def stretched(dt_s: float, count: int) -> str:
+    """Return a doubt when ``count`` times were spread over one interval too few, ``""`` when nothing says so.
+
+    UltraScope prints 1.0009775 us for 1024 samples at 1 us: ``dt_s`` is not 1, 2, 4, 5 or 8 of a power of ten, and
+    ``dt_s * (count - 1) / count`` is.
+    """
+    true = dt_s * (count - 1) / count
+    if count < 2 or _is_round(dt_s) or not _is_round(true):
+        return ""
+    return (
+        f"the times seem to be spread over {count - 1} instead of {count} intervals: the true one may be {true:.9g} s"
+    )
+
+
+def _is_round(value: float) -> bool:
+    leading = value / 10.0 ** math.floor(math.log10(value))
+    return any(abs(leading / step - 1) < _PRINTED for step in (1, 2, 2.5, 4, 5, 8, 10))
 
 
 def check_counter(file: str, numbers: NDArray[np.float64], lines: NDArray[np.int64], expected: float) -> None:

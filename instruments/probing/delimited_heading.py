@@ -11,7 +11,7 @@ from instruments.adapter import Source
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat
 from instruments.probing.delimited_notes import declared_rows, names_and_units, refuse_other_time, titles_in_comments
 from instruments.probing.delimited_tektronix import KEYS, read_beside, read_tektronix
-from instruments.probing.delimited_text import Opening, split
+from instruments.probing.delimited_text import STAMP, Opening, split, trimmed
 from instruments.probing.delimited_titles import (
     COUNTER_NAMES,
     TIME_NAMES,
@@ -25,9 +25,10 @@ from instruments.probing.delimited_titles import (
     name_and_unit,
     normal_unit,
     number_in,
-    trimmed,
 )
 
+_CHANNEL_UNIT = re.compile(r"((?:CH|MATH|REF)\d{1,2})(V|A|W)")
+_ULTRASCOPE = re.compile(r"CH ?\d\s*\([A-Za-z]+\)")
 COMMENT = re.compile(r"\s*(#(?!\d+[,;\t])|%|!|//)")
 
 
@@ -59,6 +60,8 @@ def read_heading(source: Source, opening: Opening) -> Heading:
         heading = read_tektronix(source, lines, opening)
     elif first and first[0].lower() == "x" and len(lines) > 1 and lines[1][0].lower() == "sequence":
         heading = _rigol(source, lines, opening)
+    elif lines and {match["key"].lower() for match in _stamps(lines[-1])} == {"t0", "tinc"}:
+        heading = _rigol_stamped(source, lines, opening)
     elif not lines:
         heading = _bare(opening)
     else:
@@ -128,6 +131,30 @@ def _rigol(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
     )
 
 
+def _stamps(cells: Sequence[str]) -> list[re.Match[str]]:
+    return [match for cell in cells if (match := STAMP.fullmatch(cell))]
+
+
+def _rigol_stamped(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
+    """``Time(s),CH1V,…,t0 = -5e-06, tInc = 1e-09``: newer instruments; a few leave the column of times out."""
+    stamps = {match["key"].lower(): match["number"] for match in _stamps(lines[-1])}
+    titles = trimmed(["" if STAMP.fullmatch(cell) else cell for cell in lines[-1]])
+    timed = bool(titles) and _axis(titles[0]) == ("time", "s")
+    pairs = [name_and_unit(_CHANNEL_UNIT.sub(r"\1(\2)", title)) for title in titles[timed:]]
+    units = tuple(normal_unit(unit) for _, unit in pairs)
+    return Heading(
+        "rigol",
+        tuple(name for name, _ in pairs),
+        units,
+        axis="time" if timed else "",
+        t0_s=number_in(source, stamps["t0"], "t0"),
+        dt_s=interval_in(source, stamps["tinc"], "tInc"),
+        rows=declared_rows(source, opening.header),
+        metadata=metadata_of(opening),
+        warnings=("a value column has no unit",) if UNKNOWN_UNIT in units else (),
+    )
+
+
 def _bare(opening: Opening) -> Heading:
     """Rohde & Schwarz payload tables have no header: one value a line, or a time in seconds and values."""
     columns = opening.dialect.columns
@@ -169,7 +196,7 @@ def _table(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
         raise CorruptField(message, file=source.name, expected=columns, found=len(pairs))
     pairs[1:] = names_and_units(full[:place], pairs[1:])
     axis, unit = _axis(titles[0])
-    scale, warnings = _time_scale(source, titles[0], axis, (unit or (below[0] if below else "")).strip("()[] "))
+    scale, warnings = _time_scale(source, titles, axis, (unit or (below[0] if below else "")).strip("()[] "))
     units = tuple(normal_unit(unit) for _, unit in pairs[1:])
     if UNKNOWN_UNIT in units:
         warnings.append("a value column has no unit")
@@ -185,13 +212,13 @@ def _table(source: Source, lines: list[list[str]], opening: Opening) -> Heading:
     )
 
 
-def _time_scale(source: Source, title: str, axis: str, unit: str) -> tuple[float, list[str]]:
+def _time_scale(source: Source, titles: Sequence[str], axis: str, unit: str) -> tuple[float, list[str]]:
     """Return the seconds of a printed unit of the first column, and what was assumed."""
     if axis == "counter":
         return 1.0, ["the first column counts samples: the time axis is unknown"]
     if not unit:
-        if title.lower() == "x":
-            raise NotThisFormat("the first column has no unit of time", file=source.name, found=title)
+        if titles[0].lower() == "x" and not all(map(_ULTRASCOPE.fullmatch, titles[1:])):
+            raise NotThisFormat("the first column has no unit of time", file=source.name, found=titles[0])
         return 1.0, ["the time column has no unit; seconds are assumed"]
     known = TIME_UNITS.get(unit) or TIME_UNITS.get(unit.lower())
     if known is None:

@@ -27,6 +27,7 @@ from instruments.probing.delimited_text import (
     row_cells,
     split,
     to_number,
+    trimmed,
 )
 from instruments.probing.delimited_titles import (
     TIME_UNITS,
@@ -36,7 +37,6 @@ from instruments.probing.delimited_titles import (
     metadata_of,
     normal_unit,
     number_in,
-    trimmed,
 )
 from instruments.records import Samples, Segment, Waveform
 

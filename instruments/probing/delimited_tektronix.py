@@ -10,7 +10,7 @@ import re
 
 from instruments.adapter import Source
 from instruments.errors import CorruptField, UnsupportedVersion
-from instruments.probing.delimited_text import Opening, to_number
+from instruments.probing.delimited_text import Opening, to_number, trimmed
 from instruments.probing.delimited_titles import (
     UNKNOWN_UNIT,
     Heading,
@@ -19,7 +19,6 @@ from instruments.probing.delimited_titles import (
     metadata_of,
     normal_unit,
     number_in,
-    trimmed,
 )
 
 KEYS = frozenset({"record length", "sample interval"})

@@ -25,6 +25,8 @@ SPECIAL = {
     for sign in ("", "+", "-")
     for word, value in (("nan", math.nan), ("inf", math.inf), ("infinity", math.inf), ("∞", math.inf))
 }
+STAMP = re.compile(r"(?P<key>t0|tInc)\s*=\s*(?P<number>\S+?)\s*s?", re.IGNORECASE)
+"""First time and interval beside the titles, as newer Rigol oscilloscopes write them."""
 BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
@@ -36,7 +38,7 @@ class Dialect:
         delimiter: ``","``, ``";"``, a tab, or ``" "`` for any run of white space.
         decimal_comma: numbers have a decimal comma.
         columns: cells in each row.
-        trailing: every row ends with one more delimiter.
+        trailing: with how many more delimiters every row ends.
         encoding: of the text.
         line_end: the byte that ends a line; carriage returns before it are ignored.
         first: the cell that a row begins with; those left of it hold something else.
@@ -45,7 +47,7 @@ class Dialect:
     delimiter: str
     decimal_comma: bool
     columns: int
-    trailing: bool
+    trailing: int
     encoding: str
     line_end: bytes
     first: int = 0
@@ -101,6 +103,14 @@ def split(text: str, delimiter: str) -> list[str]:
 def row_cells(text: str, dialect: Dialect) -> list[str]:
     """Return the cells of a row, without what stands left of it."""
     return split(text, dialect.delimiter)[dialect.first :]
+
+
+def trimmed(cells: Sequence[str]) -> list[str]:
+    """Return ``cells`` without the empty ones at their end."""
+    kept = list(cells)
+    while kept and not kept[-1]:
+        kept.pop()
+    return kept
 
 
 def to_number(cell: str, decimal_comma: bool) -> float | None:
@@ -164,7 +174,7 @@ def _beside(text: list[str], encoding: str, line_end: bytes) -> Opening | None:
     rows = [split(line, ",")[_BESIDE:] for line in lines[:1000]]
     if any(len(row) not in (2, 3) or None in (to_number(row[0], False), to_number(row[1], False)) for row in rows[:20]):
         return None
-    trailing = len(rows[0]) == 3
+    trailing = int(len(rows[0]) == 3)
     dialect = Dialect(",", False, 2, trailing, encoding, line_end, _BESIDE)
     header = tuple(",".join(line.split(",")[:_BESIDE]) for line in text[:MAX_HEADER_LINES])
     return Opening(dialect, header, 0, tuple(tuple(row[:2]) for row in rows))
@@ -196,7 +206,9 @@ def _dialect(lines: Sequence[str], encoding: str, line_end: bytes) -> Dialect | 
         if numbers[0] is None or not cells[0] or any(number is None for number in numbers):
             continue
         filled = [line.rstrip(" \r") for line in lines if line.strip()]
-        trailing = len(cells) > 1 and not cells[-1] and all(line.endswith(delimiter) for line in filled)
+        trailing = len(cells) - max(1, len(trimmed(cells)))
+        while trailing and not all(line.endswith(delimiter * trailing) for line in filled):
+            trailing -= 1
         columns = len(cells) - trailing
         fitting = sum(1 for line in lines if len(split(line, delimiter)) == len(cells))
         candidate = Dialect(delimiter, comma, columns, trailing, encoding, line_end)
@@ -208,9 +220,11 @@ def _dialect(lines: Sequence[str], encoding: str, line_end: bytes) -> Dialect | 
 def _with_titles(dialect: Dialect, titles: str) -> Dialect:
     """A last column that is empty in the first rows is a column all the same when it has a title."""
     cells = split(titles, dialect.delimiter)
-    if dialect.trailing and len(cells) == dialect.columns + 1 and cells[-1]:
-        return replace(dialect, columns=dialect.columns + 1, trailing=False)
-    return dialect
+    width = dialect.columns + dialect.trailing
+    titled = len(trimmed(cells)) if not any(map(STAMP.fullmatch, cells)) else 0
+    if len(cells) != width or titled <= dialect.columns:
+        return dialect
+    return replace(dialect, columns=titled, trailing=width - titled)
 
 
 def count_lines(source: Source, opening: Opening) -> RawCount:
@@ -297,9 +311,10 @@ def _parse_fast(dialect: Dialect, data: bytes, line: int) -> Block | None:
     else:
         delimiter = dialect.delimiter.encode()
         if dialect.trailing:
-            if text.count(delimiter + b"\n") != rows - 1 or not text.endswith(delimiter):
+            ending = delimiter * dialect.trailing
+            if text.count(ending + b"\n") != rows - 1 or not text.endswith(ending):
                 return None
-            text = text.replace(delimiter + b"\n", b"\n")[: -len(delimiter)]
+            text = text.replace(ending + b"\n", b"\n")[: -len(ending)]
         codes = np.frombuffer(text + b"\n", np.uint8)
         ends = np.flatnonzero(codes == 10)
         before = np.searchsorted(np.flatnonzero(codes == delimiter[0]), ends)
@@ -362,8 +377,8 @@ def _parse_slowly(source: Source, dialect: Dialect, data: bytes, line: int) -> B
             raise CorruptField(message, file=source.name, offset=line + index, offset_unit="line")
         cut = index == len(lines) - 1 and not ended
         cells = row_cells(content, dialect)
-        if dialect.trailing and len(cells) == dialect.columns + 1 and not cells[-1]:
-            cells.pop()
+        if len(cells) == dialect.columns + dialect.trailing and not any(cells[dialect.columns :]):
+            del cells[dialect.columns :]
         if len(cells) != dialect.columns:
             raise _bad_row(source, line + index, dialect.columns, len(cells), cut)
         rows.append([_value(source, cell, dialect, line + index, cut) for cell in cells])
@@ -392,8 +407,3 @@ def _value(source: Source, cell: str, dialect: Dialect, line: int, cut: bool) ->
         )
     message = "a cell is no number"
     raise CorruptField(message, file=source.name, offset=line, expected="a number", found=cell[:40], offset_unit="line")
-
-
-def shape_of(text: str) -> str:
-    """Return ``text`` with every digit as 9 and without signs: the format that it was printed in."""
-    return re.sub(r"(^|(?<=[,;\seEdD]))[+-]", "", re.sub(r"\d", "9", text))

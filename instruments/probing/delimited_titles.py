@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,14 +76,6 @@ class Heading:
 def metadata_of(opening: Opening) -> dict[str, Any]:
     """Return the header as it stands."""
     return {"header": [line[:2000] for line in opening.header]}
-
-
-def trimmed(cells: Sequence[str]) -> list[str]:
-    """Return ``cells`` without the empty ones at their end."""
-    kept = list(cells)
-    while kept and not kept[-1]:
-        kept.pop()
-    return kept
 
 
 def normal_unit(text: str) -> str:

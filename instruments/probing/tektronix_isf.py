@@ -2,7 +2,9 @@
 
 Source: the ``WFMPre``/``WFMOutpre`` and ``CURVe`` commands in the programmer manuals of the TDS, DPO and MSO series.
 Keywords are long or short (``YMULT``, ``YMU``). ``value = YZERO + YMULT * (code - YOFF)`` at
-``XZERO + XINCR * (i - PT_OFF)``. The block's length is the count that is independent of ``NR_PT``.
+``XZERO + XINCR * (i - PT_OFF)``; instruments without ``XZERO`` (TLS 216, early TDS) count from ``PT_OFF`` alone. The
+block's length is the count that is independent of ``NR_PT``. Several frames of a FastFrame set in one curve (``NR_FR``)
+are refused: whether ``NR_PT`` counts one of them or all is not published.
 
 With ``PT_FMT ENV`` the codes are pairs of extremes, each pair over two sampling intervals: they become two waveforms
 and never one with twice the points.
@@ -50,6 +52,7 @@ KEYWORDS = {
     "YOFF": "YOF",
     "YUNIT": "YUN",
     "DOMAIN": "DOM",
+    "NR_FR": "NR_F",
 }
 """Long keyword to the shortest spelling; every spelling in between is one too. ``ENCDG`` is also ``ENCODING``."""
 
@@ -78,7 +81,7 @@ class TektronixIsfAdapter:
     """Reads one curve, block by block, as native codes."""
 
     name = "tektronix_isf"
-    version = "4"
+    version = "5"
     formats = ("tektronix-isf",)
     reach = Reach.HEADER
 
@@ -198,9 +201,14 @@ def _read_preamble(source: Source) -> _Preamble:
         raise CorruptField("there is no curve after the waveform preamble", file=source.name)
     text = source.head[: found.start()].decode("latin-1").strip().rstrip(";")
     fields = _fields(source, text)
-    for key in ("BYT_NR", "ENCDG", "BN_FMT", "BYT_OR", "NR_PT", "PT_FMT", "XINCR", "XZERO", "YMULT", "YOFF", "YZERO"):
+    for key in ("BYT_NR", "ENCDG", "BN_FMT", "BYT_OR", "NR_PT", "PT_FMT", "XINCR", "YMULT", "YOFF", "YZERO"):
         if not fields.get(key):
             raise CorruptField(f"the preamble has no {key}", file=source.name, offset=found.start())
+    if not fields.get("XZERO") and ("XZERO" in fields or not fields.get("PT_OFF")):
+        raise CorruptField("the preamble has no XZERO", file=source.name, offset=found.start())
+    if fields.get("NR_FR", "1") not in ("0", "1"):
+        message = "the curve is of several frames of a FastFrame set; save the .wfm file"
+        raise UnsupportedVersion(message, file=source.name, expected="1", found=fields["NR_FR"][:20])
     if fields.get("XUNIT", "s").lower() != "s" or fields.get("DOMAIN", "TIME").upper() != "TIME":
         message = "the horizontal axis is no time; this is no waveform over time"
         raise UnsupportedVersion(message, file=source.name, expected="s", found=fields.get("XUNIT", "")[:20])
@@ -217,7 +225,7 @@ def _read_preamble(source: Source) -> _Preamble:
     start, length = _block_header(source, found.end()) if binary else (found.end(), source.size_bytes - found.end())
     point_offset = _number(source, fields, "PT_OFF") if fields.get("PT_OFF") else 0.0
     offset = _number(source, fields, "YZERO") - gain * _number(source, fields, "YOFF")
-    t0_s = _number(source, fields, "XZERO") - interval * point_offset
+    t0_s = (_number(source, fields, "XZERO") if "XZERO" in fields else 0.0) - interval * point_offset
     if not all(map(math.isfinite, (offset, t0_s, 2 * interval))):
         message = "the preamble's numbers are too large: an offset, a time or an interval made of them is not finite"
         raise CorruptField(message, file=source.name, found=f"offset {offset}, start {t0_s} s, interval {interval} s")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from instruments.errors import UnsupportedVersion
 from instruments.simulation.value_change_tokens import MARK, Tokens, body_statements, whole_stamp, words_to_end
-from instruments.simulation.value_change_walk import WalkedDump
+from instruments.simulation.value_change_walk import INDEX, WalkedDump
 
 TIMEZERO = re.compile(rb"\$timezero\s+[+-]?\d+\s+\$end")
 TIMEZERO_SEARCH_BYTES = 1 << 20
@@ -18,18 +18,25 @@ KNOWN_SCOPES = frozenset({"module", "task", "function", "begin", "fork", "genera
 """Kinds of scopes that pywellen knows; what kind a scope is of says nothing about its variables."""
 
 
+def without_brackets(name: str) -> str:
+    """Return an escaped ``name`` with parentheses for the brackets at its end."""
+    return INDEX.sub(lambda match: match[0].replace("[", "(").replace("]", ")"), name)
+
+
 def readable_copy(path: Path, dump: WalkedDump, folder: Path, file: str) -> Path:
     """Return the dump as pywellen can read it.
 
     That is without ``$timezero``, fractions of ticks, a byte order mark, attributes (which say nothing of values, and
     of which pywellen panics when one refers to what is not there) and variables without bits, and with each statement
-    on a line of its own, single blanks, and kinds of scopes that it knows.
+    on a line of its own, single blanks, and kinds of scopes that it knows. Brackets at the end of an escaped name,
+    which it takes for an index, are parentheses there.
     """
     if dump.timezero is not None:
         path = _copy_without_timezero(path, folder, file)
     with path.open("rb") as original:
         marked = original.read(3) == MARK
-    if dump.decimals or any(variable.is_empty for variable in dump.variables) or not _is_plain(path):
+    odd = any(variable.is_empty or variable.is_bracketed for variable in dump.variables)
+    if dump.decimals or odd or not _is_plain(path):
         return _copy_by_statements(path, dump, folder / "whole.vcd")
     if not marked:
         return path
@@ -63,6 +70,7 @@ def _is_plain(path: Path) -> bool:
 
 def _copy_by_statements(path: Path, dump: WalkedDump, copy: Path) -> Path:
     empty = {variable.identifier.encode() for variable in dump.variables if variable.is_empty}
+    declared = iter(dump.variables)
     with path.open("rb") as original, copy.open("wb") as target:
         if original.read(3) != MARK:
             original.seek(0)
@@ -70,8 +78,11 @@ def _copy_by_statements(path: Path, dump: WalkedDump, copy: Path) -> Path:
         for raw in tokens:
             command = raw.decode("utf-8", "replace")
             words = words_to_end(tokens, command)
-            if command in _ATTRIBUTES or (command == "$var" and words[2].encode() in empty):
+            variable = next(declared) if command == "$var" else None
+            if command in _ATTRIBUTES or (variable is not None and words[2].encode() in empty):
                 continue
+            if variable is not None and variable.is_bracketed:
+                words[3:] = [without_brackets(variable.reference)]
             if command == "$scope" and words[0] not in KNOWN_SCOPES:
                 words[0] = "module"
             target.write(" ".join((command, *words, "$end")).encode() + b"\n")

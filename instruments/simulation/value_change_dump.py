@@ -25,7 +25,7 @@ from instruments.description import Reach
 from instruments.errors import CorruptField, CountMismatch, ReaderCrashed
 from instruments.records import DigitalTrace, Record
 from instruments.simulation.fast_signal_trace import HEADER_LENGTH, TraceHeader, read_trace_header
-from instruments.simulation.value_change_copy import readable_copy
+from instruments.simulation.value_change_copy import readable_copy, without_brackets
 from instruments.simulation.value_change_walk import (
     KNOWN_TEXTS,
     LAST_TICK,
@@ -47,7 +47,7 @@ class ValueChangeDumpAdapter:
     """Reads VCD and FST files into one ``DigitalTrace`` per variable; aliases share ``identifier``."""
 
     name = "value_change_dump"
-    version = "5"
+    version = "6"
     formats = ("vcd", "fst")
     reach = Reach.WALK
 
@@ -206,10 +206,11 @@ def _match(variables: list[Any], declared: list[DeclaredVariable], file: str) ->
     """Pair pywellen's variables with the ``$var`` lines by full name, in order; it merges split vectors."""
     queues: dict[str, deque[DeclaredVariable]] = defaultdict(deque)
     for variable in declared:
-        queues[variable.full_name].append(variable)
+        name = without_brackets(variable.full_name) if variable.is_bracketed else variable.full_name
+        queues[name].append(variable)
         bracketed = ".".join((*variable.scopes, variable.reference))
-        if bracketed != variable.full_name:
-            queues[bracketed].append(variable)
+        for other in {variable.own_name, bracketed} - {name}:
+            queues[other].append(variable)
     used: set[int] = set()
     matches = []
     for variable in variables:
@@ -296,7 +297,7 @@ def _trace(match: _Match, changes: Changes, dump: WalkedDump, warnings: tuple[st
     first = match.declared[0]
     ticks, values = changes
     return DigitalTrace(
-        name=first.full_name,
+        name=first.full_name if len(match.declared) > 1 else first.own_name,
         identifier=match.identifier,
         kind=first.kind,
         width=sum(part.width for part in match.declared),

@@ -37,6 +37,7 @@ SCALAR_VALUES = frozenset(b"01xXzZuUwWlLhH-")
 SCALAR_TEXTS = {bytes([code]): chr(code).lower() for code in SCALAR_VALUES}
 UNIT_EXPONENTS = {"s": 0, "ms": -3, "us": -6, "ns": -9, "ps": -12, "fs": -15}
 INDEX = re.compile(r"\s*\[\s*(-?\d+)\s*(?::\s*(-?\d+)\s*)?\]$")
+_BEFORE_INDEX = re.compile(r"\s+\[")
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,23 @@ class DeclaredVariable:
         return self.width == 0 and self.kind != "string" and self.kind not in REAL_KINDS
 
     @property
+    def _index(self) -> re.Match[str] | None:
+        """The bracketed index after the name; what stands in an escaped name is a part of it."""
+        match = INDEX.search(self.reference)
+        if match is None or not self.reference.startswith("\\") or " " in self.reference[: match.end(1)]:
+            return match
+        return match if match[2] is not None and abs(int(match[1]) - int(match[2])) + 1 == self.width else None
+
+    @property
     def base(self) -> str:
         """The name without its last bracketed index."""
-        return INDEX.sub("", self.reference)
+        match = self._index
+        return _BEFORE_INDEX.sub("[", self.reference if match is None else self.reference[: match.start()])
 
     @property
     def high_index(self) -> int | None:
         """The larger number of the index, ``None`` when the name has none."""
-        match = INDEX.search(self.reference)
+        match = self._index
         if match is None:
             return None
         return max(int(match[1]), int(match[2] or match[1]))
@@ -72,6 +82,18 @@ class DeclaredVariable:
     def full_name(self) -> str:
         """Scopes and base name, joined by dots."""
         return ".".join((*self.scopes, self.base))
+
+    @property
+    def own_name(self) -> str:
+        """Scopes and name, without the bounds of a vector; the index of a bit or of a word stays."""
+        match = self._index
+        index = f"[{match[1]}]" if match is not None and match[2] is None else ""
+        return self.full_name + index
+
+    @property
+    def is_bracketed(self) -> bool:
+        """The name is an escaped one with an index in it: a reader takes it for a part of a vector."""
+        return self._index is None and INDEX.search(self.reference) is not None
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ Each function gets a file's bytes after an adapter has read it, and the read rec
 and what was found, or ``None`` where so simple a count cannot tell.
 """
 
+import codecs
 import gzip
 import re
 import struct
@@ -92,7 +93,10 @@ def photometer(files: Files, records: Sequence[Record]) -> Counted:
 
 def delimited(files: Files, records: Sequence[Record]) -> Counted:
     """The lines from the last one on that is not like a row: without a digit first, or with other cells."""
-    lines = lines_of(files[""])
+    data = files[""]
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.decode("utf-16").encode()
+    lines = lines_of(data)
     count = 0
     for line in reversed(lines):
         if not re.match(rb"\s*\"?[-+.]?\d", line):

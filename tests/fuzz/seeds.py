@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from tests.adapter_contract.cases import CASES, CODES, FLOATS, MAP, NETLIST, VARIANTS, Case
 from tests.instruments.electrical import stdf_writer
-from tests.instruments.mask.klarf_writer import nested
+from tests.instruments.electrical.wafer_map_writer import SINF
+from tests.instruments.mask.klarf_writer import flat, nested
 from tests.instruments.mask.layout_writer import sample_oasis
 from tests.instruments.mask.metrology_tables import REGISTRATION
 from tests.instruments.probing import tdms_writer, writers
@@ -62,6 +63,28 @@ b11 3
 """What only some tools write: a port in a plain dump, a variable without bits, attributes."""
 
 
+NAMES = b"""$timescale 1ns $end
+$var wire 1 ! d [3] $end
+$var wire 1 " v [1] $end
+$var wire 1 # v [0] $end
+$var reg 8 % mem [5] $end
+$var wire 1 & \\q[0] $end
+$var wire 1 ' \\q[1] $end
+$enddefinitions $end
+#0
+1!
+0"
+1#
+b101 %
+0&
+1'
+#4
+0!
+1&
+"""
+"""Bits and words by their index, and escaped names with brackets."""
+
+
 def parquet(columns: dict[str, list[object]]) -> bytes:
     file = io.BytesIO()
     pq.write_table(pa.table(columns), file, compression="none")
@@ -103,6 +126,10 @@ BESIDE = b"Record Length,30,,-0.001,0.5,\nSample Interval,0.001,,0,0.25,\nSource
     b",,,%.3f,%.2f,\n" % (0.001 * i, i / 50) for i in range(2, 29)
 )
 """A Tektronix table with its header beside the samples."""
+STAMPED = b"Time(s),CH1V,CH2V,t0 =-2.0e-08, tInc = 1.0e-08,\n" + b"".join(
+    b"%.2e,%d,0.5,,\n" % ((i - 2) * 1e-8, i % 5) for i in range(24)
+)
+"""A Rigol table with its first time and its interval beside the titles."""
 LOT = (
     b"FileVersion 1 2;\nLotID L;\nDiePitch 1 1;\nDefectRecordSpec 5 DEFECTID XREL YREL XINDEX YINDEX;\n"
     + b"".join(b"WaferID W%d;\nSampleCenterLocation 0 0;\nDefectList\n1 1 2 0 0\n2 3 4 0 1;\n" % i for i in (1, 2, 3))
@@ -121,6 +148,13 @@ MORE = (
     single("delimited", "k.csv", b"x-axis,1\nsecond,Volt\n" + b"".join(b"%d,1.5\n" % i for i in range(30))),
     single("delimited", "s.csv", b"time [ms];v [mV]\n" + b"".join(b"%d,5;1,5\n" % i for i in range(30))),
     single("delimited", "t.csv", BESIDE),
+    single(
+        "delimited", "u.txt", ("time [us]\tv [V]\n" + "".join(f"{i},5\t1,{i}\n" for i in range(20))).encode("utf-16")
+    ),
+    single("delimited", "r.csv", STAMPED),
+    single("sinf_map", "d.sinf", SINF.replace("ROWCT", "DIECT:8\nROWCT").encode()),
+    single("klarf", "s.klarf", flat(head="SampleTestPlan 2;\n 0 0;\n -1 2;\n").encode()),
+    single("value_change_dump", "n.vcd", NAMES),
     single("tdms", "t.tdms", texts_and_stamps()),
     single("tdms", "b.tdms", big_endian()),
     single("tdms", "s.tdms", tdms_writer.two_channels(4)),

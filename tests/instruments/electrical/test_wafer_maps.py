@@ -558,3 +558,23 @@ def test_rows_of_sinf_without_blanks(tmp_path):
     text = head + "".join(f"{row.partition(':')[0]}:{''.join(row.partition(':')[2].split())}\n" for row in rows)
     table, spaced = (read_one(tmp_path, SinfMapAdapter(), content) for content in (text, SINF))
     assert table.columns["bin_code"].tolist() == spaced.columns["bin_code"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        ("8", ()),
+        ("7", ()),
+        ("9", ("DIECT counts 9 dies, the rows have 8, 7 without reference dies",)),
+        ("many", ("DIECT is no number and was not compared with the dies",)),
+    ],
+)
+def test_the_number_of_dies_that_a_sinf_map_declares_is_compared(tmp_path, count, said):
+    table = read_one(tmp_path, SinfMapAdapter(), SINF.replace("ROWCT:3", f"DIECT:{count}\nROWCT:3"))
+    assert table.warnings[1:] == said
+
+
+def test_a_code_of_sinf_that_names_no_bin_is_doubted(tmp_path):
+    table = read_one(tmp_path, SinfMapAdapter(), "ROWCT:1\nCOLCT:4\nBCEQU:00\nRowData:.. 00 __ ..\n")
+    assert table.row_count == 3
+    assert table.warnings == ("2 places have the code .., which names no bin and may mean that there is no die",)

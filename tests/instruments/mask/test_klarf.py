@@ -508,3 +508,26 @@ def test_ends_of_other_systems(tmp_path, end):
     _, (table,) = read_all(ADAPTER, written(tmp_path, "x.klarf", flat(end=end)))
     assert table.row_count == 2
     assert table.warnings == (("EndOfFile is not ended by ;",) if end == "EndOfFile" else ())
+
+
+def test_rows_of_every_list_may_end_with_a_semicolon(tmp_path):
+    """As converters of wafer maps write them, after a statement that ends behind its count."""
+    plain = flat(head="SampleTestPlan 2\n 0 0\n -1 2;\n")
+    text = plain.replace("TestPlan 2\n 0 0\n", "TestPlan 2;\n 0 0;\n").replace(
+        'Lookup 2\n 0 "none"\n', 'Lookup 2;\n 0 "none";\n'
+    )
+    assert text != plain
+    _, (table,) = read_all(ADAPTER, written(tmp_path, "x.klarf", text))
+    _, (same,) = read_all(ADAPTER, written(tmp_path, "y.klarf", plain))
+    assert table.columns["class_name"].tolist() == same.columns["class_name"].tolist() == ["pin hole", "none"]
+    assert table.columns["x_um"].tolist() == same.columns["x_um"].tolist()
+    assert table.vendor_metadata["statements"]["SampleTestPlan"] == [["2", "0", "0", "-1", "2"]]
+    assert set(table.warnings) == {
+        "the rows of SampleTestPlan end with ; each",
+        "the rows of ClassLookup end with ; each",
+    }
+
+
+def test_a_number_after_any_other_statement_is_no_statement(tmp_path):
+    with pytest.raises(CorruptField, match="this is no statement"):
+        read_all(ADAPTER, written(tmp_path, "x.klarf", flat(head="Slot 2;\n 0 0;\n")))

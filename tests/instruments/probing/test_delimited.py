@@ -14,10 +14,11 @@ from instruments.errors import (
     CountMismatch,
     InstrumentError,
     NotThisFormat,
+    ReadingLimit,
     Truncated,
     UnsupportedVersion,
 )
-from instruments.probing import delimited_text
+from instruments.probing import delimited, delimited_text
 from instruments.probing.delimited import DelimitedAdapter, line_bits
 from instruments.probing.delimited_axis import printed_step
 from instruments.probing.delimited_titles import name_and_unit
@@ -576,3 +577,77 @@ def test_titles_in_a_comment_are_titles_and_other_units_in_one_are_a_doubt(tmp_p
         "b.csv: a comment names a unit of time and nothing says whether it is the first column's; "
         "put a line of titles such as time_s,value above the rows at line 2 (expected None, found uS)"
     )
+
+
+STAMPED = "CH1V,CH2(V),t0 =-2.0e-08, tInc = 1.0e-08,\n"
+
+
+@pytest.mark.parametrize("title", ["", "Time(s),"])
+def test_a_first_time_and_an_interval_beside_the_titles_are_the_axis(tmp_path: Path, title: str) -> None:
+    rows = [f"{index},{-index},," for index in range(5)]
+    if title:
+        rows = [f"{(index - 2) * 1e-8:.2e},{row}" for index, row in enumerate(rows)]
+    found = waveforms(ADAPTER, place(tmp_path, "a.csv", title + STAMPED + "\n".join(rows) + "\n"))
+    assert [(item.name, item.unit, item.dt_s, item.t0_s) for item in found] == [
+        ("CH1", "V", 1e-8, -2e-8),
+        ("CH2", "V", 1e-8, -2e-8),
+    ]
+    assert found[1].values().tolist() == [0, -1, -2, -3, -4]
+    assert found[0].vendor_metadata["writer"] == "rigol"
+
+
+def test_printed_times_that_contradict_the_interval_beside_the_titles_are_refused(tmp_path: Path) -> None:
+    rows = "".join(f"{index * 2e-8:.2e},{index},{index},,\n" for index in range(5))
+    with pytest.raises(CorruptField, match="the header's sampling interval is not that of the times"):
+        ADAPTER.read(place(tmp_path, "a.csv", "Time(s)," + STAMPED + rows))
+
+
+def test_empty_columns_at_the_end_are_none(tmp_path: Path) -> None:
+    text = "time (s),V1 (V),,,\n" + "".join(f"{index}.0,{index},,,\n" for index in range(4))
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", text))
+    assert (waveform.name, waveform.samples.count, waveform.warnings) == ("V1", 4, ())
+    (_, named) = waveforms(ADAPTER, place(tmp_path, "b.csv", text.replace("V1 (V),,", "V1 (V),V2 (V),")))
+    assert (named.name, named.minimum, named.warnings) == ("V2", None, ("4 empty cells are not-a-number here",))
+    with pytest.raises(CorruptField, match="the header names another number of columns than the rows have"):
+        ADAPTER.read(place(tmp_path, "c.csv", text.replace("2.0,2,,,", "2.0,2,7,,")))
+    long = "time (s),V1 (V),,,\n" + "".join(f"{index}.0,{index},,,\n" for index in range(90))
+    with pytest.raises(CorruptField, match="the row has another number of cells than the first at line 82"):
+        ADAPTER.read(place(tmp_path, "d.csv", long.replace("80.0,80,,,", "80.0,80,,7,")))
+
+
+def test_ultrascope_gives_its_first_column_no_unit_and_spreads_its_times(tmp_path: Path) -> None:
+    """1024 samples at 10 us stand over 1023 intervals, as in DS1102D-A.csv of RigolWFM."""
+    count, dt_s = 1024, 1e-5
+    times = [-0.004688 + index * dt_s * count / (count - 1) for index in range(count)]
+    rows = "".join(f"{time:.8f},{index % 7}.08,0.24\n" for index, time in enumerate(times))
+    found = waveforms(ADAPTER, place(tmp_path, "a.csv", "X,CH 1 (V),CH 2 (V)\n" + rows))
+    assert [(item.name, item.unit, item.t0_s) for item in found] == [("CH 1", "V", -0.004688), ("CH 2", "V", -0.004688)]
+    assert found[0].warnings == (
+        "the time column has no unit; seconds are assumed",
+        "the times seem to be spread over 1023 instead of 1024 intervals: the true one may be 1e-05 s",
+    )
+    even = "".join(f"{index * 1e-5:.8f},1.0\n" for index in range(8))
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "b.csv", "X,CH1 (V)\n" + even))
+    assert (waveform.dt_s, len(waveform.warnings)) == (pytest.approx(1e-5), 1)
+    with pytest.raises(NotThisFormat, match="the first column has no unit of time"):
+        ADAPTER.read(place(tmp_path, "c.csv", "X,Y (mm)\n" + even))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_text_of_two_bytes_a_character(tmp_path: Path, encoding: str) -> None:
+    text = "\ufeff" * (encoding == "utf-16-be") + "Zeit (µs);Kanal 1 (V)\r\n"
+    text += "".join(f"{index}0,5;{index},25\r\n" for index in range(9))
+    source = place(tmp_path, "a.txt", text.encode(encoding))
+    assert ADAPTER.sniff(source).confidence is Confidence.LIKELY
+    (waveform,) = waveforms(ADAPTER, source)
+    assert (waveform.name, waveform.unit, waveform.dt_s) == ("Kanal 1", "V", pytest.approx(1e-5))
+    assert waveform.values().tolist() == [index + 0.25 for index in range(9)]
+
+
+def test_damaged_or_long_text_of_two_bytes_a_character_is_refused(tmp_path: Path, monkeypatch) -> None:
+    data = ("time (s),v (V)\n" + "0,1\n1,2\n2,3\n").encode("utf-16")
+    with pytest.raises(CorruptField, match="the text begins as UTF-16 and is none at byte"):
+        ADAPTER.read(place(tmp_path, "a.csv", data[:-1]))
+    monkeypatch.setattr(delimited, "KEPT_BYTES", 20)
+    with pytest.raises(ReadingLimit, match="a table in UTF-16 is too large to be read; save it as UTF-8"):
+        ADAPTER.read(place(tmp_path, "b.csv", data))

@@ -79,6 +79,13 @@ def test_pairs_in_the_other_order_are_put_in_order_and_that_is_said(tmp_path: Pa
         ({"XUNIT": '"Hz"'}, UnsupportedVersion, "the horizontal axis is no time; this is no waveform over time"),
         ({"PT_FMT": "XY"}, UnsupportedVersion, "the point format is not supported (expected None, found XY)"),
         ({"BN_FMT": "RX"}, UnsupportedVersion, "the binary format is not supported (expected None, found RX, MSB, 2)"),
+        (
+            {"NR_FR": "3"},
+            UnsupportedVersion,
+            "the curve is of several frames of a FastFrame set; save the .wfm file (expected 1, found 3)",
+        ),
+        ({"XZERO": ""}, CorruptField, "the preamble has no XZERO at byte"),
+        ({"XZERO": None, "PT_OFF": None}, CorruptField, "the preamble has no XZERO at byte"),
         ({"ENCDG": "SRP"}, UnsupportedVersion, "the encoding is not supported (expected None, found SRP)"),
     ],
 )
@@ -88,6 +95,11 @@ def test_a_wrong_preamble_is_refused(
     with pytest.raises(kind) as caught:
         ADAPTER.read(place(tmp_path, "a.isf", isf(CODES, **changes)))
     assert str(caught.value).startswith(f"a.isf: {message}")
+
+
+def test_instruments_without_xzero_count_from_the_trigger_point(tmp_path: Path) -> None:
+    (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.isf", isf(CODES, XZERO=None, PT_OFF="20", NR_FR="1")))
+    assert waveform.t0_s == pytest.approx(-20e-6)
 
 
 def test_a_cut_or_longer_curve_is_refused(tmp_path: Path) -> None:

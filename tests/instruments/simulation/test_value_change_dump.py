@@ -324,6 +324,42 @@ def test_what_other_tools_write_of_variables_is_read(tmp_path):
     assert found["t.a"].warnings == ("1 variables have no bits and hold nothing",)
 
 
+def test_the_index_of_a_lone_bit_and_of_a_word_stays_in_the_name(tmp_path):
+    text = (
+        '$var wire 1 ! d [3] $end\n$var wire 1 " v [1] $end\n$var wire 1 # v [0] $end\n$var reg 8 % mem [5] $end\n'
+        "$var reg 8 & mem [6] $end\n$var wire 1 ' m [0][1] $end\n$var wire 4 ( w [3:0] $end\n"
+    )
+    body = "#0\n1!\n1\"\n0#\nb1 %\nb10 &\n1'\nb1010 (\n#5\n0!\n"
+    found = traces(written(tmp_path, "x.vcd", HEAD + text + TAIL + body))
+    assert {name: trace.values[0] for name, trace in found.items()} == {
+        "t.d[3]": "1",
+        "t.v": "10",
+        "t.mem[5]": "00000001",
+        "t.mem[6]": "00000010",
+        "t.m[0][1]": "1",
+        "t.w": "1010",
+    }
+    assert changes(found["t.d[3]"]) == [(0, "1"), (5, "0")]
+
+
+def test_brackets_in_an_escaped_name_are_a_part_of_it(tmp_path):
+    """A synthesized netlist has nets of their own called ``\\q[0]`` and ``\\q[1]``: they are no vector."""
+    text = (
+        '$var wire 1 ! \\q[0] $end\n$var wire 1 " \\q[1] $end\n$var reg 8 # \\mem[2] [7:0] $end\n'
+        "$var wire 4 % \\bus[3:0] $end\n$scope module u $end\n$var wire 1 ! \\q[0] $end\n$upscope $end\n"
+    )
+    body = '#0\n0!\n1"\nb1 #\nb1010 %\n#5\n1!\n'
+    found = traces(written(tmp_path, "x.vcd", HEAD + text + TAIL + body))
+    assert {name: changes(trace) for name, trace in found.items()} == {
+        "t.\\q[0]": [(0, "0"), (5, "1")],
+        "t.\\q[1]": [(0, "1")],
+        "t.\\mem[2]": [(0, "00000001")],
+        "t.\\bus": [(0, "1010")],
+        "t.u.\\q[0]": [(0, "0"), (5, "1")],
+    }
+    assert found["t.\\q[0]"].identifier == found["t.u.\\q[0]"].identifier == "!"
+
+
 def test_the_second_count_catches_what_the_reader_really_drops(tmp_path, monkeypatch):
     """Statements behind ``$enddefinitions $end`` on its own line, if they were left there."""
     monkeypatch.setattr(value_change_copy, "_is_plain", lambda path: True)
