@@ -3,7 +3,7 @@
 Dies come from ``services.demo`` and ``benchmarks.localization_trials``, whose simulators share no code with the
 analysis; measurements are SIMULATED. Each die is probed where the localizer wants until it says stop. Beside it the
 classical ways: ranking by the fail log alone (single location at a time), and the guided back-trace from a failing
-output, here with waveforms that are read without error.
+output, here with waveforms that are read without error; and what nobody can beat who does not know amplitudes.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from analysis.results import Localization
 from benchmarks.localization_trials.circuits import default_folder, read_circuits
 from benchmarks.localization_trials.defects import SINGLE, STRATA, DefectSource, Die, Trial, Undetected
 from benchmarks.localization_trials.large_die import large_die_rows
+from benchmarks.localization_trials.limits import SingleFaultLimit
 from benchmarks.localization_trials.made_circuits import build_made
 from benchmarks.localization_trials.scores import Outcome, rank_of, rows_of
 from benchmarks.localization_trials.timed_die import TimedDie
@@ -149,9 +151,18 @@ class Bench:
             minutes=spent_s / 60,
             trace_probes=self.back_trace(trial.die) if single and isinstance(trial.die, SimulatedDie) else None,
             slat_top=self.slat_top(trial) if single else None,
+            limit_top=self.limit_top(trial.die) if single and isinstance(trial.die, SimulatedDie) else None,
             seconds=tuple(seconds),
             neighbours=tuple(len(under(waveform.net)) for waveform in waveforms),
         )
+
+    @cached_property
+    def _limit(self) -> SingleFaultLimit:
+        return SingleFaultLimit(self.demo, self.stimulus)
+
+    def limit_top(self, die: SimulatedDie) -> tuple[float, float]:
+        """Return top-1 of whoever sees all nets without noise, without the sign of their waveforms and with it."""
+        return self._limit.top(die, sign_known=False), self._limit.top(die, sign_known=True)
 
     def slat_top(self, trial: Trial) -> float:
         """Return the expected top-1 among nets whose inversion fails exactly what was seen in every failing pattern."""

@@ -12,6 +12,8 @@ from benchmarks.report import Row
 
 TIE = 1e-6
 BINS = 10
+CHANCES = 400
+"""Draws for what chance adds to a calibration error."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Outcome:
         minutes: laboratory time by its own account.
         trace_probes: probes of a guided back-trace on the same die, read without error; ``None`` without one.
         slat_top: expected top-1 of the fail log alone (single location at a time); ``None`` where it does not apply.
+        limit_top: top-1 of :mod:`benchmarks.localization_trials.limits` on the same die, without the waveforms' sign
+            and with it; ``None`` where it does not apply.
         seconds: of computing, for each answer.
         neighbours: nets beside the probed one under each spot.
     """
@@ -48,6 +52,7 @@ class Outcome:
     minutes: float
     trace_probes: int | None
     slat_top: float | None
+    limit_top: tuple[float, float] | None
     seconds: tuple[float, ...]
     neighbours: tuple[int, ...] = ()
 
@@ -69,6 +74,13 @@ def calibration_error(confidence: Sequence[float], correct: Sequence[float]) -> 
     places = np.minimum((np.asarray(confidence) * BINS).astype(int), BINS - 1)
     gaps = np.bincount(places, weights=np.asarray(confidence) - np.asarray(correct), minlength=BINS)
     return float(np.abs(gaps).sum() / len(confidence))
+
+
+def error_by_chance(confidence: Sequence[float]) -> float:
+    """Return the mean :func:`calibration_error` of as many dies whose posteriors are all right: what chance adds."""
+    told = np.asarray(confidence)
+    drawn = np.random.default_rng(0).random((CHANCES, told.size)) < told
+    return float(np.mean([calibration_error(confidence, hits.astype(np.float64).tolist()) for hits in drawn]))
 
 
 def mean_of(outcomes: Sequence[Outcome], value: Callable[[Outcome], float | None]) -> float:
@@ -109,10 +121,14 @@ def _circuit_rows(name: str, dies: Sequence[Outcome]) -> list[Row]:
 
 def _single_rows(dies: Sequence[Outcome], snr: float) -> list[Row]:
     ratio = mean_of(dies, lambda item: item.probes) / max(1e-9, mean_of(dies, lambda item: item.trace_probes))
+    known = [item.limit_top for item in dies if item.limit_top is not None]
+    limits = np.mean(known, axis=0).tolist() if known else [0.0, 0.0]
     least, most = (">= 0.97", "<= 0.3333") if snr >= 8 else (">= 0.9", "<= 0.5")
     return [
         Row("single faults: top-1", mean_of(dies, lambda item: item.top), "part", least),
         Row("single faults: top-1, polarity aside", mean_of(dies, lambda item: item.collapsed), "part"),
+        Row("single faults: top-1 of all nets' waveforms without noise, amplitude and sign unknown", limits[0], "part"),
+        Row("single faults: the same, signs known", limits[1], "part"),
         Row("single faults: top-5", mean_of(dies, lambda item: item.rank <= 5), "part"),
         Row("single faults: mean reciprocal rank", mean_of(dies, lambda item: 1 / item.rank), "part"),
         Row("single faults: probes until decided", mean_of(dies, lambda item: item.probes), "probes"),
@@ -143,7 +159,9 @@ def _overall_rows(outcomes: Sequence[Outcome], faulty: Sequence[Outcome]) -> lis
     rows = [Row(f"wrong stops among {len(stopped)} located of {len(faulty)}", wrong, "part", "<= 0.02")]
     if faulty:
         error = calibration_error([item.confidence for item in faulty], [item.top for item in faulty])
+        chance = error_by_chance([item.confidence for item in faulty])
         rows.append(Row("calibration error of the first posterior", error, "part", "<= 0.03"))
+        rows.append(Row("the same, were every posterior right", chance, "part"))
     seconds = [value for item in outcomes for value in item.seconds]
     return [
         *rows,
