@@ -236,6 +236,7 @@ def screen(
     ] = None,
     planted: Annotated[int, typer.Option(help="Outliers to plant in each test and group: simulated escapes.")] = 0,
     planted_sigmas: Annotated[float, typer.Option(help="Robust sigmas that planted parts are moved by.")] = 8.0,
+    scores: Annotated[Path | None, typer.Option(help="Where the scores of every part go (Parquet).")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Find parts that passed and yet are outliers, by their readings and their neighbours."""
@@ -248,7 +249,7 @@ def screen(
         asked |= {"least_parts": least_parts, "fail_threshold": threshold, "tests": test or []}
         asked |= {"together": together}
         asked |= {"planted": planted, "planted_sigmas": planted_sigmas} | ({"screens": only} if only else {})
-        return screen_paths(files, ask_screen(asked), labels)
+        return screen_paths(files, ask_screen(asked), labels, scores)
 
     answer_offline(compute, print_screening, as_json=as_json)
 

@@ -49,26 +49,41 @@ class KnownFile:
     arrived_at: datetime
 
 
-def list_results(
-    connection: Connection, program_id: uuid.UUID, kinds: Collection[str], until: datetime | None, most: int
-) -> list[ResultHead]:
-    """Return the answers of ``kinds`` stored ``until`` then, the newest ``most`` of them, oldest first."""
-    query = (
-        select(
-            result.c.id,
-            result.c.kind,
-            result.c.created_at,
-            result.c.provenance,
-            job.c.payload,
-            result.c.simulated,
-            result.c.probing_session_id,
-        )
-        .join(job, job.c.id == result.c.job_id)
-        .where(result.c.program_id == program_id, result.c.kind.in_(sorted(kinds)))
-    )
-    if until is not None:
-        query = query.where(result.c.created_at <= until)
-    rows = connection.execute(query.order_by(result.c.id.desc()).limit(most))
+@dataclass(frozen=True)
+class Chosen:
+    """Answers of a program: of ``kinds``, stored ``until`` then (whenever if ``None``), those of ``ids`` if any."""
+
+    program_id: uuid.UUID
+    kinds: tuple[str, ...]
+    until: datetime | None = None
+    ids: tuple[uuid.UUID, ...] = ()
+
+    def restrict(self, query: Any) -> Any:
+        """Return ``query`` over the results, of these answers alone."""
+        query = query.where(result.c.program_id == self.program_id, result.c.kind.in_(sorted(self.kinds)))
+        if self.until is not None:
+            query = query.where(result.c.created_at <= self.until)
+        return query.where(result.c.id.in_(self.ids)) if self.ids else query
+
+
+def find_newest(connection: Connection, chosen: Chosen) -> uuid.UUID | None:
+    """Return the id of the newest of the answers, ``None`` when there is none."""
+    query = chosen.restrict(select(result.c.id)).order_by(result.c.id.desc()).limit(1)
+    return connection.execute(query).scalar()
+
+
+def list_results(connection: Connection, chosen: Chosen, most: int) -> list[ResultHead]:
+    """Return the newest ``most`` of the answers, oldest first."""
+    query = select(
+        result.c.id,
+        result.c.kind,
+        result.c.created_at,
+        result.c.provenance,
+        job.c.payload,
+        result.c.simulated,
+        result.c.probing_session_id,
+    ).join(job, job.c.id == result.c.job_id)
+    rows = connection.execute(chosen.restrict(query).order_by(result.c.id.desc()).limit(most))
     return [ResultHead(**row) for row in reversed(rows.mappings().all())]
 
 

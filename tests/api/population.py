@@ -162,6 +162,19 @@ def add_planned_probe(engine: Engine, ids: dict[str, uuid.UUID], program: uuid.U
     return add_row(engine, probes.planned_probe, program_id=program, **values, net="G11", bits=0.25)
 
 
+def add_scored_result(engine: Engine, blobs: BlobStore, program: uuid.UUID, job: uuid.UUID) -> uuid.UUID:
+    """Add an answer whose scores of all parts are a file."""
+    content = b"scores"
+    key = record_key(program, uuid7())
+    blobs.put_bytes(key, content)
+    digest = hashlib.sha256(content).hexdigest()
+    body = {"scores": {"blob_key": key, "byte_length": len(content), "sha256": digest}}
+    return add_row(
+        engine, work.result, job_key=uuid.uuid4().hex, job_id=job, program_id=program, kind="screening", body=body,
+        provenance={},
+    )  # fmt: skip
+
+
 def encode(content: bytes | list[int]) -> str:
     return base64.b64encode(bytes(content)).decode()
 

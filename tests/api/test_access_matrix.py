@@ -22,6 +22,7 @@ from tests.api.population import (
     add_planned_probe,
     add_program,
     add_row,
+    add_scored_result,
     add_upload,
     add_webhook,
     populate,
@@ -174,6 +175,7 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/probing-sessions/{session_id}/planned-probes"): {"result_id": str(ids["result_id"]), "net": "G10"},
         ("post", "/probing-sessions/{session_id}/comparisons"): {"golden_session_ids": [str(ids["session_id"])]},
         ("post", "/batch-localizations"): {"session_ids": [str(ids["session_id"])]},
+        ("post", "/population-outliers"): {"session_ids": [str(ids["session_id"])]},
         ("post", "/files/{file_id}/printabilities"): PRINTABILITY,
         ("post", "/files/{file_id}/nets"): {},
         ("post", "/files/{file_id}/matches"): {"inspection_file_id": str(ids["file_id"]), "sigma_nm": [1, 1]},
@@ -261,6 +263,8 @@ def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
         )  # fmt: skip
         values = {"job_key": uuid.uuid4().hex, "program_id": program, "kind": "printability", "body": {}}
         ids["result_id"] = add_row(engine, work.result, **values, job_id=ids["job_id"], provenance={})
+    if path.endswith("{result_id}/scores"):
+        ids["result_id"] = add_scored_result(engine, world.api.state.blobs, program, ids["job_id"])
     if "{upload_id}" in path:
         ids["upload_id"] = add_upload(engine, program, ids["instrument_id"])
     if path.endswith("/resend"):

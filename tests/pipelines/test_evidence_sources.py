@@ -15,6 +15,7 @@ from instruments.electrical.unit_evidence import UnitEvidenceAdapter
 from instruments.mask.klarf import KlarfAdapter
 from instruments.repair.laser_log import LaserLogAdapter
 from services.demo.machine import HiddenFault
+from services.pipelines.context import JobRefused
 from services.pipelines.latent_risk.evidence_requests import GivenFrame, GivenFrames
 from services.pipelines.mask.layout_requests import OverlayRequest
 from services.pipelines.reliability.degradation_requests import StoredDegradationRequest
@@ -132,3 +133,13 @@ def test_places_of_another_frame_are_refused_until_it_is_stated(fab: Fab) -> Non
     framed = fab.assemble(frames=GivenFrames(wafer_map=GivenFrame())).body
     used = {each["result"] for modality in framed["modalities"] for each in modality["records"]}
     assert str(answer.id) in used
+
+
+def test_an_inspection_of_a_mask_says_nothing_of_single_dies(fab: Fab) -> None:
+    text = flat(DEFECTS, head="SampleType MASK;\n")
+    file_id = fab.upload(KlarfAdapter, "mask.klarf", text)
+    layout = store_original(fab.bench.engine, fab.bench.blobs, fab.program, "wires.gds", wires())
+    asked = OverlayRequest(process=SMALL, inspection_file_id=file_id, settings={"sigma_nm": 20})
+    fab.perform("overlay", raw_file_id=str(layout), question=asked.model_dump(mode="json"))
+    with pytest.raises(JobRefused, match=r"no unit has evidence .* times unclear which unit"):
+        fab.assemble(frames=FRAMES)

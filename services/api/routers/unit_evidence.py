@@ -6,9 +6,11 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from db.repositories.access import Action, find_program
+from db.repositories.unit_evidence import Chosen, find_newest
 from services.api.analysis_requests import JOB_ANSWERS, AnalysisRequest, ask_for_analysis
 from services.api.context import Analyses
 from services.pipelines.job_keys import make_key
+from services.pipelines.latent_risk.evidence_records import KINDS
 from services.pipelines.latent_risk.evidence_requests import AssemblyRequest
 from services.pipelines.versions import UNIT_EVIDENCE_VERSION
 from services.problems import Problem
@@ -34,6 +36,8 @@ def assemble_evidence(question: AssemblyRequest, context: Analyses) -> Response:
     with context.begin() as unit:
         program_id = find_program(unit.connection, unit.caller, Action.ANALYSE, question.program)
         asked = question.model_copy(update={"freeze_at": freeze_at}).model_dump(mode="json")
-        key = make_key("unit-evidence", UNIT_EVIDENCE_VERSION, [str(program_id)], asked)
+        # Where times are stated, answers count whenever they were made: a later one makes it another question.
+        newest = find_newest(unit.connection, Chosen(program_id, KINDS)) if question.stated_times else None
+        key = make_key("unit-evidence", UNIT_EVIDENCE_VERSION, [str(program_id), str(newest)], asked)
         request = AnalysisRequest("unit-evidence", key, program_id, {"question": asked}, "evidence-assembly")
         return ask_for_analysis(context, unit, request)

@@ -187,15 +187,21 @@ def _store(unit: UnitOfWork, context: JobContext, document: dict[str, Any], file
     """Write file, table and result in the transaction that ends the job; the same table is stored once."""
     program_id = context.claimed.program_id
     new = NewFile(program_id, file.name, len(file.data), file.sha256, raw_key(program_id, file.sha256))
+    subject = assembled_files.insert_file(unit.connection, new)
     table_id = assembled_files.find_table(unit.connection, new)
     if table_id is None:
-        subject = assembled_files.insert_file(unit.connection, new)
         rows = make_rows(file.reading, subject, file.packed.key, None)
         table_id = assembled_files.insert_table(unit.connection, subject, file.packed, rows, _reading(context, file))
         after = {"sha256": file.sha256, "size_bytes": len(file.data), "job_id": str(context.claimed.id)}
         entry = audit.AuditEntry("file.assembled", "raw_file", subject.raw_file_id, program_id, after=after)
         audit.record(unit.connection, f"service:{KIND}", context.claimed.request_id, entry)
-    told = {"id": str(table_id), "name": file.name, "sha256": file.sha256, "bytes": len(file.data)}
+    told = {
+        "id": str(table_id),
+        "file_id": str(subject.raw_file_id),
+        "name": file.name,
+        "sha256": file.sha256,
+        "bytes": len(file.data),
+    }
     store_document(unit, context, document | {"table": told}, _findings(document))
 
 

@@ -11,6 +11,17 @@ from services.pipelines.latent_risk.unit_identity import Claim
 
 MODALITIES = ("electrical", "degradation", "lvp", "mask", "repair", "neighbourhood")
 
+MODALITIES_OF = {
+    "screening": ("electrical", "neighbourhood"),
+    "degradation": ("degradation",),
+    "anomaly": ("lvp",),
+    "overlay": ("mask",),
+    "repair-outcome": ("repair",),
+}
+"""By kind of results that tell of units, of which modalities."""
+
+KINDS = tuple(MODALITIES_OF)
+
 WANTING = {
     "electrical": "no screening has a score of it (POST /files/{id}/screenings)",
     "degradation": "no forecast of its readouts is there (POST /tables/{id}/degradations)",

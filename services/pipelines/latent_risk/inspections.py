@@ -20,7 +20,8 @@ class Inspection:
     """One sample of an inspection file: lot (empty if not told), name, defects by id with their die, test plan.
 
     ``dies`` has ``None`` for a defect without a die and for an id that stands twice; ``plan`` is ``None`` where the
-    file does not list the dies that were looked at. ``sample_type`` is WAFER, MASK … as the file says, or empty.
+    file does not list the dies that were looked at. ``sample_type`` is WAFER, MASK … as the file says, or empty;
+    ``step`` the step of the process after which it was made: defects of two steps are not added up.
     """
 
     lot: str
@@ -28,6 +29,7 @@ class Inspection:
     dies: Mapping[int, Die | None]
     plan: frozenset[Die] | None
     sample_type: str = ""
+    step: str = ""
 
     def claim(self, die: Die, frame: DieFrame | None) -> Claim:
         """Return the unit at ``die`` of the wafer; in doubt without a ``frame``."""
@@ -69,7 +71,8 @@ def _read(table: Table) -> Inspection:
     dies: dict[int, Die | None] = {}
     for number, place in zip(numbers, places, strict=True):
         dies[number] = None if number in dies else place
-    return Inspection(_lot(table), table.name, dies, _plan(table), _first_word(table, "SampleType").upper())
+    kind, step = _first_word(table, "SampleType").upper(), _first_word(table, "StepID")
+    return Inspection(_lot(table), table.name, dies, _plan(table), kind, step)
 
 
 def _lot(table: Table) -> str:

@@ -21,22 +21,22 @@ from services.pipelines.latent_risk import (
     repair_readings,
 )
 from services.pipelines.latent_risk.evidence_assembly import Freeze
-from services.pipelines.latent_risk.evidence_records import EvidenceRecord, Frames, Origin, Reading, digest_rule
+from services.pipelines.latent_risk.evidence_records import (
+    MODALITIES_OF,
+    EvidenceRecord,
+    Frames,
+    Origin,
+    Reading,
+    digest_rule,
+)
 from services.pipelines.latent_risk.inspections import TWICE, Inspections, read_inspections
 from services.pipelines.latent_risk.unit_identity import Claim
 from services.pipelines.stored_scores import load_scores
 from services.pipelines.table_job import load_stored
 
-KINDS = {
-    "screening": ("electrical", "neighbourhood"),
-    "degradation": ("degradation",),
-    "anomaly": ("lvp",),
-    "overlay": ("mask",),
-    "repair-outcome": ("repair",),
-}
-"""Kinds of results that tell of units, and of which modalities."""
-
 MOST_RESULTS = 5000
+MOST_READINGS = 1_500_000
+"""Of units in one assembly; about 1 kB each while it is made."""
 
 
 @dataclass
@@ -85,6 +85,7 @@ class StoredEvidence:
             "repair-outcome": self._read_repairs,
         }
         self._products: dict[str, set[str]] = defaultdict(set)
+        self._readings = 0
 
     def gather(self, result_ids: Sequence[uuid.UUID]) -> Gathered:
         """Return what the answers of the program say, those of ``result_ids`` alone if there are any.
@@ -92,13 +93,14 @@ class StoredEvidence:
         Raises:
             JobRefused: a result that is named tells of no unit, or there are too many.
         """
-        kinds = [kind for kind, of in KINDS.items() if set(of) & set(self.freeze.modalities)]
+        kinds = [kind for kind, of in MODALITIES_OF.items() if set(of) & set(self.freeze.modalities)]
         # An answer that was stored after the freeze counts where a person states when its files were known.
         until = None if self.times.stated else self.freeze.at
         with self.context.engine.connect() as connection:
             self.gathered.shared_lots |= set(unit_evidence.list_shared_lots(connection, self.program_id))
-            heads = unit_evidence.list_results(connection, self.program_id, kinds, until, MOST_RESULTS + 1)
-            heads = self._chosen(heads, result_ids)
+            chosen = unit_evidence.Chosen(self.program_id, tuple(kinds), until, tuple(result_ids))
+            heads = unit_evidence.list_results(connection, chosen, MOST_RESULTS + 1)
+            self._refuse_missing(heads, result_ids)
             files = self._find_files(connection, heads)
             for place, head in enumerate(heads):
                 self.context.progress(0.05 + 0.6 * place / len(heads), f"{head.kind} {place + 1} of {len(heads)}")
@@ -110,16 +112,13 @@ class StoredEvidence:
         self.gathered.shared_lots |= {lot for lot, products in self._products.items() if len(products) > 1}
         return self.gathered
 
-    def _chosen(self, heads: list[ResultHead], wanted: Sequence[uuid.UUID]) -> list[ResultHead]:
-        if wanted:
-            known = {head.id: head for head in heads}
-            missing = [each for each in wanted if each not in known]
-            if missing:
-                raise JobRefused(f"the result {missing[0]} is not there at the freeze, or tells of no units")
-            return [head for head in heads if head.id in set(wanted)]
+    def _refuse_missing(self, heads: Sequence[ResultHead], wanted: Sequence[uuid.UUID]) -> None:
+        known = {head.id for head in heads}
+        missing = next((each for each in wanted if each not in known), None)
+        if missing is not None:
+            raise JobRefused(f"the result {missing} was not there at the freeze, or tells of no units")
         if len(heads) > MOST_RESULTS:
             raise JobRefused(f"more than {MOST_RESULTS} results tell of units: name the results (result_ids)")
-        return heads
 
     def _find_files(self, connection: Connection, heads: Sequence[ResultHead]) -> dict[str, KnownFile]:
         digests = {digest for head in heads for digest in head.provenance.get("inputs", ())}
@@ -158,7 +157,16 @@ class StoredEvidence:
             features=features,
             inputs=made.inputs,
         )
-        self.gathered.records.append(EvidenceRecord(origin, readings))
+        kept = [reading for reading in readings if self._may_count(reading.claim)]
+        self._readings += len(kept)
+        if self._readings > MOST_READINGS:
+            raise JobRefused(f"stored answers say more than {MOST_READINGS} things of units: name fewer lots")
+        self.gathered.records.append(EvidenceRecord(origin, kept))
+
+    def _may_count(self, claim: Claim) -> bool:
+        """Whether the unit may be of the lots, or helps to tell which lot a serial without one is of."""
+        lots = self.freeze.lots
+        return not lots or not claim.lot or claim.lot in lots or bool(claim.serial)
 
     def _scores_of(self, connection: Connection, head: ResultHead) -> dict[str, Any] | None:
         """Return what the answer says of the file of its scores, ``None`` where it has none, which is noted."""
@@ -225,7 +233,8 @@ class StoredEvidence:
             self._leave_out(head, f"{name}: {TWICE}")
         document = unit_evidence.read_body(connection, head.id)
         version = f"overlay/{head.provenance.get('algorithm_version', '')}"
-        rule = mask_readings.rule_of_overlay(head.payload, document, version)
+        steps = sorted({each.step for each in found.samples.values()})
+        rule = (*mask_readings.rule_of_overlay(head.payload, document, version), steps)
         readings = mask_readings.read_overlay(document, found, self.frames.get("inspection"))
         self._add(head, made, ("mask", mask_readings.FEATURES, rule), readings)
 
@@ -234,6 +243,9 @@ class StoredEvidence:
         files = unit_evidence.find_known_files(connection, self.program_id, digests)
         found = self._load_inspections(connection, [each.id for each in files.values()])
         document = unit_evidence.read_body(connection, head.id)
+        if any("defect_name" not in run for run in document["runs"]):
+            self._leave_out(head, "it was made before its runs named their units: ask for it again")
+            return
         rule = repair_readings.rule_of_outcomes(head.provenance)
         readings = repair_readings.read_outcomes(document, found, self.frames.get("inspection"))
         self._add(head, made, ("repair", repair_readings.FEATURES, rule), readings)

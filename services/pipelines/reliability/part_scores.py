@@ -45,7 +45,7 @@ class PartScores:
         if not self.count:
             return
         found = self._column(name)
-        found[members] = np.fmax(found[members], np.fmin(np.abs(values), FARTHEST))
+        found[members] = np.fmax(found[members], np.minimum(np.abs(values), FARTHEST))
 
     def note_average(self, members: Integers, sigmas: Floats) -> None:
         """Note the distances of one test by dynamic limits."""
@@ -55,7 +55,7 @@ class PartScores:
         if not self.squares.size:
             self.squares, self.tests = np.zeros(self.count), np.zeros(self.count)
         known = ~np.isnan(sigmas)
-        self.squares[members[known]] += np.fmin(np.abs(sigmas[known]), FARTHEST) ** 2
+        self.squares[members[known]] += np.minimum(np.abs(sigmas[known]), FARTHEST) ** 2
         self.tests[members[known]] += 1
 
     def _column(self, name: str) -> Floats:

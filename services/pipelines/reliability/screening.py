@@ -4,7 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from services.pipelines.reliability.part_scores import PartScores, describe_scores
+from services.pipelines.reliability.part_scores import (
+    PartScores,
+    describe_scores,
+    encode_scores,
+    make_score_table,
+)
 from services.pipelines.reliability.screening_patterns import find_signatures, screen_together
 from services.pipelines.reliability.screening_quality import judge_by_labels, judge_by_planting, read_labels
 from services.pipelines.reliability.screening_requests import ScreenRequest
@@ -24,14 +29,19 @@ from services.pipelines.versions import SCREENING_VERSION
 _MANY = 0.01
 
 
-def screen_paths(paths: Sequence[Path], request: ScreenRequest, labels: Path | None = None) -> dict[str, Any]:
+def screen_paths(
+    paths: Sequence[Path], request: ScreenRequest, labels: Path | None = None, scores: Path | None = None
+) -> dict[str, Any]:
     """Screen the parts in the files ``paths``; raises what reading them and :func:`screen_parts` raise.
 
     ``labels`` is a CSV file of parts whose truth is known
-    (:func:`services.pipelines.reliability.screening_quality.read_labels`).
+    (:func:`services.pipelines.reliability.screening_quality.read_labels`); ``scores`` is where those of every part go.
     """
     parts = read_parts(paths)
-    return screen_parts(parts, request, read_labels(labels) if labels is not None else None)
+    document, found = score_parts(parts, request, read_labels(labels) if labels is not None else None)
+    if scores is not None:
+        scores.write_bytes(encode_scores(make_score_table(parts, found)))
+    return document
 
 
 def screen_parts(
