@@ -81,5 +81,9 @@ def page_paths(ids: Mapping[str, str], waveforms: str, clean: str) -> list[str]:
         f"/maps/{ids['log']}?wafer=W03&show=value&test=100+leakage", f"/maps/{ids['map']}?show=hard-bin",
         "/reliability", "/reliability?kind=screening", f"/reliability/screenings/{ids['screening_result']}",
         f"/reliability/life/{ids['life_result']}?paper=lognormal&others=1",
-        f"/reliability/degradations/{ids['degradation_result']}",
+        f"/reliability/degradations/{ids['degradation_result']}", f"/reliability/risks/{ids['risk_result']}",
+        "/reliability/models", f"/reliability/models/{ids['version']}", "/reliability/reports",
+        f"/reliability/reports/{ids['report']}", "/reliability/deliveries", "/reliability/schedules",
+        f"/reliability/schedules/{ids['schedule']}", f"/reliability/schedules/{ids['schedule']}/edit",
+        f"/reliability/schedules/{ids['schedule']}/send", "/reliability/schedules/new?name=Weekly&cron=0+7+*+*+1",
     ]  # fmt: skip

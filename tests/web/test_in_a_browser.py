@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from services.stack import Stack
 from tests.web.browsing import Complaints, audit, find_chromium, page_paths, screenshot
 from tests.web.furnishing import furnish
 from tests.web.furnishing_reliability import furnish_reliability
+from tests.web.furnishing_reports import RECIPIENTS, furnish_mail, furnish_reports
 
 pytestmark = pytest.mark.browser
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
@@ -57,13 +59,20 @@ def fab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fab]:
     chromium = find_chromium()
     playwright = pytest.importorskip("playwright.sync_api")
     folder = tmp_path_factory.mktemp("fab")
-    stack = Stack(Settings(data_dir=folder / "data", api_port=0, database_url=None, broker_url=None, blob_url=None))
-    with stack:
+    sink = furnish_mail()
+    stack = Stack(
+        Settings(
+            data_dir=folder / "data", api_port=0, database_url=None, broker_url=None, blob_url=None,
+            smtp_host="127.0.0.1", smtp_port=sink.port, smtp_security="none", smtp_sender="reports@fab.example",
+        )
+    )  # fmt: skip
+    with closing(sink), stack:
         try:
             with Terminal(file=(folder / "demonstration.log").open("w")).capture():
                 assert Demonstration(stack.url, stack.key, folder / "demonstration", Terminal()).load_and_show()
             ids = furnish(stack.url, stack.key, engine_of(stack), folder)
             ids |= furnish_reliability(stack.url, stack.key, folder)
+            ids |= furnish_reports(stack.url, stack.key, folder)
             with playwright.sync_playwright() as started:
                 browser = started.chromium.launch(executable_path=chromium, args=ARGUMENTS)
                 yield Fab(stack, ids, browser, folder)
@@ -88,6 +97,8 @@ def settle(page: Any) -> None:
     page.wait_for_load_state("networkidle")
     if page.locator("main canvas").count():
         page.wait_for_selector("canvas[data-drawn]")
+    for frame in page.locator("main iframe").all():
+        frame.scroll_into_view_if_needed()  # what is in a frame is painted where it is seen
 
 
 def waveforms_of(fab: Fab, session: str) -> str:
@@ -267,6 +278,52 @@ def test_the_logic_of_a_waveform_is_its_own_nets_whatever_lies_under_the_spot(fa
         [own, neighbour],
     )
     assert found == own
+    assert not complaints.take()
+    page.context.close()
+
+
+def test_a_report_is_scheduled_tried_out_and_sent(fab: Fab) -> None:
+    """Due times while typing, the draft in the address, a report to look at, the schedule, one confirmed sending."""
+    page, complaints = fab.open()
+    page.goto("/reliability/schedules")
+    page.click("text=New schedule")
+    page.fill("[name=name]", "Weekly oxide")
+    page.fill("[name=cron]", "30 7 * * 1")
+    page.fill("[name=time_zone]", "Asia/Tokyo")
+    page.wait_for_selector("[data-due] >> text=JST")
+    assert "At 07:30 on Monday" in page.text_content("[data-due]")
+    page.fill("[name=target_fit]", "-1")
+    page.fill("[name=recipients]", RECIPIENTS[0])
+    page.wait_for_url("**recipients=**")
+    address = page.url
+    page.goto(address)
+    assert page.input_value("[name=time_zone]") == "Asia/Tokyo"
+    assert page.input_value("[name=recipients]") == RECIPIENTS[0]
+    page.click("text=Make the schedule")
+    page.wait_for_selector("#wrong-target_fit")
+    assert [each for each in complaints.take() if not each.startswith(("422", "console"))] == []
+    assert not audit(page)
+    page.fill("[name=target_fit]", "50")
+    page.click("text=Make its report without sending it")
+    page.wait_for_selector("#scorecard")
+    assert "mailed to nobody" in page.text_content("[aria-labelledby=deliveries]")
+    assert page.frame_locator("iframe").locator("h1").text_content() == "Weekly oxide"
+    page.goto(address)
+    page.fill("[name=target_fit]", "50")
+    page.click("text=Make the schedule")
+    page.click("text=Send now")
+    assert RECIPIENTS[0] in page.text_content("main")
+    page.click("text=Make and send it")
+    page.wait_for_selector("#scorecard")
+    for _ in range(PATIENCE_MS // 500):
+        if page.locator("#deliveries ~ .scroll .state-delivered").count():
+            break
+        page.wait_for_timeout(500)
+        page.reload()
+    assert page.locator("#deliveries ~ .scroll .state-delivered").count() == 1
+    with page.expect_download() as download:
+        page.click("text=PDF,")
+    assert Path(download.value.path()).read_bytes().startswith(b"%PDF-")
     assert not complaints.take()
     page.context.close()
 

@@ -29,7 +29,7 @@ function dueTimes(due) {
     local.textContent = each.local;
     utc.className = "faint";
     utc.textContent = `${each.due_at.slice(0, 16).replace("T", " ")} UTC`;
-    line.append(local, " ", utc);
+    line.append(local, " ", ...(each.local.endsWith(" UTC") ? [] : [utc]));
     list.append(line);
   }
   return list;
