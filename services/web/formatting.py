@@ -100,6 +100,19 @@ def write_fixed(value: float | None, decimals: int = 2) -> str:
     return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
 
 
+def write_resolving(value: float | None, span: float | None) -> str:
+    """Return a number with the digits that tell apart what lies ``span`` apart, to three of it."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if not span or not math.isfinite(span):
+        return write_number(float(value), 4)
+    decimals = 2 - math.floor(math.log10(abs(span)))
+    if decimals <= 9 and abs(value) < 1e9:
+        return f"{value:.{max(decimals, 0)}f}"
+    more = math.floor(math.log10(abs(value))) - math.floor(math.log10(abs(span))) if value else 0
+    return f"{value:.{min(max(more + 2, 2), 16)}e}"
+
+
 def write_si(value: float | None, unit: str, digits: int = 4) -> str:
     """Return ``value`` in ``unit`` with the prefix that suits it."""
     if value is None or not math.isfinite(value):
@@ -128,6 +141,8 @@ def write_json(value: Any) -> Markup:
                 Markup("").join(Markup("<li>{}</li>").format(write_json(item)) for item in value)
             )
         return escape(", ".join(str(item) for item in value) or UNKNOWN)
+    if isinstance(value, bool):
+        return escape("yes" if value else "no")
     return escape(UNKNOWN if value is None else str(value))
 
 
@@ -151,6 +166,7 @@ FILTERS = {
     "number": write_number,
     "amount": write_amount,
     "fixed": write_fixed,
+    "resolving": write_resolving,
     "si": write_si,
     "person": write_person,
     "document": write_json,

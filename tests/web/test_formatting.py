@@ -37,6 +37,18 @@ def test_numbers_have_units_and_no_false_digits() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "span", "text"),
+    [
+        (0.99975, 0.0005, "0.999750"), (1.00025, 0.0005, "1.000250"), (-3.0, 250.0, "-3"), (0.2, 5.0, "0.20"),
+        (1.25e-13, 4e-14, "1.250e-13"), (2.5e12, 1e12, "2.50e+12"), (0.0, 1e-12, "0.00e+00"), (1.0, 0.0, "1.000"),
+        (1.0, math.inf, "1.000"), (math.nan, 1.0, formatting.UNKNOWN), (None, None, formatting.UNKNOWN),
+    ],
+)  # fmt: skip
+def test_ends_of_a_range_are_told_apart(value: float | None, span: float | None, text: str) -> None:
+    assert formatting.write_resolving(value, span) == text
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0 s"), (59.6, "1 min"), (95, "1 min 35 s"), (3600, "1 h"), (5400, "1 h 30 min"), (90 * 3600, "3 d 18 h")],
 )

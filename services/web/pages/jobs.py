@@ -1,13 +1,24 @@
 """Jobs: the queue, one job with its progress, and stopping it."""
 
 import uuid
+from typing import Any
 
 import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from db.repositories.access import Action
-from db.repositories.catalogue import JOBS, RESULTS, read_row
+from db.repositories.access import Action, RowNotFound
+from db.repositories.catalogue import (
+    BUNDLES,
+    FILES,
+    JOBS,
+    RESULTS,
+    SESSIONS,
+    Listing,
+    fetch_rows,
+    read_row,
+)
+from services.api.context import RequestUnit
 from services.api.listing import JobQuery
 from services.api.routers import jobs as api
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
@@ -17,6 +28,12 @@ from services.web.pages.reliability import ANSWER_PAGES
 router = APIRouter(prefix="/jobs", include_in_schema=False, route_class=PageRoute)
 
 LIST = ListSource(JOBS, JobQuery, "jobs")
+_SUBJECTS = (
+    (SESSIONS, "probing_session_id", "sessions", "name"),
+    (FILES, "raw_file_id", "files", "filename"),
+    (BUNDLES, "bundle_id", "bundles", "name"),
+)
+"""What a job's payload may name, the page of it, and the column with its name."""
 MOST_RESULTS = 20
 
 
@@ -26,7 +43,33 @@ def list_jobs(page: AnyPage) -> Response:
     if wants_export(page):
         return answer_export(page, LIST, "jobs")
     with page.read() as unit:
-        return page.show(unit, "jobs.html", shown=load_list(page, unit, LIST))
+        shown = load_list(page, unit, LIST)
+        _tell_subjects(unit, shown.rows)
+        return page.show(unit, "jobs.html", shown=shown)
+
+
+def _tell_subjects(unit: RequestUnit, rows: list[dict[str, Any]]) -> None:
+    """Give each job ``about``: the session, file or bundle that it works on, where the viewer may see that."""
+    for row in rows:
+        row["about"] = None
+    for listing, member, folder, column in _SUBJECTS:
+        about = {row["payload"][member] for row in rows if row["payload"].get(member)}
+        names = _names(unit, listing, sorted(about), column)
+        for row in rows:
+            identity = row["payload"].get(member)
+            if identity in names and row["about"] is None:
+                row["about"] = {"path": f"/{folder}/{identity}", "name": names[identity]}
+
+
+def _names(unit: RequestUnit, listing: Listing, identities: list[str], column: str) -> dict[str, str]:
+    """Return the names of rows by their id; none where one of them is not the viewer's to see."""
+    if not identities:
+        return {}
+    try:
+        found = fetch_rows(unit.connection, unit.caller, listing, [uuid.UUID(each) for each in identities], (column,))
+    except RowNotFound:
+        return {}
+    return {identity: row[column] for identity, row in zip(identities, found, strict=True)}
 
 
 @router.get("/{job_id}")

@@ -41,6 +41,8 @@ def show_waveforms(page: AnyPage) -> Response:
     with page.read() as unit:
         shown = load_list(page, unit, LIST)
         mark_simulated(unit, shown.rows)
+        for row in shown.rows:
+            row["span"] = None if row["minimum"] is None else row["maximum"] - row["minimum"]
         return page.show(unit, "waveforms.html", shown=shown, most=MOST_TRACES)
 
 

@@ -19,6 +19,29 @@ export class Tiles {
     return this.body.pitch_nm.length;
   }
 
+  /** The first and last column and row of tiles of the finest level that hold anything, and the side of one, µm. */
+  get drawn() {
+    this.found ??= this.findDrawn();
+    return this.found;
+  }
+
+  findDrawn() {
+    const level = this.levels - 1;
+    const side = this.body.side_um / 2 ** level;
+    const [columns, rows] = [0, 1].map(() => [Infinity, -Infinity]);
+    for (const index of Object.values(this.body.index)) {
+      for (const key of Object.keys(index)) {
+        const [at, x, y] = key.split("/").map(Number);
+        if (at !== level) continue;
+        for (const [reach, place] of [[columns, x], [rows, y]]) {
+          reach[0] = Math.min(reach[0], place);
+          reach[1] = Math.max(reach[1], place);
+        }
+      }
+    }
+    return columns[0] <= columns[1] ? { side, columns, rows } : { side: this.body.side_um, columns: [0, 0], rows: [0, 0] };
+  }
+
   /** The coarsest level whose pixels are no larger than those of the screen. */
   levelFor(pixelsPerUm) {
     const level = this.body.pitch_nm.findIndex((pitch) => (pitch / 1000) * pixelsPerUm <= 1);

@@ -28,8 +28,8 @@ class LayoutView {
     const [tiles, overlay] = await Promise.all([this.root.dataset.tiles, this.root.dataset.overlay].map((id) => (id ? fetchBody(id) : undefined)));
     this.tiles = new Tiles(this.root.dataset.tiles, tiles, () => this.arrived());
     this.defects = overlay?.defects ?? [];
-    this.readAddress();
     this.resize();
+    this.readAddress();
     this.colourLayers();
     this.bind();
     this.draw();
@@ -39,9 +39,14 @@ class LayoutView {
     }
   }
 
+  /** The window that shows all tiles with something in them. */
   get whole() {
-    const { left_um: left, top_um: top, side_um: side } = this.tiles.body;
-    return { x: left + side / 2, y: top - side / 2, span: side };
+    const { left_um: left, top_um: top } = this.tiles.body;
+    const { side, columns, rows } = this.tiles.drawn;
+    const [wide, high] = [columns, rows].map(([first, last]) => (last - first + 1) * side);
+    const [width, height] = [this.canvas.width, this.canvas.height].map((each) => each || 1);
+    const span = Math.min(width, height) * Math.max(wide / width, high / height);
+    return { x: left + columns[0] * side + wide / 2, y: top - rows[0] * side - high / 2, span };
   }
 
   readAddress() {

@@ -80,7 +80,8 @@ class Viewer {
     if (this.needsView() || this.isNearEdge()) this.timer = setTimeout(() => this.refresh(), SETTLE_MS);
     let known = this.plot.width;
     new ResizeObserver(() => {
-      if (this.canvas.clientWidth === known) return; // an observer tells the first size too, which is drawn already
+      const width = this.canvas.clientWidth;
+      if (width === known || width === 0) return; // the first size is told too, and none when nothing is shown
       known = this.canvas.clientWidth;
       this.plot.resize();
       this.change(true);
