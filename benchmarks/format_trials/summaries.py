@@ -75,7 +75,8 @@ SUMMARIES: dict[str, FormatSummary] = {
         " one scaler a channel, digital lines, complex, texts and time stamps as tables",
         "native numbers with one linear scale as gain and offset, other scales computed, unit, dt, t0, all properties",
         "an own walk over lead-ins, object lists and raw data indices against npTDMS, for each channel",
-        "unfinished or cut segments, DAQmx with several scalers or a format bitmap, unknown scale types, .tdms_index",
+        "unfinished or cut segments, a unit or scale that changes after some data, DAQmx with several scalers "
+        "or a format bitmap, unknown scale types, .tdms_index",
     ),
     "hdf5": FormatSummary(
         "any file, by an explicit mapping.json: waveforms, segments along an axis, maps",

@@ -52,7 +52,7 @@ class AtdfAdapter:
     """Reads a tester's text log into tables: run, items, parts, results, wafers, bins, pins."""
 
     name = "atdf"
-    version = "2"
+    version = "3"
     formats = ("atdf",)
     reach = Reach.WALK
 

@@ -26,7 +26,7 @@ _LAYOUTS = {
     "PCR": "HEAD_NUM:i SITE_NUM:i PART_CNT:i RTST_CNT:i ABRT_CNT:i GOOD_CNT:i FUNC_CNT:i",
     "HBR": "HEAD_NUM:i SITE_NUM:i HBIN_NUM:i HBIN_CNT:i HBIN_PF:t HBIN_NAM:t",
     "SBR": "HEAD_NUM:i SITE_NUM:i SBIN_NUM:i SBIN_CNT:i SBIN_PF:t SBIN_NAM:t",
-    "PMR": "PMR_INDX:i CHAN_TYP:i CHAN_NAM:t PHY_NAM:t LOG_NAM:t HEAD_NUM:i SITE_NUM:i",
+    "PMR": "PMR_INDX:i CHAN_TYP:o CHAN_NAM:t PHY_NAM:t LOG_NAM:t HEAD_NUM:i SITE_NUM:i",
     "PGR": "GRP_INDX:i GRP_NAM:t PMR_INDX:l",
     "PLR": "GRP_INDX:l GRP_MODE:t GRP_RADX:t PGM_CHAR:t RTN_CHAR:t",
     "RDR": "RTST_BIN:l",
@@ -53,7 +53,9 @@ _LAYOUTS = {
     "EPS": "",
     "DTR": "TEXT_DAT:t",
 }
-"""Types: t text, i integer, f number, d date and time, l integers, n numbers, h hexadecimal digits."""
+"""Types: t text, i integer, o integer or text, f number, d date and time, l integers, n numbers, h hexadecimal digits.
+
+The type of a channel is a letter in the samples of ATDF's specification, a number in STDF."""
 
 NEEDED = {"PTR": 3, "MPR": 3, "FTR": 3, "PIR": 2, "PRR": 2, "WIR": 1, "WRR": 1, "HBR": 4, "SBR": 4, "TSR": 3, "PMR": 1}
 """Fields at the beginning that a record needs; those of totals may be empty, which means all heads or sites."""
@@ -107,9 +109,14 @@ def _states(text: str) -> list[int]:
     return [int(item, 16) if re.fullmatch(r"[0-9A-Fa-f]", item) else _integer(item) for item in items]
 
 
+def _integer_or_text(text: str) -> int | str:
+    return _integer(text) if _INTEGER.fullmatch(text) else text
+
+
 _CONVERT: dict[str, Callable[[str], Any]] = {
     "t": lambda text: text,
     "i": _integer,
+    "o": _integer_or_text,
     "f": _number,
     "d": _date,
     "l": _list_of(_integer),
@@ -119,6 +126,7 @@ _CONVERT: dict[str, Callable[[str], Any]] = {
 _WORDS = {
     "t": "text",
     "i": "a whole number",
+    "o": "a whole number or text",
     "f": "a number",
     "d": "hh:mm:ss dd-MMM-yyyy",
     "l": "whole numbers",

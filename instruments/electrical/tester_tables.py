@@ -276,9 +276,10 @@ def _pin_table(log: TesterLog, name: str) -> Table:
     strange = sorted(set(groups) - known)
     if strange:
         log.warnings.append(f"{len(strange)} pins are in a group but have no record of their own: {strange[:5]}")
+    kinds = [pin.get("CHAN_TYP") for pin in fields]
     columns = {
         "pin_index": pins,
-        "channel_type": [pin.get("CHAN_TYP") for pin in fields],
+        "channel_type": [None if isinstance(kind, str) else kind for kind in kinds],
         "channel": [_text(pin.get("CHAN_NAM")) for pin in fields],
         "physical_name": [_text(pin.get("PHY_NAM")) for pin in fields],
         "logical_name": [_text(pin.get("LOG_NAM")) for pin in fields],
@@ -286,4 +287,6 @@ def _pin_table(log: TesterLog, name: str) -> Table:
         "site": [int(pin.get("SITE_NUM", 1)) for pin in fields],
         "groups": [",".join(groups.get(pin, ())) for pin in pins],
     }
-    return TEST_PIN.make_table(name, columns)
+    texts = [kind if isinstance(kind, str) else "" for kind in kinds]
+    others = {"channel_type_text": (np.asarray(texts, np.dtypes.StringDType()), "")} if any(texts) else {}
+    return TEST_PIN.make_table(name, columns, other=others)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from instruments.adapter import Confidence, Sniff, Source
 from instruments.description import Reach, RecordDescription, describe_record
 from instruments.documents import plain
-from instruments.errors import CorruptField, CountMismatch, InstrumentError, NotThisFormat
+from instruments.errors import CorruptField, CountMismatch, InstrumentError, NotThisFormat, UnsupportedVersion
 from instruments.probing.tdms_blocks import read_texts, read_values
 from instruments.probing.tdms_scaling import Scaling, find_scaling
 from instruments.probing.tdms_walk import (
@@ -63,7 +63,7 @@ class TdmsAdapter:
     """Reads a TDMS file, or a bundle of one and its index, into one waveform per channel."""
 
     name = "tdms"
-    version = "1"
+    version = "2"
     formats = ("tdms",)
     reach = Reach.HEADER
 
@@ -231,6 +231,8 @@ def _waveform(channel: _Channel, warnings: tuple[str, ...], part: str) -> Wavefo
     digital = walked.type_code == BOOLEAN or walked.bit is not None or "NI_LineNames" in own or "LineNumber" in own
     unit, unit_warnings = _unit(own, digital=digital)
     dt_s, t0_s, time_warnings = _time(own)
+    dt_s, t0_s, changes = _changes(channel, dt_s, t0_s)
+    time_warnings += changes
     native = walked.places[0].dtype.newbyteorder("<")
     if part:
         native = np.dtype("<f4" if native.itemsize == 8 else "<f8")
@@ -285,6 +287,27 @@ def _time(own: Mapping[str, Any]) -> tuple[float | None, float | None, tuple[str
     if start is None:
         return interval, None, ("there is no wf_start_offset: the time of the first sample is unknown",)
     return interval, start, ()
+
+
+def _changes(
+    channel: _Channel, dt_s: float | None, t0_s: float | None
+) -> tuple[float | None, float | None, tuple[str, ...]]:
+    """Return dt_s and t0_s where all data were taken alike, and what to say of data that were not.
+
+    Raises:
+        UnsupportedVersion: a later part of the data has another unit or scale.
+    """
+    changed = channel.walked.changed
+    meaning = sorted(name for name in changed if name.startswith(("NI_", "unit_")))
+    if meaning:
+        message = f"the property {meaning[0]} of channel {channel.name} changes after some of its data"
+        raise UnsupportedVersion(message)
+    times = sorted(changed & {"wf_increment", "wf_start_offset", "wf_xname", "wf_xunit_string"})
+    if times:
+        return None, None, (f"{times[0]} changes after some of the data: the distance of samples is unknown",)
+    if changed:
+        return dt_s, t0_s, ("wf_start_time changes after some of the data: they may be several acquisitions in a row",)
+    return dt_s, t0_s, ()
 
 
 def _finite(value: Any) -> float | None:

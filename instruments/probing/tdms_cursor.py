@@ -34,6 +34,11 @@ class Cursor:
         self._place += length
         return begin
 
+    def raw(self, length: int) -> bytes:
+        """Return the next ``length`` bytes as they are."""
+        begin = self.skip(length)
+        return self._data[begin : begin + length]
+
     def u8(self) -> int:
         """Return an unsigned byte."""
         return self._data[self.skip(1)]

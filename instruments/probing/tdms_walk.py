@@ -41,6 +41,8 @@ TYPES = {
     **{0x19: "f4", 0x1A: "f8", BOOLEAN: "u1", 0x08000C: "c8", 0x10000D: "c16"},
 }
 PROPERTY_BYTES = {code: np.dtype(text).itemsize for code, text in TYPES.items()} | {TIMESTAMP: 16}
+MEANING = ("wf_increment", "wf_start_offset", "wf_start_time", "wf_x", "unit_string", "NI_Scal", "NI_UnitDescription")
+"""Beginnings of the names of properties that say when and in what the data were taken."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class RawIndex:
 class WalkedChannel:
     """One object with raw data: its TDMS type, its number of values, and where they lie.
 
-    ``scale_id`` is the number that scalings know DAQmx data by; ``bit`` the line's bit in a byte of a digital line.
+    ``scale_id`` is the number that scalings know DAQmx data by; ``bit`` the line's bit in a byte of a digital line;
+    ``changed`` the properties of time, unit and scale that got another value after some of the data.
     """
 
     path: str
@@ -73,6 +76,7 @@ class WalkedChannel:
     places: list[Runs] = field(default_factory=list)
     scale_id: int | None = None
     bit: int | None = None
+    changed: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -126,7 +130,7 @@ def walk_tdms(path: Path, file: str) -> WalkedFile:
 def _walk(path: Path, file: str) -> WalkedFile:
     size = path.stat().st_size
     walked = WalkedFile()
-    objects = _Objects(file)
+    objects = _Objects(file, walked)
     with path.open("rb") as stream:
         position = 0
         while position < size or position == 0:
@@ -190,8 +194,10 @@ def _read_lead_in(stream: BinaryIO, position: int, size: int, file: str) -> tupl
 class _Objects:
     """The list of objects as it stands, and the last raw data index of every object."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, walked: WalkedFile) -> None:
         self.file = file
+        self.walked = walked
+        self.properties: dict[tuple[str, str], bytes] = {}
         self.active: dict[str, RawIndex | None] = {}
         self.known: dict[str, RawIndex] = {}
 
@@ -208,8 +214,17 @@ class _Objects:
             listed.add(path)
             self.active[path] = self._read_index(cursor, path)
             for _ in range(cursor.u32()):
-                cursor.text()
-                _skip_property(cursor, self.file)
+                self._note(path, cursor.text(), _read_property(cursor, self.file))
+
+    def _note(self, path: str, name: str, value: bytes) -> None:
+        """See whether a property, without which the data mean something else, changes after some of them."""
+        if not name.startswith(MEANING):
+            return
+        before = self.properties.setdefault((path, name), value)
+        if before != value:
+            self.properties[path, name] = value
+            if path in self.walked.channels:
+                self.walked.channels[path].changed.add(name)
 
     def _read_index(self, cursor: Cursor, path: str) -> RawIndex | None:
         place = cursor.offset
@@ -249,16 +264,15 @@ class _Objects:
         return RawIndex(type_code, count, text_bytes)
 
 
-def _skip_property(cursor: Cursor, file: str) -> None:
+def _read_property(cursor: Cursor, file: str) -> bytes:
     place = cursor.offset
     code = cursor.u32()
     if code == TEXT:
-        cursor.text()
-    elif code in PROPERTY_BYTES:
-        cursor.skip(PROPERTY_BYTES[code])
-    else:
-        message = "the type of a property is not read"
-        raise UnsupportedVersion(message, file=file, offset=place, found=hex(code))
+        return cursor.raw(cursor.u32())
+    if code in PROPERTY_BYTES:
+        return cursor.raw(PROPERTY_BYTES[code])
+    message = "the type of a property is not read"
+    raise UnsupportedVersion(message, file=file, offset=place, found=hex(code))
 
 
 def _lay_out(lead_in: _LeadIn, active: dict[str, RawIndex | None], walked: WalkedFile, file: str) -> None:

@@ -85,6 +85,15 @@ b101 %
 """Bits and words by their index, and escaped names with brackets."""
 
 
+ATDF = (
+    b"FAR:A|4|2|U\nMIR:L7|P2|hot|node|T9\n |8:15:00 2-MAR-1999|8:20:00 2-MAR-1999|op\nPMR:2|A|1-7|GND|MAIN|2|1\n"
+    b"PMR:3|17|1-8|A0||2|1\nPGR:12|Out|2,3\nPIR:2|1\nPTR:5|2|1|997.5|F|AOH|layer|||\n A|-1.5|45.0| %9.4f\n"
+    b"MPR:6|2|1||1.5,9.5|F|D|||LH|mA|1.0\n |2.0|4.5|.5|V|2,3\nPRR:2|1|13|2|F|0|17|-2|7|||644|\n edge|F1\n"
+    b"MRR:12:17:00 2-MAR-1999|H\n"
+)
+"""Channels typed by a letter, lists, records that go on after any field."""
+
+
 def parquet(columns: dict[str, list[object]]) -> bytes:
     file = io.BytesIO()
     pq.write_table(pa.table(columns), file, compression="none")
@@ -100,6 +109,15 @@ def texts_and_stamps() -> bytes:
     ]
     raw = struct.pack("<II", 1, 3) + b"abc" + bytes(32) + np.array([1j, 2], "<c8").tobytes()
     return tdms_writer.segment(items, raw)
+
+
+def another_interval() -> bytes:
+    """A TDMS file whose channel gets another sampling interval after some of its data."""
+    parts = [
+        [tdms_writer.Item(tdms_writer.channel("a"), tdms_writer.index("f8", 3), properties)]
+        for properties in (WAVE, {"wf_increment": 0.25})
+    ]
+    return b"".join(tdms_writer.segment(items, np.arange(3.0).tobytes()) for items in parts)
 
 
 def big_endian() -> bytes:
@@ -158,6 +176,8 @@ MORE = (
     single("tdms", "t.tdms", texts_and_stamps()),
     single("tdms", "b.tdms", big_endian()),
     single("tdms", "s.tdms", tdms_writer.two_channels(4)),
+    single("tdms", "c.tdms", another_interval()),
+    single("atdf", "s.atdf", ATDF),
     pair("rohde_schwarz_pair", *writers.rohde_schwarz(FLOATS[:8].reshape(2, 4), stamps=(0.0, 1.0), times=True)),
     grid_map(),
     single("klarf", "n.klarf", nested().encode()),

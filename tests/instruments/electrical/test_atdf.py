@@ -166,3 +166,27 @@ def test_states_without_commas_and_delimiters_in_a_text(tmp_path: Path) -> None:
     states = tables["test_result"].columns["pin_state"].tolist()
     assert [state for state in states if state >= 0] == [1, 15, 1, 4]
     assert tables["test_run"].vendor_metadata["records"]["DTR"] == [{"TEXT_DAT": "a|b"}]
+
+
+def test_records_as_the_specification_samples_them(tmp_path: Path) -> None:
+    """Channels typed by a letter, commas in lists, records that go on after any field, generic data, a program."""
+    text = (
+        "FAR:A|4|2|U\nMIR:L7|P2|hot|node|T9\n |8:15:00 2-MAR-1999|8:20:00 2-MAR-1999|op\n |P|1|S1|HOT|N\n"
+        "PMR:2|A|1-7|GND|MAIN GROUND|2|1\nPMR:3|17|1-8|A0||2|1\nPMR:4||1-9|A1||2|1\nPGR:12|Data Out|3,4\n"
+        "PLR:2,3|20,21|H,H|H,L/H,H|1,0/M,L\nBPS:DC\nPIR:2|1\n"
+        "PTR:5|2|1|997.5|F|AOH|Second layer|||\n A|-1.5|45.0| %9.4f|%7.2f|%7.2f|-1.75|45.25|3|3|4\n"
+        "MPR:6|2|1||1.5,9.5|F|D|||LH|mA|1.0\n |2.0|4.5|.5|V|3,4\n"
+        "FTR:7|2|1|P||BOARD|A1|5|16|2|3|6|3|0|\n 10,2|0,1|4,5|0,0|8|DRV\n |Driver||||2|2,3\n"
+        "PRR:2|1|13|3|F|0|17|-2|7|||644|\n at the edge|F1\nEPS:\nGDR:Ttext|L-4|U255|F6.5|XFE\n"
+        "MRR:12:17:00 2-MAR-1999|H|trouble|alarm\n"
+    )
+    tables = read(tmp_path, text)
+    pins = tables["test_pin"].columns
+    assert pins["channel"].tolist() == ["1-7", "1-8", "1-9"]
+    np.testing.assert_array_equal(pins["channel_type"], [np.nan, 17, np.nan])
+    assert pins["channel_type_text"].tolist() == ["A", "", ""]
+    items = tables["test_item"].columns
+    assert (items["unit"].tolist(), items["low_limit"].tolist()[:2]) == (["A", "mA", ""], [-1.5, 1.0])
+    part = tables["test_part"].columns
+    assert (part["text"].tolist(), part["repair"].tolist()) == (["at the edge"], ["F1"])
+    assert tables["test_result"].columns["value_as_recorded"].tolist()[:3] == [997.5, 1.5, 9.5]

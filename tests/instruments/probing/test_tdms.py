@@ -596,3 +596,40 @@ def test_damaged_files_are_refused_or_read_whole(tmp_path_factory, mutation):
 @given(MUTATION)
 def test_damaged_files_at_length(tmp_path_factory, mutation):
     check_mutant(tmp_path_factory.getbasetemp(), mutate(*mutation))
+
+
+WAVE = {"wf_increment": 0.5, "wf_start_offset": 0.0, "unit_string": "V", "wf_start_time": bytes(16)}
+
+
+def in_two_parts(**later: object) -> bytes:
+    """A channel of 2 and 3 values; the second part's metadata have the properties ``later``."""
+    first = w.segment([w.Item(w.channel("a"), w.index("f8", 2), WAVE)], np.arange(2.0).tobytes())
+    second = w.segment([w.Item(w.channel("a"), w.index("f8", 3), later)], np.arange(2.0, 5.0).tobytes())
+    return first + second
+
+
+@pytest.mark.parametrize("later", [{}, WAVE, {"comment": "another"}, {"wf_increment": 0.5}])
+def test_a_channel_in_parts_that_are_alike_is_one_waveform(tmp_path: Path, later: dict[str, object]) -> None:
+    (waveform,) = waves(place(tmp_path, in_two_parts(**later))).values()
+    assert (waveform.dt_s, waveform.t0_s, waveform.warnings) == (0.5, 0.0, ())
+    assert waveform.values().tolist() == [0, 1, 2, 3, 4]
+
+
+def test_an_interval_that_changes_after_some_of_the_data_is_unknown(tmp_path: Path) -> None:
+    (waveform,) = waves(place(tmp_path, in_two_parts(wf_increment=0.25))).values()
+    assert (waveform.dt_s, waveform.t0_s, waveform.samples.count) == (None, None, 5)
+    assert waveform.warnings == ("wf_increment changes after some of the data: the distance of samples is unknown",)
+
+
+def test_another_start_says_that_the_data_may_be_several_acquisitions(tmp_path: Path) -> None:
+    (waveform,) = waves(place(tmp_path, in_two_parts(wf_start_time=b"\x01" + bytes(15)))).values()
+    assert (waveform.dt_s, waveform.warnings) == (
+        0.5,
+        ("wf_start_time changes after some of the data: they may be several acquisitions in a row",),
+    )
+
+
+def test_a_unit_that_changes_after_some_of_the_data_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, in_two_parts(unit_string="mV")) == (
+        "UnsupportedVersion: x.tdms: the property unit_string of channel g/a changes after some of its data"
+    )
