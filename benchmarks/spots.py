@@ -28,6 +28,8 @@ DEFAULT_SPOTS = 150
 ALIGNMENTS = 400
 DRAWN_MISPLACED = 0.5
 BINS = 10
+CHANCES = 400
+"""Draws for what chance adds to a calibration error."""
 CASES = tuple(
     SpotCase(snr=snr, placement_nm=placement_nm, misplaced=DRAWN_MISPLACED)
     for placement_nm in (30.0, 100.0, 200.0)
@@ -87,12 +89,19 @@ def _mean(judged: list[Judged], values: list[float]) -> float:
     return float(weights @ np.asarray(values) / weights.sum())
 
 
-def calibration_error(judged: list[Judged]) -> float:
-    """Return the mean gap between what was said and what was, over bins of equal width."""
-    places = np.minimum((np.asarray([item.said for item in judged]) * BINS).astype(int), BINS - 1)
-    weights = np.asarray([item.weight for item in judged])
-    gaps = np.bincount(places, weights=weights * [item.said - item.on_net for item in judged], minlength=BINS)
-    return float(np.abs(gaps).sum() / weights.sum())
+def calibration_error(judged: list[Judged]) -> tuple[float, float]:
+    """Return the mean gap between what was said and what was, over bins of equal width; and what chance alone gives.
+
+    The latter is its mean over draws of whether each spot was on its net, with what was said as the probability.
+    """
+    said, weights = (np.asarray([getattr(item, key) for item in judged]) for key in ("said", "weight"))
+    places = np.minimum((said * BINS).astype(int), BINS - 1)
+    drawn = np.random.default_rng(0).random((CHANCES, said.size)) < said
+    errors = []
+    for was in (np.asarray([item.on_net for item in judged]), *drawn):
+        gaps = np.bincount(places, weights=weights * (said - was), minlength=BINS)
+        errors.append(float(np.abs(gaps).sum() / weights.sum()))
+    return errors[0], float(np.mean(errors[1:]))
 
 
 def spot_rows(name: str, judged: list[Judged]) -> list[Row]:
@@ -180,8 +189,12 @@ def measure(spots: int = DEFAULT_SPOTS, seed: int = 1) -> list[Row]:
         judged = [judge_spot(case, make_spot(case, numbers)) for _ in range(spots)]
         every += judged
         rows += spot_rows(f"{case.placement_nm:.0f} nm, ratio {case.snr:g}", judged)
-    error = Row("all: calibration error of being on the net", calibration_error(every), "part", "<= 0.03")
-    return [*alignment_rows(ALIGNMENTS, seed), error, *spot_rows("all", every), *rows]
+    error, chance = calibration_error(every)
+    calibration = [
+        Row("all: calibration error of being on the net", error, "part", "<= 0.03"),
+        Row("all: the same, were every probability right", chance, "part"),
+    ]
+    return [*alignment_rows(ALIGNMENTS, seed), *calibration, *spot_rows("all", every), *rows]
 
 
 def main() -> None:
