@@ -83,6 +83,8 @@ def print_scores(document: dict[str, Any], console: Console | None = None) -> No
     console.print(table)
     for each in document["refused"][:_MOST_ROWS]:
         console.print(f"  refused {each['unit']}: {each['reason']}")
+    for each in document["provenance"]["evidence_results"][:_MOST_ROWS]:
+        console.print(f"  evidence from the stored result {each}")
     _print_rest(document, console)
 
 

@@ -23,6 +23,17 @@ def test_a_question_has_a_freeze_and_is_asked_once(api: Api) -> None:
     assert before <= datetime.fromisoformat(now) <= datetime.now(UTC)
 
 
+def test_where_times_are_stated_a_later_answer_makes_it_another_question(api: Api) -> None:
+    program = program_id(api)
+    ids = populate(api.engine, api.state.blobs, program).ids
+    freeze = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    stated = [{"file_id": str(ids["file_id"]), "known_at": freeze}]
+    body = {"program": "alpha", "freeze_at": freeze, "stated_times": stated}
+    first, same = (api.call("POST", PATH, json=body).json()["id"] for _ in range(2))
+    add_scored_result(api.engine, api.state.blobs, program, ids["job_id"])
+    assert first == same != api.call("POST", PATH, json=body).json()["id"]
+
+
 def test_what_cannot_be_known_is_not_asked_for(api: Api) -> None:
     program_id(api)
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()

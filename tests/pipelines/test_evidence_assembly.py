@@ -123,6 +123,13 @@ def test_units_that_failed_their_test_are_left_out_unless_they_came_back() -> No
     assert found.failed_test == 1
 
 
+def test_what_is_known_of_units_that_were_never_shipped_makes_no_column() -> None:
+    failed, good = Reading(DIE, failed_test=True), Reading(Claim("L1", "W1", 2, 2), (1, 1))
+    probed = record("P", 2, readings=[Reading(DIE, (1.0,))], modality="lvp", rule="z", features=("z",))
+    found = gather([record("A", 1, readings=[failed, good]), probed])
+    assert (list(found.features), found.failed_test) == (["electrical"], 1)
+
+
 def test_contradicting_outcomes_leave_it_open() -> None:
     found = gather([record("A", 1)], [outcome(True, 2, 10), outcome(False, 2, 20)])
     assert found.units[0].failed is None

@@ -16,7 +16,7 @@ from instruments.mask.klarf import KlarfAdapter
 from instruments.repair.laser_log import LaserLogAdapter
 from services.demo.machine import HiddenFault
 from services.pipelines.context import JobRefused
-from services.pipelines.latent_risk.evidence_requests import GivenFrame, GivenFrames
+from services.pipelines.latent_risk.evidence_requests import GivenFrame, GivenFrames, GivenMask
 from services.pipelines.mask.layout_requests import OverlayRequest
 from services.pipelines.reliability.degradation_requests import StoredDegradationRequest
 from services.pipelines.repair.repair_requests import OutcomeRequest
@@ -143,3 +143,8 @@ def test_an_inspection_of_a_mask_says_nothing_of_single_dies(fab: Fab) -> None:
     fab.perform("overlay", raw_file_id=str(layout), question=asked.model_dump(mode="json"))
     with pytest.raises(JobRefused, match=r"no unit has evidence .* times unclear which unit"):
         fab.assemble(frames=FRAMES)
+    fab.screen(fab.upload(AtdfAdapter, "lot.atdf", write_atdf([simulate_wafer(1, "W03")], lot="L9")))
+    printed = GivenMask(inspection_file_id=file_id, lots=["L9"], columns=2)
+    body = fab.assemble(masks=[printed]).body
+    (mask,) = [each for each in body["modalities"] if each["modality"] == "mask"]
+    assert mask["units"] == body["counts"]["units"] > 200

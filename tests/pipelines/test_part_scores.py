@@ -9,9 +9,9 @@ from instruments.electrical.atdf import AtdfAdapter
 from instruments.electrical.readouts import ReadoutsAdapter
 from instruments.table_codec import decode_table
 from services.pipelines.latent_risk.drift_readings import name_features, read_unit_scores
-from services.pipelines.latent_risk.evidence_records import DieFrame
+from services.pipelines.latent_risk.evidence_records import DieFrame, PrintedMask
 from services.pipelines.latent_risk.inspections import Inspection, Inspections
-from services.pipelines.latent_risk.mask_readings import read_overlay
+from services.pipelines.latent_risk.mask_readings import read_mask, read_overlay
 from services.pipelines.latent_risk.part_readings import ELECTRICAL, read_parts_scores
 from services.pipelines.latent_risk.probe_readings import read_comparison
 from services.pipelines.latent_risk.repair_readings import read_outcomes
@@ -114,6 +114,15 @@ def test_a_defect_that_was_not_judged_leaves_its_die_unknown() -> None:
     assert by_die[0, 0].reason == "of 2 defects on the die 1 could not be judged"
     assert by_die[1, 0].values == (0.5, 0.5)
     assert by_die[2, 0].values == (0.0, 0.0)
+
+
+def test_a_mask_tells_of_the_dies_that_it_printed() -> None:
+    inspection = Inspection("MASKS", "M1", {1: (0, 0), 2: (1, 0)}, None, "MASK")
+    defects = [{"sample": "M1", "defect_id": number, "criticality": 0.25 * number} for number in (1, 2)]
+    mask = PrintedMask(frozenset({"L"}), columns=2, x_first=-3)
+    printed = [Claim("L", "W", x, 7) for x in (-3, -2, -1)] + [Claim("K", "W", -3, 7)]
+    found = read_mask({"defects": defects}, inspection, mask, printed)
+    assert [(each.claim.x, each.values[0]) for each in found] == [(-3, 0.25), (-2, 0.5), (-1, 0.25)]
 
 
 def test_a_run_is_on_the_unit_that_log_and_defect_agree_on() -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from db.repositories import models
 from db.repositories.models import Decision
+from db.repositories.sweep import find_orphans
 from db.schema.data import data_table
 from db.schema.files import raw_file
 from db.schema.models import model_version
-from db.schema.work import finding
+from db.schema.work import finding, result
 from instruments.electrical.atdf import AtdfAdapter
 from instruments.electrical.unit_evidence import UnitEvidenceAdapter
 from services.pipelines.context import JobRefused
@@ -126,6 +127,11 @@ def check_assembled(fab: Fab, made: Any, lots: Lots) -> None:
         "known_at": FIRST.isoformat(),
     }
     assert columns["judged_at"] == sorted(columns["judged_at"])
+    file = next(row for row in fab.bench.rows(raw_file) if str(row.id) == body["table"]["file_id"])
+    assert (file.state, file.format, file.sha256) == ("stored", "unit_evidence", body["table"]["sha256"])
+    scores = [row.body["scores"]["blob_key"] for row in fab.bench.rows(result) if row.kind == "screening"]
+    with fab.bench.engine.connect() as connection:
+        assert find_orphans(connection, [file.blob_key, *scores]) == set()
 
 
 def test_nothing_after_the_freeze_is_used(fab: Fab) -> None:

@@ -161,12 +161,9 @@ def assemble(
     units -= never_shipped
     if len(units) > MOST_UNITS:
         raise AssemblyRefused(f"{len(units)} units have evidence, of which a table holds {MOST_UNITS}: name fewer lots")
-    rules = {name: _choose_rule(known, units) for name, known in gathered.known.items() if known}
-    features = {
-        name: next(each.origin.features for several in known.values() for each in several if _rule(each) == rules[name])
-        for name, known in gathered.known.items()
-        if known
-    }
+    chosen = {name: _choose_rule(known, units) for name, known in gathered.known.items() if known.keys() & units}
+    rules = {name: origin.rule for name, origin in chosen.items()}
+    features = {name: origin.features for name, origin in chosen.items()}
     made = [_make_unit(unit, decided.get(unit), gathered, rules) for unit in sorted(units)]
     rows = sorted((each for each in made if each is not None), key=lambda each: (each.judged_at, each.name))
     if not rows:
@@ -174,10 +171,6 @@ def assemble(
     named = {each.name for each in rows}
     without = sorted(unit.text for unit in decided if unit not in named)
     return Assembly(rows, features, rules, len(never_shipped), without, gathered.refusals)
-
-
-def _rule(known: _Known) -> str:
-    return known.origin.rule
 
 
 def _say_nothing(gathered: _Assembler) -> str:
@@ -188,18 +181,19 @@ def _say_nothing(gathered: _Assembler) -> str:
     )
 
 
-def _choose_rule(known: dict[UnitName, list[_Known]], units: set[UnitName]) -> str:
-    """Return the rule by which most units have values; of equal ones that of the newest record."""
+def _choose_rule(known: dict[UnitName, list[_Known]], units: set[UnitName]) -> Origin:
+    """Return the newest origin of the rule by which most of ``units`` have values; of equal ones the newest rule."""
     covered: Counter[str] = Counter()
-    newest: dict[str, datetime] = {}
-    for unit, several in known.items():
-        if unit not in units:
-            continue
-        for rule in {_rule(each) for each in several if each.values}:
-            covered[rule] += 1
-        for each in several:
-            newest[_rule(each)] = max(newest.get(_rule(each), each.origin.known_at), each.origin.known_at)
-    return max(newest, key=lambda rule: (covered[rule], newest[rule], rule), default="")
+    newest: dict[str, Origin] = {}
+    for unit in known.keys() & units:
+        for each in known[unit]:
+            origin = each.origin
+            last = newest.setdefault(origin.rule, origin)
+            if (origin.known_at, origin.result_id) > (last.known_at, last.result_id):
+                newest[origin.rule] = origin
+        covered.update({each.origin.rule for each in known[unit] if each.values})
+    rule = max(newest, key=lambda one: (covered[one], newest[one].known_at, one))
+    return newest[rule]
 
 
 def _decide_outcome(unit: UnitName, several: list[Outcome], gathered: _Assembler) -> Outcome | None:

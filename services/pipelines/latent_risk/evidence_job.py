@@ -24,7 +24,7 @@ from services.pipelines.latent_risk.evidence_assembly import Assembly, Freeze, a
 from services.pipelines.latent_risk.evidence_file import describe_assembly, used_origins, write_assembly
 from services.pipelines.latent_risk.evidence_records import MODALITIES, words
 from services.pipelines.latent_risk.evidence_requests import AssemblyRequest
-from services.pipelines.latent_risk.stored_evidence import Gathered, StoredEvidence, Times
+from services.pipelines.latent_risk.stored_evidence import Gathered, Stated, StoredEvidence, Times
 from services.pipelines.latent_risk.unit_identity import RULE
 from services.pipelines.stored_answer import code_version
 from services.pipelines.table_job import load_tables, store_document
@@ -54,7 +54,8 @@ def run(context: JobContext) -> Completion:
     )
     frames = {name: given.to_frame() for name, given in request.frames if given is not None}
     times = Times({each.file_id: each.known_at for each in request.stated_times})
-    gathered = StoredEvidence(context, freeze, frames, times).gather(request.result_ids)
+    masks = {each.inspection_file_id: each.to_mask() for each in request.masks}
+    gathered = StoredEvidence(context, freeze, Stated(frames, times, masks)).gather(request.result_ids)
     tables = _load_outcomes(context, request, freeze, times, gathered)
     made: list[Assembly] = []
 

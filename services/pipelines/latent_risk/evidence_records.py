@@ -131,5 +131,20 @@ class DieFrame:
         return self.x_sign * x + self.x_offset, self.y_sign * y + self.y_offset
 
 
+@dataclass(frozen=True)
+class PrintedMask:
+    """Which lots a mask has printed, and how its dies repeat: the first at (``x_first``, ``y_first``), and so on."""
+
+    lots: frozenset[str]
+    columns: int = 1
+    rows: int = 1
+    x_first: int = 0
+    y_first: int = 0
+
+    def die_of(self, x: int, y: int) -> tuple[int, int]:
+        """Return the mask's die that printed the wafer's die at column ``x`` and row ``y``."""
+        return (x - self.x_first) % self.columns, (y - self.y_first) % self.rows
+
+
 Frames = Mapping[str, DieFrame]
 """By kind of file: ``wafer_map`` or ``inspection``."""

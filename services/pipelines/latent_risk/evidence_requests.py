@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from services.pipelines.latent_risk.evidence_records import DieFrame
+from services.pipelines.latent_risk.evidence_records import DieFrame, PrintedMask
 
 MOST_STATED = 5000
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -37,6 +37,25 @@ class GivenFrames(_Strict):
     inspection: GivenFrame | None = Field(default=None, description="of KLARF files, from the reference die")
 
 
+class GivenMask(_Strict):
+    """A person says which lots a mask has printed, and how its dies repeat over the wafers.
+
+    The die at column ``x`` and row ``y`` of a wafer was printed by the mask's die ``(x - x_first) mod columns``,
+    ``(y - y_first) mod rows``, as the inspection of the mask counts them.
+    """
+
+    inspection_file_id: uuid.UUID
+    lots: list[Name] = Field(min_length=1, max_length=1000)
+    columns: int = Field(default=1, ge=1, le=1000, description="dies of one field")
+    rows: int = Field(default=1, ge=1, le=1000)
+    x_first: int = Field(default=0, ge=-100_000, le=100_000)
+    y_first: int = Field(default=0, ge=-100_000, le=100_000)
+
+    def to_mask(self) -> PrintedMask:
+        """Return it as the assembly takes it."""
+        return PrintedMask(frozenset(self.lots), self.columns, self.rows, self.x_first, self.y_first)
+
+
 class StatedTime(_Strict):
     """A person says since when a file was known: of files that were loaded later than they were made."""
 
@@ -64,6 +83,9 @@ class AssemblyRequest(_Strict):
         description="a person says that all units of the lots without an outcome had survived by then",
     )
     frames: GivenFrames = Field(default_factory=GivenFrames)
+    masks: list[GivenMask] = Field(
+        default_factory=list, max_length=100, description="inspections that are of masks, not of wafers"
+    )
     stated_times: list[StatedTime] = Field(default_factory=list, max_length=MOST_STATED)
     name: Name = Field(default="unit evidence", pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", description="of the table")
 
@@ -72,6 +94,9 @@ class AssemblyRequest(_Strict):
         named = [each.file_id for each in self.stated_times]
         if len(set(named)) < len(named):
             raise ValueError("a file's time is stated twice")
+        inspected = [each.inspection_file_id for each in self.masks]
+        if len(set(inspected)) < len(inspected):
+            raise ValueError("an inspection of a mask is named twice")
         if self.survived_until is not None and self.freeze_at is not None and self.survived_until > self.freeze_at:
             raise ValueError("that units had survived cannot be known after the freeze")
         if self.survived_until is not None and not self.lots:

@@ -1,10 +1,12 @@
 """What overlays of inspected defects on a layout say of units: how probably the defects on a die make a fault."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from services.pipelines.latent_risk.evidence_records import DieFrame, Reading
+from services.pipelines.latent_risk.evidence_records import DieFrame, PrintedMask, Reading
 from services.pipelines.latent_risk.inspections import Die, Inspection, Inspections
+from services.pipelines.latent_risk.unit_identity import Claim
 
 _OF_ONE_INSPECTION = frozenset({"matches", "offset_um", "rotation_deg"})
 FEATURES = ("largest_criticality", "expected_faults")
@@ -28,20 +30,41 @@ def read_overlay(document: Mapping[str, Any], inspections: Inspections, frame: D
     ``expected_faults`` adds up the criticalities of a die's defects. A die of the test plan without a defect has 0; one
     with a defect that could not be judged, or that has no place in the layout, is not known.
     """
-    judged: dict[str, dict[int, float | None]] = {}
-    for each in document["defects"]:
-        judged.setdefault(str(each["sample"]), {})[int(each["defect_id"])] = each["criticality"]
     found = []
     for name, inspection in inspections.samples.items():
-        for die, criticalities in _by_die(inspection, judged.get(name, {})).items():
-            claim = inspection.claim(die, frame)
-            unknown = sum(value is None for value in criticalities)
-            if unknown:
-                reason = f"of {len(criticalities)} defects on the die {unknown} could not be judged"
-                found.append(Reading(claim, reason=reason))
-                continue
-            known = [float(value) for value in criticalities if value is not None]
-            found.append(Reading(claim, (max(known, default=0.0), sum(known))))
+        for die, reading in _judge_dies(document, name, inspection).items():
+            found.append(replace(reading, claim=inspection.claim(die, frame)))
+    return found
+
+
+def read_mask(
+    document: Mapping[str, Any], inspection: Inspection, mask: PrintedMask, printed: Iterable[Claim]
+) -> list[Reading]:
+    """Return what the defects of a mask say of the dies ``printed`` by it; those of other lots are passed over."""
+    dies = _judge_dies(document, inspection.sample, inspection)
+    found = []
+    for claim in printed:
+        if claim.die is not None and claim.lot in mask.lots:
+            _, _, x, y = claim.die
+            reading = dies.get(mask.die_of(x, y))
+            if reading is not None:
+                found.append(replace(reading, claim=claim))
+    return found
+
+
+def _judge_dies(document: Mapping[str, Any], sample: str, inspection: Inspection) -> dict[Die, Reading]:
+    judged = {
+        int(each["defect_id"]): each["criticality"] for each in document["defects"] if str(each["sample"]) == sample
+    }
+    found = {}
+    for die, criticalities in _by_die(inspection, judged).items():
+        unknown = sum(value is None for value in criticalities)
+        if unknown:
+            reason = f"of {len(criticalities)} defects on the die {unknown} could not be judged"
+            found[die] = Reading(Claim(), reason=reason)
+            continue
+        known = [float(value) for value in criticalities if value is not None]
+        found[die] = Reading(Claim(), (max(known, default=0.0), sum(known)))
     return found
 
 

@@ -26,6 +26,7 @@ from services.pipelines.latent_risk.evidence_records import (
     EvidenceRecord,
     Frames,
     Origin,
+    PrintedMask,
     Reading,
     digest_rule,
 )
@@ -67,15 +68,26 @@ class Times:
         return max(known), True
 
 
+@dataclass(frozen=True)
+class Stated:
+    """What a person says that files do not: frames of places, times of files, inspections of masks by file."""
+
+    frames: Frames
+    times: Times
+    masks: Mapping[uuid.UUID, PrintedMask] = field(default_factory=dict)
+
+
 class StoredEvidence:
     """Reads the answers of one program."""
 
-    def __init__(self, context: JobContext, freeze: Freeze, frames: Frames, times: Times) -> None:
+    def __init__(self, context: JobContext, freeze: Freeze, stated: Stated) -> None:
         self.context = context
         self.program_id = context.claimed.program_id
         self.freeze = freeze
-        self.frames = frames
-        self.times = times
+        self.frames = stated.frames
+        self.times = stated.times
+        self.masks = stated.masks
+        self._of_masks: list[Callable[[list[Claim]], None]] = []
         self.gathered = Gathered()
         self._readers: dict[str, Callable[[Connection, ResultHead, _Made], None]] = {
             "screening": self._read_screening,
@@ -109,6 +121,9 @@ class StoredEvidence:
                     self._leave_out(head, f"known since {made.known_at.isoformat()}, after the freeze")
                     continue
                 self._readers[head.kind](connection, head, made)
+        claims = {reading.claim for record in self.gathered.records for reading in record.readings if reading.claim.die}
+        for add in self._of_masks:
+            add(sorted(claims, key=lambda claim: (claim.die or (), claim.serial)))
         self.gathered.shared_lots |= {lot for lot, products in self._products.items() if len(products) > 1}
         return self.gathered
 
@@ -235,8 +250,33 @@ class StoredEvidence:
         version = f"overlay/{head.provenance.get('algorithm_version', '')}"
         steps = sorted({each.step for each in found.samples.values()})
         rule = (*mask_readings.rule_of_overlay(head.payload, document, version), steps)
+        mask = self.masks.get(inspection_id)
+        if mask is not None:
+            self._keep_mask(head, made, (document, found, mask), rule)
+            return
         readings = mask_readings.read_overlay(document, found, self.frames.get("inspection"))
         self._add(head, made, ("mask", mask_readings.FEATURES, rule), readings)
+
+    def _keep_mask(
+        self,
+        head: ResultHead,
+        made: "_Made",
+        about: tuple[Mapping[str, Any], Inspections, PrintedMask],
+        rule: tuple[Any, ...],
+    ) -> None:
+        """Remember what is known of a mask until all dies are known that it may have printed."""
+        document, found, mask = about
+        if len(found.samples) != 1 or found.twice:
+            self._leave_out(head, "the inspection of a mask has several samples")
+            return
+        (inspection,) = found.samples.values()
+
+        def add(printed: list[Claim]) -> None:
+            dies = {claim.die: claim for claim in printed}.values()
+            readings = mask_readings.read_mask(document, inspection, mask, dies)
+            self._add(head, made, ("mask", mask_readings.FEATURES, (*rule, "mask")), readings)
+
+        self._of_masks.append(add)
 
     def _read_repairs(self, connection: Connection, head: ResultHead, made: "_Made") -> None:
         digests = head.provenance.get("inputs_by_role", {}).get("defects", [])
