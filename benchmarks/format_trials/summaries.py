@@ -170,7 +170,7 @@ SUMMARIES: dict[str, FormatSummary] = {
         "times without a unit, values without a unit, a parameter with two units",
     ),
     "lifetimes": FormatSummary(
-        "text as of readouts and Parquet: exact, right-, left- and interval-censored, truncated, with counts",
+        "text as of readouts and Parquet: exact, right-, left- and interval-censored, truncated, with counts; F and S",
         "status, times in hours, counts, truncation, mode, stress; other columns as they are",
         "lines in the bytes or row groups, declared rows and devices",
         "times without a unit, times that contradict the status or the truncation, counts that are no whole numbers",

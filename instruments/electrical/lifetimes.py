@@ -7,6 +7,8 @@ There is no public standard; these are the columns we document. ``status`` says 
 * ``left``: they had failed before ``upper_h``;
 * ``interval``: they were alive at ``lower_h`` and found failed at ``upper_h``.
 
+Programs for life data write ``F`` or ``failed`` and ``S`` or ``suspended`` for the first two; these words are read so.
+
 ``count`` (1 without the column) says how many devices a row stands for; ``entry_h`` and ``exit_h`` are left and right
 truncation. Other columns: ``device_id``, ``lot_id``, ``mode``, ``stress``, ``temperature_c``, ``voltage_v``,
 ``humidity_percent``. Times may be in other units of time, in the name (``time_s``) or in brackets (``time [min]``); a
@@ -39,9 +41,18 @@ HEADINGS = Headings(
         "quantity": ("count",),
         "failure_mode": ("mode",),
         "censoring": ("status",),
+        "f_s": ("status",),
     },
 )
+_WORDS = {
+    **dict.fromkeys(("f", "fail", "failed", "failure"), "exact"),
+    **dict.fromkeys(("s", "suspended", "suspension", "right-censored", "right censored"), "right"),
+    **dict.fromkeys(("left-censored", "left censored"), "left"),
+    **dict.fromkeys(("interval-censored", "interval censored"), "interval"),
+}
+"""What other programs call a status."""
 _TIMES = ("time_h", "lower_h", "upper_h")
+_TEXT = np.dtypes.StringDType()
 _KNOWN = {"exact": {"time_h"}, "right": {"time_h"}, "left": {"upper_h"}, "interval": {"lower_h", "upper_h"}}
 
 
@@ -49,7 +60,7 @@ class LifetimesAdapter:
     """Reads lifetimes into a ``lifetime`` table."""
 
     name = "lifetimes"
-    version = "3"
+    version = "4"
     formats = ("lifetimes",)
     reach = Reach.WALK
 
@@ -75,7 +86,10 @@ class LifetimesAdapter:
         """
         columns = read_columns(source, HEADINGS)
         columns.require(("status",))
-        status = columns.texts["status"] = np.strings.lower(np.strings.strip(columns.texts["status"]))
+        written = np.strings.lower(np.strings.strip(columns.texts["status"])).tolist()
+        status = columns.texts["status"] = np.asarray([_WORDS.get(text, text) for text in written], _TEXT)
+        read = sorted({f"{text} as {_WORDS[text]}" for text in written if text in _WORDS})
+        columns.warnings += [f"words of the status were read: {', '.join(read)}"] if read else []
         known = np.asarray([text in _KNOWN for text in status.tolist()], np.bool_)
         columns.refuse(~known, "the status is none of exact, right, left and interval", "status")
         _check_times(columns, status)

@@ -178,6 +178,7 @@ MORE = (
     single("tdms", "s.tdms", tdms_writer.two_channels(4)),
     single("tdms", "c.tdms", another_interval()),
     single("atdf", "s.atdf", ATDF),
+    single("lifetimes", "w.csv", b"time [h],F/S,number\n100,F,3\n200,S,5\n300,failed,1\n400,suspended,2\n"),
     pair("rohde_schwarz_pair", *writers.rohde_schwarz(FLOATS[:8].reshape(2, 4), stamps=(0.0, 1.0), times=True)),
     grid_map(),
     single("klarf", "n.klarf", nested().encode()),

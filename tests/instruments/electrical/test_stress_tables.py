@@ -326,3 +326,18 @@ def test_decimal_commas_of_a_spreadsheet(tmp_path):
 def test_commas_that_may_be_thousands_are_refused(tmp_path, row, message):
     kind, said = refusal(tmp_path, LIVES, "status;time_h;voltage_v\n" + row)
     assert (kind, said) == ("CorruptField", f"t.csv: {message}; write them with a decimal point")
+
+
+def test_the_words_of_programs_for_life_data_are_a_status(tmp_path):
+    text = "Time (h),F/S,Number\n100,F,3\n200,s,5\n300,Failed,1\n400,Suspended,2\n500,exact,1\n"
+    table = read_one(tmp_path, LIVES, text)
+    assert table.columns["status"].tolist() == ["exact", "right", "exact", "right", "exact"]
+    assert table.columns["count"].tolist() == [3, 5, 1, 2, 1]
+    assert table.warnings == (
+        "words of the status were read: f as exact, failed as exact, s as right, suspended as right",
+    )
+    kind, said = refusal(tmp_path, LIVES, text.replace("F,3", "censored,3"))
+    assert (kind, said.partition(":")[2].partition(" at")[0]) == (
+        "CorruptField",
+        " the status is none of exact, right, left and interval",
+    )
