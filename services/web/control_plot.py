@@ -1,14 +1,13 @@
 """A control chart as geometry for an SVG: points in their order, limits, and what fired."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from services.web.formatting import parse_moment
+from services.web.plot_frame import PlotFrame, axis_ticks, polyline, widen
 
-WIDTH, HEIGHT = 900.0, 260.0
-LEFT, RIGHT, TOP, BOTTOM = 70.0, 12.0, 14.0, 30.0
+FRAME = PlotFrame(height=260.0, left=70.0, right=888.0, bottom=230.0)
 TITLES = {
     "individuals": "Individual values",
     "ewma": "EWMA",
@@ -28,8 +27,8 @@ class Point:
     title: str
 
 
-@dataclass(frozen=True)
-class Plot:
+@dataclass(frozen=True, kw_only=True)
+class Plot(PlotFrame):
     """What the template draws, in the units of its view box."""
 
     title: str
@@ -41,12 +40,6 @@ class Plot:
     ticks: list[tuple[float, str]]
     dates: list[tuple[float, str]]
     summary: str
-    width: float = WIDTH
-    height: float = HEIGHT
-    left: float = LEFT
-    right: float = WIDTH - RIGHT
-    top: float = TOP
-    bottom: float = HEIGHT - BOTTOM
 
 
 def plot_charts(evaluation: Mapping[str, Any], unit: str) -> list[Plot]:
@@ -73,20 +66,18 @@ def _plot(
         for value, point in zip(chart["statistic"], points, strict=True)
     ]
     finite = [value for value in (*values, *chart["lower"], *chart["upper"], chart["centre"]) if value is not None]
-    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
-    pad = (high - low or abs(high) or 1.0) * 0.08
-    low, high = low - pad, high + pad
+    low, high = widen(finite or (0.0, 1.0), 0.08)
 
     def x_of(at: int) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (at + 0.5) / len(points)
+        return FRAME.across((at + 0.5) / len(points))
 
     def y_of(value: float) -> float:
-        return TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low))
+        return FRAME.up((value - low) / (high - low))
 
     drawn = [
         Point(
-            round(x_of(at), 2),
-            round(y_of(value), 2),
+            x_of(at),
+            y_of(value),
             (kind, point["reading_id"]) in fired,
             chart["statistic"][at] is not None,
             f"{_date(point['observed_at'])}: {value:.6g} {unit if raw else ''}".strip(),
@@ -96,29 +87,21 @@ def _plot(
     ]
     out = sum(point.out for point in drawn)
     return Plot(
-        title=f"{TITLES.get(kind, kind.replace('-', ' ').capitalize())}, {unit}",
+        **asdict(FRAME),
+        title=TITLES.get(kind, kind.replace("-", " ").capitalize()),
         points=drawn,
-        line=" ".join(f"{point.x},{point.y}" for point in drawn),
+        line=polyline((point.x, point.y) for point in drawn),
         lower=_steps(chart["lower"], x_of, y_of),
         upper=_steps(chart["upper"], x_of, y_of),
-        centre_y=None if chart["centre"] is None else round(y_of(chart["centre"]), 2),
-        ticks=[(round(y_of(value), 2), f"{value:.6g}") for value in axis_ticks(low, high)],
-        dates=[(round(x_of(at), 2), _date(points[at]["observed_at"])) for at in _few(len(points))],
+        centre_y=None if chart["centre"] is None else y_of(chart["centre"]),
+        ticks=[(y_of(value), f"{value:.6g}") for value in axis_ticks(low, high)],
+        dates=[(x_of(at), _date(points[at]["observed_at"])) for at in _few(len(points))],
         summary=f"{len(drawn)} points, {out} of which a rule fired at",
     )
 
 
 def _steps(values: Sequence[float | None], x_of: Any, y_of: Any) -> str:
-    return " ".join(f"{x_of(at):.2f},{y_of(value):.2f}" for at, value in enumerate(values) if value is not None)
-
-
-def axis_ticks(low: float, high: float) -> list[float]:
-    """Return round numbers from ``low`` to ``high``, about four steps apart."""
-    raw = (high - low) / 4
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
-    first = math.ceil(low / step)
-    return [at * step for at in range(first, math.floor(high / step) + 1)]
+    return polyline((x_of(at), y_of(value)) for at, value in enumerate(values) if value is not None)
 
 
 def _few(count: int) -> list[int]:

@@ -1,14 +1,14 @@
 """Readouts of units and where they are going, as geometry for an SVG: paths measured, bands of what follows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from services.web.control_plot import axis_ticks
-from services.web.probability_plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, write_hours
+from services.web.plot_frame import PlotFrame, axis_ticks, polyline, widen, write_hours
 
 Series = Mapping[str, Sequence[tuple[float, float]]]
 """By unit, hours and values in order of time."""
+FRAME = PlotFrame(height=460.0, left=78.0, right=884.0, bottom=416.0)
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Fan:
     band: str
 
 
-@dataclass(frozen=True)
-class FanPlot:
+@dataclass(frozen=True, kw_only=True)
+class FanPlot(PlotFrame):
     """What the template draws, in the units of its view box."""
 
     fans: list[Fan]
@@ -31,12 +31,6 @@ class FanPlot:
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
     summary: str
-    width: float = WIDTH
-    height: float = HEIGHT
-    left: float = LEFT
-    right: float = WIDTH - RIGHT
-    top: float = TOP
-    bottom: float = HEIGHT - BOTTOM
 
 
 def plot_fans(
@@ -52,21 +46,20 @@ def plot_fans(
     if not pairs:
         return None
     last = max(hours for hours, _ in pairs) or 1.0
-    values = [value for _, value in pairs] + ([threshold] if threshold is not None else [])
-    pad = (max(values) - min(values) or abs(max(values)) or 1.0) * 0.05
-    low, high = min(values) - pad, max(values) + pad
+    low, high = widen([value for _, value in pairs] + ([threshold] if threshold is not None else []), 0.05)
 
     def x_of(hours: float) -> float:
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * hours / last, 2)
+        return FRAME.across(hours / last)
 
     def y_of(value: float) -> float:
-        return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low)), 2)
+        return FRAME.up((value - low) / (high - low))
 
     def line(series: Sequence[tuple[float, float]]) -> str:
-        return " ".join(f"{x_of(hours)},{y_of(value)}" for hours, value in series)
+        return polyline((x_of(hours), y_of(value)) for hours, value in series)
 
     fans = [_fan(unit, measured.get(unit, ()), rows[unit], line) for unit in chosen]
     return FanPlot(
+        **asdict(FRAME),
         fans=fans,
         others=[line(series) for unit, series in measured.items() if unit not in rows],
         threshold_y=None if threshold is None else y_of(threshold),

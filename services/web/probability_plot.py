@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any, Literal
 
-from services.web.control_plot import axis_ticks
+from services.web.plot_frame import PlotFrame, axis_ticks, polyline, write_hours
 
-WIDTH, HEIGHT = 900.0, 460.0
-LEFT, RIGHT, TOP, BOTTOM = 78.0, 16.0, 14.0, 44.0
+FRAME = PlotFrame(height=460.0, left=78.0, right=884.0, bottom=416.0)
 Paper = Literal["weibull", "lognormal", "linear"]
 PAPERS: dict[Paper, str] = {"weibull": "Weibull", "lognormal": "lognormal", "linear": "linear"}
 _PARTS = (*(step * 10.0**power for power in range(-8, -1) for step in (1, 2, 5)), 0.1, 0.2, 0.5, 0.8, 0.9, 0.99, 0.999)
@@ -30,8 +29,8 @@ class PlotPoint:
     title: str
 
 
-@dataclass(frozen=True)
-class ProbabilityPlot:
+@dataclass(frozen=True, kw_only=True)
+class ProbabilityPlot(PlotFrame):
     """What the template draws, in the units of its view box; ``asked`` is where the headline's hours are."""
 
     points: list[PlotPoint]
@@ -42,12 +41,6 @@ class ProbabilityPlot:
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
     summary: str
-    width: float = WIDTH
-    height: float = HEIGHT
-    left: float = LEFT
-    right: float = WIDTH - RIGHT
-    top: float = TOP
-    bottom: float = HEIGHT - BOTTOM
 
 
 @dataclass(frozen=True)
@@ -64,16 +57,16 @@ class _Axes:
     def x(self, hours: float) -> float:
         """Return the place of ``hours``, the edge for what lies before it."""
         share = (self.place(hours) - self.first) / (self.last - self.first)
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * min(max(share, 0.0), 1.0), 2)
+        return FRAME.across(min(max(share, 0.0), 1.0))
 
     def y(self, part: float) -> float:
         """Return the place of the part failed, the edge for what lies beyond it."""
-        return min(max(self.free_y(part), TOP), HEIGHT - BOTTOM)
+        return min(max(self.free_y(part), FRAME.top), FRAME.bottom)
 
     def free_y(self, part: float) -> float:
         """Return the place of the part failed, outside of the axes for what lies there: lines are clipped."""
         share = (self.height(min(max(part, _LEAST), _MOST)) - self.low) / (self.high - self.low)
-        return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - share), 2)
+        return FRAME.up(share)
 
 
 def plot_life(document: Mapping[str, Any], paper: Paper, *, others: bool = False) -> ProbabilityPlot | None:
@@ -88,13 +81,14 @@ def plot_life(document: Mapping[str, Any], paper: Paper, *, others: bool = False
         return None
     parts = [row[name] for row in (*band, *points) for name in ("fraction", "low", "high")]
     axes = _axes(paper, hours, [part for part in parts if _LEAST < part < _MOST])
-    ends = [f"{axes.x(row['hours'])},{axes.y(row['low'])}" for row in band]
-    ends += [f"{axes.x(row['hours'])},{axes.y(row['high'])}" for row in reversed(band)]
+    ends = [(axes.x(row["hours"]), axes.y(row["low"])) for row in band]
+    ends += [(axes.x(row["hours"]), axes.y(row["high"])) for row in reversed(band)]
     asked = document["headline"]["hours"]
     return ProbabilityPlot(
+        **asdict(FRAME),
         points=[_point(row, axes) for row in points],
         line=_line(_rows(plot) if "hours" in plot else band, axes),
-        band=" ".join(ends),
+        band=polyline(ends),
         others=[(each["name"], _line(_rows(plot | each), axes)) for each in plot["others"]] if others else [],
         asked_x=axes.x(asked) if min(hours) <= asked <= max(hours) else None,
         x_ticks=[(axes.x(each), write_hours(each)) for each in _hour_ticks(paper, min(hours), max(hours))],
@@ -106,11 +100,6 @@ def plot_life(document: Mapping[str, Any], paper: Paper, *, others: bool = False
 def write_part(part: float) -> str:
     """Return a part of the units as people say it: ppm below a tenth of a percent."""
     return f"{1e6 * part:.6g} ppm" if part < 1e-3 else f"{100 * part:.6g} %"
-
-
-def write_hours(hours: float) -> str:
-    """Return hours with a unit that suits a label."""
-    return f"{hours / 1000:g}k h" if hours >= 10_000 else f"{hours:g} h"
 
 
 def _axes(paper: Paper, hours: Sequence[float], parts: Sequence[float]) -> _Axes:
@@ -141,7 +130,7 @@ def _point(row: Mapping[str, Any], axes: _Axes) -> PlotPoint:
 
 def _line(rows: Sequence[Mapping[str, Any]], axes: _Axes) -> str:
     shown = [row for row in rows if 0 < row["fraction"] < 1]
-    return " ".join(f"{axes.x(row['hours'])},{axes.free_y(row['fraction'])}" for row in shown)
+    return polyline((axes.x(row["hours"]), axes.free_y(row["fraction"])) for row in shown)
 
 
 def _rows(curve: Mapping[str, Any]) -> list[dict[str, float]]:
