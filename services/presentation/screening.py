@@ -5,6 +5,8 @@ from typing import Any
 
 import typer
 
+from services.presentation.screening_reasons import describe_reason
+
 _SHOWN = 20
 
 
@@ -61,25 +63,3 @@ def _part(interval: Mapping[str, float] | None, count: int, of: int) -> str:
 
 def _range(interval: Mapping[str, float]) -> str:
     return f"{100 * interval['low']:.3g} to {100 * interval['high']:.3g} %"
-
-
-def describe_reason(reason: Mapping[str, Any]) -> str:
-    """Return why a part falls out, in a few words."""
-    screen = reason["screen"]
-    if screen in ("part-average", "neighbour-residual"):
-        kind = f"{reason['limits']} limits" if "limits" in reason else "residual"
-        sigmas = reason["sigmas"] if isinstance(reason["sigmas"], str) else f"{reason['sigmas']:+.1f}"
-        return (
-            f"{reason['test']} {_number(reason['value'])} {reason['unit']}".rstrip()
-            + f" ({kind} {reason['low']:.6g} to {reason['high']:.6g}, {sigmas} sigma)"
-        )
-    if screen == "bad-neighbourhood":
-        return f"fail score {reason['score']:.3g} around it"
-    if screen == "stack":
-        return f"its place failed on {reason['fails']} of {reason['wafers']} wafers (p {reason['p_value']:.1g})"
-    of = "residuals of " if reason.get("of") == "residuals" else ""
-    return f"distance {reason['distance']:.3g} over {of}{', '.join(reason['tests'])} (limit {reason['limit']:.3g})"
-
-
-def _number(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.6g}"

@@ -17,12 +17,12 @@ from services.api.die_maps import DieMaps, MapRequest, describe_wafer, find_wafe
 from services.api.routers import screenings as api
 from services.api.routers.tables import TableQuery
 from services.pipelines.reliability.screening_requests import StoredScreenRequest
+from services.presentation.screening_reasons import describe_reason
 from services.problems import Problem
 from services.web.die_map import SHOWS, Show, draw_wafer
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, Page, PageRoute
 from services.web.pages.reliability import go_to_job, read_answer
-from services.web.screening_words import say_reason
 
 router = APIRouter(prefix="/maps", include_in_schema=False, route_class=PageRoute)
 
@@ -153,7 +153,7 @@ def _screening(
     body = read_answer(unit, identity, "screening")["body"]
     mine = dies["lot"], dies["wafer"]
     reasons = {
-        (each["x"], each["y"]): "; ".join(map(say_reason, each["reasons"]))
+        (each["x"], each["y"]): "; ".join(map(describe_reason, each["reasons"]))
         for each in body["outliers"]
         if (each["lot"], each["wafer"]) == mine and each["x"] is not None
     }

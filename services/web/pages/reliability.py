@@ -14,12 +14,12 @@ from services.api.context import RequestUnit
 from services.api.listing import ResultQuery
 from services.api.routers import lifetimes as api
 from services.pipelines.reliability.life_requests import StoredLifeRequest
+from services.presentation.screening_reasons import REASON_WORDS, describe_reason
 from services.problems import Problem
 from services.web.body_tables import BodyColumn, answer_table, show_table
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, PageRoute, redirect
 from services.web.probability_plot import PAPERS, Paper, plot_life
-from services.web.screening_words import REASON_WORDS, say_reason
 
 router = APIRouter(prefix="/reliability", include_in_schema=False, route_class=PageRoute)
 
@@ -115,7 +115,7 @@ _OUTLIERS = (
     BodyColumn("y", "y", lambda row: row["y"], numeric=True),
     BodyColumn("screens", "Screens", lambda row: ", ".join(dict.fromkeys(each["screen"] for each in row["reasons"]))),
     BodyColumn("sigmas", "Farthest, robust sigmas", farthest, numeric=True),
-    BodyColumn("why", "Why", lambda row: "; ".join(map(say_reason, row["reasons"]))),
+    BodyColumn("why", "Why", lambda row: "; ".join(map(describe_reason, row["reasons"]))),
 )
 
 

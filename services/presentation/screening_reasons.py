@@ -12,25 +12,27 @@ REASON_WORDS = {
     "signatures": "fails of the wafer do not lie by chance",
 }
 """What each screen asks."""
+_MOST_NAMED = 3
 
 
-def say_reason(reason: Mapping[str, Any]) -> str:
-    """Return one reason in a few words, with its numbers."""
+def describe_reason(reason: Mapping[str, Any]) -> str:
+    """Return why a part falls out, in a few words with the numbers."""
     screen = reason["screen"]
     if screen in ("part-average", "neighbour-residual"):
         kind = f"{reason['limits']} limits" if "limits" in reason else "residual limits"
         value = f"{reason['test']} {_number(reason['value'])} {reason['unit']}".rstrip()
-        return f"{value}, {kind} {reason['low']:.5g} to {reason['high']:.5g} ({_sigmas(reason['sigmas'])})"
+        return f"{value}, {kind} {reason['low']:.6g} to {reason['high']:.6g} ({_sigmas(reason['sigmas'])})"
     if screen == "bad-neighbourhood":
         return f"fail score {reason['score']:.3g} around it, threshold {reason['threshold']:g}"
     if screen == "stack":
         return f"its place failed on {reason['fails']} of {reason['wafers']} wafers, p {reason['p_value']:.1g}"
     of = "residuals" if reason.get("of") == "residuals" else "readings"
-    return f"distance {reason['distance']:.3g} over {of} of {len(reason['tests'])} tests, limit {reason['limit']:.3g}"
+    tests = ", ".join(reason["tests"]) if len(reason["tests"]) <= _MOST_NAMED else f"{len(reason['tests'])} tests"
+    return f"distance {reason['distance']:.3g} over {of} of {tests}, limit {reason['limit']:.3g}"
 
 
 def _number(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.5g}"
+    return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def _sigmas(value: float | str) -> str:
