@@ -88,7 +88,7 @@ def _plot(
     out = sum(point.out for point in drawn)
     return Plot(
         **asdict(FRAME),
-        title=TITLES.get(kind, kind.replace("-", " ").capitalize()),
+        title=f"{TITLES.get(kind, kind.replace('-', ' ').capitalize())}, {unit}",
         points=drawn,
         line=polyline((point.x, point.y) for point in drawn),
         lower=_steps(chart["lower"], x_of, y_of),

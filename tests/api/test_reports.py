@@ -49,6 +49,14 @@ def test_a_schedule_is_made_changed_and_paused(api: Api) -> None:
     assert told == ["report-schedule.created", "report-schedule.changed", "report-schedule.changed"]
 
 
+def test_a_change_of_what_somebody_else_has_changed_is_a_conflict_and_null_says_something(api: Api) -> None:
+    path = f"/report-schedules/{api.call('POST', '/report-schedules', json=MONTHLY).json()['id']}"
+    changed = api.call("PATCH", path, json={"revision": 1, "content": {"screen": None}}).json()
+    assert (changed["revision"], changed["content"]["screen"]) == (2, None)
+    assert api.call("PATCH", path, json={"revision": 1, "description": "late"}).status_code == 409
+    assert api.call("PATCH", path, json={"revision": 2, "description": "in time"}).status_code == 200
+
+
 def test_what_was_due_before_a_change_is_made_as_it_was(api: Api) -> None:
     schedule = api.call("POST", "/report-schedules", json=MONTHLY).json()
     due = datetime.now(UTC) - timedelta(hours=1)
@@ -114,6 +122,15 @@ def test_a_report_is_asked_for_now(api: Api) -> None:
     for _ in range(2):
         assert api.call("POST", f"/report-schedules/{schedule['id']}/reports").status_code == 202
     assert len(rows(api, report)) == 3
+
+
+def test_a_report_that_was_asked_for_meanwhile_is_not_made_again(api: Api, made: dict[str, uuid.UUID]) -> None:
+    path = f"/report-schedules/{made['schedule_id']}/reports"
+    begun = datetime.now(UTC) - timedelta(minutes=1)
+    for moment, status in ((begun, 202), (begun, 409), (datetime.now(UTC) + timedelta(minutes=1), 202)):
+        assert api.call("POST", path, params={"unless_since": moment.isoformat()}).status_code == status
+    assert api.call("POST", path, params={"unless_since": "2026-03-01T00:00:00"}).status_code == 422
+    assert api.call("POST", path).status_code == 202
 
 
 @pytest.mark.parametrize(
