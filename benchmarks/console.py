@@ -1,6 +1,5 @@
-"""The console: 50 waveforms of two million samples in a browser, and its pages on a full database."""
+"""The console: 50 waveforms of two million samples in a browser; `console_pages` has its pages on a full database."""
 
-import re
 import statistics
 import sys
 import tempfile
@@ -8,14 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
-from sqlalchemy import text
 
 from benchmarks.report import Row, main
 from benchmarks.workbench import PROGRAM, api, running_stack, wait_for_jobs, write_waveforms
 from db.blobs import BlobStore
-from db.engine import make_engine
 from services.api.simulated_samples import SimulatedTrace, compared_extremes
 from services.api.waveform_samples import StoredSamples, bin_edges, bin_extremes
 from services.stack import Stack
@@ -26,12 +22,6 @@ TRACES, SAMPLES = 50, 2_000_000
 LOADS, PANS = 7, 60
 PAUSE_MS = 400
 COMPARISONS = 9
-PAGES = (
-    "/", "/waveforms", "/files", "/jobs", "/jobs?state=running", "/jobs?state=dead", "/sessions", "/cases", "/layouts",
-    "/findings",
-)  # fmt: skip
-LOOKS = 20
-WAVEFORM_ROWS, JOB_ROWS = 1_000_000, 100_000
 _PAN = """async (key) => {
   const canvas = document.querySelector("canvas");
   const before = canvas.dataset.drawn;
@@ -46,11 +36,10 @@ _PAN = """async (key) => {
 
 
 def measure() -> list[Row]:
-    """Show the traces in headless Chromium, move through them, then fill the database and ask for pages."""
+    """Show the traces in headless Chromium and move through them."""
     with running_stack() as stack, tempfile.TemporaryDirectory() as folder:
         ids = _upload(stack, Path(folder))
-        rows = _measure_viewer(stack, ids) + _measure_comparison(Path(folder))
-        return rows + _measure_pages(stack)
+        return _measure_viewer(stack, ids) + _measure_comparison(Path(folder))
 
 
 def _measure_comparison(folder: Path) -> list[Row]:
@@ -164,47 +153,6 @@ def _first_paint(browser: Any, signed_in: Any, url: str) -> float:
 
 def _p95(values: list[float]) -> float:
     return float(np.percentile(values, 95))
-
-
-_FILL_WAVEFORMS = """
-INSERT INTO faultlight.waveform (id, program_id, raw_file_id, record_index, name, blob_key, byte_offset, byte_length,
-    sha256, member_path, sample_count, dtype, gain, "offset", unit)
-SELECT gen_random_uuid(), w.program_id, w.raw_file_id, 1000 + n, 'w' || n, w.blob_key, 0, 2, w.sha256, '', 1, '<i2', 1,
-    0, 'V' FROM (SELECT * FROM faultlight.waveform LIMIT 1) AS w, generate_series(1, :count) AS n
-"""
-_FILL_JOBS = """
-INSERT INTO faultlight.job (id, job_key, program_id, kind, queue, payload, state, requested_by, finished_at)
-SELECT gen_random_uuid(), 'k' || n, p.id, 'ingest', 'ingest', '{}', 'succeeded', 'service:bench', now()
-FROM faultlight.program AS p, generate_series(1, :count) AS n WHERE p.name = :program
-"""
-
-
-def _measure_pages(stack: Stack) -> list[Row]:
-    if stack.settings.database_url is None:
-        raise RuntimeError("the stack has no database")
-    engine = make_engine(stack.settings.database_url.get_secret_value(), statement_timeout_s=600)
-    with engine.begin() as connection:
-        connection.execute(text(_FILL_WAVEFORMS), {"count": WAVEFORM_ROWS})
-        connection.execute(text(_FILL_JOBS), {"count": JOB_ROWS, "program": PROGRAM})
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE"))
-    engine.dispose()
-    waits: dict[str, list[float]] = {}
-    with httpx.Client(base_url=stack.url, trust_env=False, timeout=60) as http:
-        token = re.sub(r".*/", "", stack.issue_sign_in_link())
-        http.post(f"/sign-in/once/{token}")
-        for path in PAGES:
-            for _ in range(LOOKS):
-                started = time.perf_counter()
-                http.get(path).raise_for_status()
-                waits.setdefault(path, []).append((time.perf_counter() - started) * 1000)
-    slowest = max(waits, key=lambda path: _p95(waits[path]))
-    every = [wait for some in waits.values() for wait in some]
-    full = f"{WAVEFORM_ROWS:,} waveforms and {JOB_ROWS:,} jobs"
-    return [
-        Row(f"pages of the console with {full}, p95 of {len(every)}", _p95(every), "ms", "<= 200"),
-        Row(f"its slowest page, {slowest}, p95 of {LOOKS}", _p95(waits[slowest]), "ms"),
-    ]
 
 
 if __name__ == "__main__":
