@@ -28,6 +28,7 @@ from instruments.probing.delimited_titles import (
 )
 
 _CHANNEL_UNIT = re.compile(r"((?:CH|MATH|REF)\d{1,2})(V|A|W)")
+_CHANNEL = re.compile(r"(?:CH|MATH|REF|D)\d")
 _ULTRASCOPE = re.compile(r"CH ?\d\s*\([A-Za-z]+\)")
 COMMENT = re.compile(r"\s*(#(?!\d+[,;\t])|%|!|//)")
 
@@ -140,6 +141,10 @@ def _rigol_stamped(source: Source, lines: list[list[str]], opening: Opening) -> 
     stamps = {match["key"].lower(): match["number"] for match in _stamps(lines[-1])}
     titles = trimmed(["" if STAMP.fullmatch(cell) else cell for cell in lines[-1]])
     timed = bool(titles) and _axis(titles[0]) == ("time", "s")
+    if not timed and not (titles and _CHANNEL.match(titles[0])):
+        found = titles[0][:40] if titles else ""
+        message = "the first column is neither a time in seconds nor a channel"
+        raise CorruptField(message, file=source.name, found=found)
     pairs = [name_and_unit(_CHANNEL_UNIT.sub(r"\1(\2)", title)) for title in titles[timed:]]
     units = tuple(normal_unit(unit) for _, unit in pairs)
     return Heading(

@@ -602,6 +602,13 @@ def test_printed_times_that_contradict_the_interval_beside_the_titles_are_refuse
         ADAPTER.read(place(tmp_path, "a.csv", "Time(s)," + STAMPED + rows))
 
 
+def test_a_column_beside_the_channels_that_is_no_time_in_seconds_is_refused(tmp_path: Path) -> None:
+    for title in ("Sample", "Time(ms)"):
+        text = f"{title},{STAMPED}" + "".join(f"{index},{index},{index},,\n" for index in range(5))
+        with pytest.raises(CorruptField, match="the first column is neither a time in seconds nor a channel"):
+            ADAPTER.read(place(tmp_path, "a.csv", text))
+
+
 def test_empty_columns_at_the_end_are_none(tmp_path: Path) -> None:
     text = "time (s),V1 (V),,,\n" + "".join(f"{index}.0,{index},,,\n" for index in range(4))
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.csv", text))
