@@ -25,7 +25,14 @@ class Formula:
     names: tuple[str, ...]
 
     def log_life(self, values: Mapping[str, Floats | float]) -> Floats:
-        """Return the logarithm of life."""
+        """Return the logarithm of life.
+
+        Raises:
+            Unsolved: a name has no value.
+        """
+        missing = [name for name in self.names if name not in values]
+        if missing:
+            raise Unsolved(f"{' and '.join(missing)} of {self.text} is neither a parameter nor a column")
         code = compile(self.tree, "formula", "eval")
         with np.errstate(all="ignore"):
             return np.asarray(np.log(eval(code, {"__builtins__": {}}, {**_FUNCTIONS, **values})))

@@ -230,7 +230,8 @@ def _linear_form(case: Case) -> LinearForm:
     stresses = case.stresses
     formula = find_formula(str(case.document.get("model", "")))
     symbols = {each: name for name in stresses for each in (name,)}
-    if formula is not None:
+    # A formula in x is that of the column x, below.
+    if formula is not None and "x" not in formula.names:
         unknown = [name for name in formula.names if name not in symbols]
         asked = {re.sub(r"^(se_|ln_?|log_)|_?CI\d+$", "", metric.name) for metric in case.metrics}
         parameters = [name for name in unknown if name in asked]
