@@ -55,32 +55,34 @@ class SingleFaultLimit:
         for cycle, net in die.fails:
             seen[places[net]] |= 1 << cycle
         wanted = self._look(die.fault, die.fault.activity, sign_known=sign_known)
-        weights: dict[str, float] = defaultdict(float)
+        weights: dict[str, float] = defaultdict(lambda: -np.inf)
         for fault, fails in zip(self.faults, self.fails, strict=True):
-            weight = self._weight(fault, fails, seen)
-            if weight > 0 and self._look(fault, die.fault.activity, sign_known=sign_known) == wanted:
-                weights[fault.net] += weight
+            weight = self._log_weight(fault, fails, seen)
+            if weight > -np.inf and self._look(fault, die.fault.activity, sign_known=sign_known) == wanted:
+                weights[fault.net] = float(np.logaddexp(weights[fault.net], weight))
         most = max(weights.values())
-        first = [net for net, weight in weights.items() if weight >= most * (1 - _TIE)]
+        first = [net for net, weight in weights.items() if weight >= most - _TIE]
         return 1 / len(first) if die.fault.net in first else 0.0
 
     def _fails(self, fault: HiddenFault) -> list[int]:
         faulty = run(self.circuit.gates, self.stimulus.packed, self.patterns, fault)
         return [faulty[net] ^ self.good[net] for net in self.observed]
 
-    def _weight(self, fault: HiddenFault, fails: list[int], seen: list[int]) -> float:
-        """Return how often the generator makes ``fault`` and this log: it is active in whole cycles."""
+    def _log_weight(self, fault: HiddenFault, fails: list[int], seen: list[int]) -> float:
+        """Return the log of how often the generator makes ``fault`` and this log: it is active in whole cycles."""
         active, possible = 0, 0
         for own, bits in zip(fails, seen, strict=True):
             active |= bits
             possible |= own
         if not active or any(own & active != bits for own, bits in zip(fails, seen, strict=True)):
-            return 0.0
+            return -np.inf
         hits, idle = active.bit_count(), (possible & ~active).bit_count()
         least, most = INTERMITTENT
         a, b = hits + 1, idle + 1
-        between = float(betainc(a, b, most) - betainc(a, b, least)) * float(np.exp(betaln(a, b))) / (most - least)
-        return (float(not idle) + between / KINDS) / self.counts[_family(fault)]
+        part = float(betainc(a, b, most) - betainc(a, b, least)) / (KINDS * (most - least))
+        at_times = float(np.log(part) + betaln(a, b)) if part > 0 else -np.inf
+        always = -np.inf if idle else 0.0
+        return float(np.logaddexp(always, at_times) - np.log(self.counts[_family(fault)]))
 
     def _look(self, fault: HiddenFault, activity: float, *, sign_known: bool) -> bytes:
         """Return all nets' mean waveforms but for offset and amplitude, and their sign unless it is known."""
