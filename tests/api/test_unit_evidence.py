@@ -42,6 +42,7 @@ def test_what_cannot_be_known_is_not_asked_for(api: Api) -> None:
         {"freeze_at": later},
         {"survived_until": later, "lots": ["L1"]},
         {"survived_until": early},
+        {"survived_until": early, "lots": ["L1"], "modalities": ["lvp"]},
         {"freeze_at": early[:-6]},
         {"stated_times": [{"file_id": str(uuid.UUID(int=1)), "known_at": early}] * 2},
         {"modalities": ["rumour"]},

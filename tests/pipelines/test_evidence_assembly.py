@@ -80,6 +80,22 @@ def test_an_outcome_known_after_the_freeze_is_not_known() -> None:
     assert (later.failed, later.known_at) == (True, START + 50 * DAY)
 
 
+def test_a_row_for_a_later_return_tells_nothing_before_it() -> None:
+    """Neither when it was judged, nor its serial, nor that it is no survivor: the others have no rows."""
+    lots, until = frozenset({"L1"}), START + 30 * DAY
+    forecast = record("D", 2, SERIAL, modality="degradation", rule="d")
+    asked = {"day": 40, "lots": lots, "survived_until": until}
+    screened = record("A", 1, readings=[Reading(DIE, (1, 1), passed_test=True)])
+    with_row = gather([screened, forecast], [outcome(True, 1.5, 50)], **asked)
+    without = gather([screened, forecast], [], **asked)
+    assert with_row.units == without.units
+    assert [unit.failed for unit in with_row.units] == [False, None]
+    assert with_row.refusals.counts["outcomes known after the freeze"] == 1
+    # A row that only traces is known as soon as it is there.
+    traced = gather([record("A", 1), forecast], [outcome(None, 60, None)], day=40)
+    assert [unit.name.text for unit in traced.units] == ["L1/W1/3/4"]
+
+
 def test_nothing_known_in_time_is_refused_with_why() -> None:
     with pytest.raises(AssemblyRefused, match=r"no unit has evidence .* \(1 times known after the freeze\)"):
         gather([record("A", 7)], day=6)
@@ -115,7 +131,7 @@ def test_values_of_two_rules_are_not_mixed() -> None:
 
 
 def test_units_that_failed_their_test_are_left_out_unless_they_came_back() -> None:
-    parts = [Reading(DIE, failed_test=True), Reading(Claim("L1", "W1", 1, 1), failed_test=True)]
+    parts = [Reading(DIE, passed_test=False), Reading(Claim("L1", "W1", 1, 1), passed_test=False)]
     good = Reading(Claim("L1", "W1", 2, 2), (1, 1))
     around = record("N", 1, readings=[Reading(DIE, (1, 0))], modality="neighbourhood")
     found = gather([record("A", 1, readings=[*parts, good]), around], [outcome(True, 3, 9)])
@@ -124,7 +140,7 @@ def test_units_that_failed_their_test_are_left_out_unless_they_came_back() -> No
 
 
 def test_what_is_known_of_units_that_were_never_shipped_makes_no_column() -> None:
-    failed, good = Reading(DIE, failed_test=True), Reading(Claim("L1", "W1", 2, 2), (1, 1))
+    failed, good = Reading(DIE, passed_test=False), Reading(Claim("L1", "W1", 2, 2), (1, 1))
     probed = record("P", 2, readings=[Reading(DIE, (1.0,))], modality="lvp", rule="z", features=("z",))
     found = gather([record("A", 1, readings=[failed, good]), probed])
     assert (list(found.features), found.failed_test) == (["electrical"], 1)
@@ -138,10 +154,15 @@ def test_contradicting_outcomes_leave_it_open() -> None:
 
 
 def test_a_person_may_say_that_all_others_survived() -> None:
-    records = [record("A", 1), record("B", 2, Claim("L2", "W1", 0, 0))]
+    passed = [Reading(die, (1, 1), passed_test=True) for die in (DIE, Claim("L2", "W1", 0, 0))]
+    # A die without a verdict may be in the laboratory because it failed.
+    records = [record("A", 1, readings=passed), record("B", 2, Claim("L1", "W1", 5, 5))]
     until = START + 50 * DAY
     found = gather(records, lots=frozenset({"L1"}), survived_until=until)
-    assert [(unit.name.lot, unit.failed, unit.known_at) for unit in found.units] == [("L1", False, until)]
+    assert [(unit.name.text, unit.failed, unit.known_at) for unit in found.units] == [
+        ("L1/W1/3/4", False, until),
+        ("L1/W1/5/5", None, None),
+    ]
 
 
 def test_the_same_units_give_the_same_bytes() -> None:

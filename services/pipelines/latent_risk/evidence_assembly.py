@@ -59,7 +59,7 @@ class Refusals:
 class Freeze:
     """What is asked: evidence known by ``at``, of ``lots`` (all if empty).
 
-    ``survived_until`` says of all units of the lots without an outcome that they had survived by then.
+    ``survived_until`` says that all units of the lots that passed their test and have no outcome had survived by then.
     """
 
     at: datetime
@@ -101,31 +101,43 @@ class _Assembler:
         self.refusals = Refusals()
         self.known: dict[str, dict[UnitName, list[_Known]]] = {name: {} for name in freeze.modalities}
         self.failed_test: set[UnitName] = set()
+        self.passed_test: set[UnitName] = set()
         self.outcomes: dict[UnitName, list[Outcome]] = {}
 
     def gather(self, records: Sequence[EvidenceRecord], outcomes: Sequence[Outcome]) -> None:
-        claims = [reading.claim for record in records for reading in record.readings]
-        identities = Identities([*claims, *(each.claim for each in outcomes)], self.shared_lots)
+        """Note what is known by the freeze; what is known later is as if it were not there, its names too."""
+        known = [record for record in records if record.origin.known_at <= self.freeze.at]
         for record in records:
+            if record.origin.known_at > self.freeze.at:
+                self.refusals.add("known after the freeze", f"{record.origin.kind} {record.origin.result_id}")
+        told = [each for each in outcomes if not self._is_later(each)]
+        if len(told) < len(outcomes):
+            self.refusals.counts["outcomes known after the freeze"] = len(outcomes) - len(told)
+        claims = [reading.claim for record in known for reading in record.readings]
+        identities = Identities([*claims, *(each.claim for each in told)], self.shared_lots)
+        for record in known:
             self._gather_record(record, identities)
-        for each in outcomes:
+        for each in told:
             unit = self._name(identities, each.claim, "an outcome")
             if unit is not None:
                 self.outcomes.setdefault(unit, []).append(each)
 
+    def _is_later(self, outcome: Outcome) -> bool:
+        """Whether an outcome was known after the freeze: that a table has a row for the unit would tell of it."""
+        return outcome.failed is not None and outcome.known_at is not None and outcome.known_at > self.freeze.at
+
     def _gather_record(self, record: EvidenceRecord, identities: Identities) -> None:
         origin = record.origin
-        if origin.known_at > self.freeze.at:
-            self.refusals.add("known after the freeze", f"{origin.kind} {origin.result_id}")
-            return
         found: dict[UnitName, list[_Known]] = {}
         for reading in record.readings:
             unit = self._name(identities, reading.claim, f"{origin.kind} {origin.result_id}")
             if unit is None:
                 continue
-            if reading.failed_test:
+            if reading.passed_test is False:
                 self.failed_test.add(unit)
                 continue
+            if reading.passed_test:
+                self.passed_test.add(unit)
             found.setdefault(unit, []).append(_Known(origin, reading.values, reading.reason))
         for unit, several in found.items():
             one = several[0]
@@ -196,10 +208,9 @@ def _choose_rule(known: dict[UnitName, list[_Known]], units: set[UnitName]) -> O
     return newest[rule]
 
 
-def _decide_outcome(unit: UnitName, several: list[Outcome], gathered: _Assembler) -> Outcome | None:
-    """Return what became of a unit as it was known at the freeze, ``None`` where that contradicts itself."""
-    known = [each for each in several if each.known_at is None or each.known_at <= gathered.freeze.at]
-    told = [each for each in known if each.failed is not None]
+def _decide_outcome(unit: UnitName, several: list[Outcome], gathered: _Assembler) -> Outcome:
+    """Return what became of a unit, not known where that contradicts itself."""
+    told = [each for each in several if each.failed is not None]
     judged = min((each.judged_at for each in several if each.judged_at is not None), default=None)
     failed = [each.known_at for each in told if each.failed and each.known_at is not None]
     survived = [each.known_at for each in told if not each.failed and each.known_at is not None]
@@ -220,7 +231,7 @@ def _make_unit(
     freeze = gathered.freeze
     failed = outcome.failed if outcome is not None else None
     known_at = outcome.known_at if outcome is not None else None
-    if outcome is None and freeze.survived_until is not None:
+    if outcome is None and freeze.survived_until is not None and unit in gathered.passed_test:
         failed, known_at = False, freeze.survived_until
     judged = outcome.judged_at if outcome is not None else None
     if judged is not None and judged > freeze.at:

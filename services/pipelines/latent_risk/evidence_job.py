@@ -90,7 +90,7 @@ def _load_outcomes(
         if known_at is None or known_at <= freeze.at:
             kept.append(identity)
             continue
-        told = {"kind": outcome_tables.KIND, "result": str(identity)}
+        told = {"kind": outcome_tables.KIND, "id": str(identity)}
         gathered.not_used.append(told | {"reason": f"known since {words(known_at)}, after the freeze"})
     return load_tables(context, kept, outcome_tables.KIND)
 
@@ -144,7 +144,8 @@ def _remarks(told: Mapping[str, Any], request: AssemblyRequest) -> list[str]:
             "learned from them."
         )
     if request.survived_until is not None:
-        said.append(f"Units without an outcome are taken to have survived until {words(request.survived_until)}.")
+        until = words(request.survived_until)
+        said.append(f"Units that passed their test and have no outcome are taken to have survived until {until}.")
     if request.stated_times:
         said.append(
             f"A person states since when {len(request.stated_times)} files were known; their answers were made later, "

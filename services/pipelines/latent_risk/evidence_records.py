@@ -70,13 +70,13 @@ class Origin:
 class Reading:
     """What one record says of one unit: ``values`` of the origin's features, or the ``reason`` why it has none.
 
-    ``failed_test`` says that the unit did not pass the test, so that it was never shipped.
+    ``passed_test`` says whether the unit passed its test: one that did not was never shipped; ``None`` says nothing.
     """
 
     claim: Claim
     values: tuple[float, ...] = ()
     reason: str = ""
-    failed_test: bool = False
+    passed_test: bool | None = None
 
 
 @dataclass(frozen=True)

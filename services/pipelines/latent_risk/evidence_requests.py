@@ -80,7 +80,8 @@ class AssemblyRequest(_Strict):
     )
     survived_until: AwareDatetime | None = Field(
         default=None,
-        description="a person says that all units of the lots without an outcome had survived by then",
+        description="a person says that all units of the lots that passed their test and have no outcome had survived "
+        "by then",
     )
     frames: GivenFrames = Field(default_factory=GivenFrames)
     masks: list[GivenMask] = Field(
@@ -101,4 +102,6 @@ class AssemblyRequest(_Strict):
             raise ValueError("that units had survived cannot be known after the freeze")
         if self.survived_until is not None and not self.lots:
             raise ValueError("name the lots whose units had survived")
+        if self.survived_until is not None and self.modalities and "electrical" not in self.modalities:
+            raise ValueError("without electrical it is not known which units passed their test and were shipped")
         return self

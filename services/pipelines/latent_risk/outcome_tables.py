@@ -13,7 +13,10 @@ _MEANING = {"failed": True, "survived": False, "": None}
 
 
 def read_outcomes(sources: Sequence[SourceTable]) -> list[Outcome]:
-    """Return every row of ``sources``; an outcome without a time of its own is known since the unit was judged."""
+    """Return every row of ``sources``; an outcome without a time of its own is known since the unit was judged.
+
+    A row without an outcome only traces the unit and says when it was judged: it has no such time.
+    """
     return [outcome for source in sources for outcome in _read(source)]
 
 
@@ -25,7 +28,8 @@ def _read(source: SourceTable) -> list[Outcome]:
     for row, text in enumerate(source.texts("outcome")):
         x, y = (None if math.isnan(value) else int(value) for value in (xs[row], ys[row]))
         claim = Claim(lots[row], wafers[row], x, y, serials[row])
-        found.append(Outcome(claim, _MEANING[text], judged[row], known[row] or judged[row], source.file))
+        known_at = known[row] or judged[row] if text else None
+        found.append(Outcome(claim, _MEANING[text], judged[row], known_at, source.file))
     return found
 
 

@@ -1,6 +1,7 @@
 """What scores of screened parts say of units: how far each is from the others, and how its wafer's neighbours fared."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,9 +53,10 @@ def read_parts_scores(table: Table, places_from: str, frames: Frames) -> tuple[l
     second: list[Reading] = []
     for row, claim in enumerate(claims):
         if failed[row] == 1:
-            first.append(Reading(claim, failed_test=True))
+            first.append(Reading(claim, passed_test=False))
             continue
-        first.append(_reading(claim, electrical[row]))
+        passed = True if failed[row] == 0 else None
+        first.append(replace(_reading(claim, electrical[row]), passed_test=passed))
         second.append(_reading(claim, around[row]))
     return first, second
 

@@ -146,7 +146,7 @@ class StoredEvidence:
         return _Made(known_at, stated, inputs, tuple(each.id for each in found if each is not None))
 
     def _leave_out(self, head: ResultHead, reason: str) -> None:
-        self.gathered.not_used.append({"kind": head.kind, "result": str(head.id), "reason": reason})
+        self.gathered.not_used.append({"kind": head.kind, "id": str(head.id), "reason": reason})
 
     def _add(
         self,
