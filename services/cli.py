@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services import mask_commands, reliability_commands, repair_commands
+from services import anomaly_commands, mask_commands, reliability_commands, repair_commands
 from services.offline_answers import JsonFlag, answer_offline, print_json, print_refusal, refusal_of
 from services.uploader import commands as uploader
 
@@ -237,19 +237,6 @@ def averaging(
     answer_offline(lambda: judge_path(session, wrong), print_averaging, as_json=as_json)
 
 
-@app.command()
-def anomaly(
-    suspect: Annotated[Path, typer.Argument(help="The suspect's probing session: a folder or .zip.")],
-    golden: Annotated[list[Path], typer.Option("--golden", help="A session with role golden; may be repeated.")],
-    as_json: JsonFlag = False,
-) -> None:
-    """Compare a suspect's waveforms, maps and scan chain with golden dies', offline and without a simulation."""
-    from services.pipelines.probing.golden_comparison import compare_paths
-    from services.presentation.comparison import print_comparison
-
-    answer_offline(lambda: compare_paths(suspect, golden), print_comparison, as_json=as_json)
-
-
 @app.command(name="secs-host")
 def secs_host(
     configuration: Annotated[Path, typer.Argument(help="The host's configuration, faultlight.secs-host/1.")],
@@ -267,6 +254,7 @@ def secs_host(
 app.command(name="upload")(uploader.upload)
 app.command(name="watch")(uploader.watch)
 app.command(name="status")(uploader.status)
+app.add_typer(anomaly_commands.app, name="anomaly")
 app.add_typer(mask_commands.app, name="mask")
 app.add_typer(reliability_commands.app, name="reliability")
 app.add_typer(repair_commands.app, name="repair")

@@ -11,6 +11,7 @@ A window's score counts for each of its samples, so that a sample's score is kno
 to take was decided by faults put into the learning part of a trace: ``benchmarks/anomaly.py`` says how.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,19 +107,32 @@ def learn_trace(values: NDArray[np.float64], window: int) -> TraceModel:
         TraceError: a window of fewer than 4 samples, a trace of fewer than 4 long windows (of three windows each), or
             a sample that is not finite.
     """
+    return learn_runs([_checked(values, LEAST_WINDOWS * LONG_WINDOWS * window)], window)
+
+
+def learn_runs(runs: Sequence[NDArray[np.float64]], window: int) -> TraceModel:
+    """Learn from ``runs`` of the same process (float64, shape ``(n,)`` each) with windows of ``window`` samples.
+
+    Raises:
+        TraceError: a window of fewer than 4 samples, a run shorter than a long window (three windows), runs that
+            together are shorter than four, or a sample that is not finite.
+    """
     if window < 4:
         raise TraceError(f"a window of {window} samples is too short; 4 are needed")
-    values = _checked(values, LEAST_WINDOWS * LONG_WINDOWS * window)
+    runs = [_checked(run, LONG_WINDOWS * window) for run in runs]
+    total = sum(run.size for run in runs)
+    if total < LEAST_WINDOWS * LONG_WINDOWS * window:
+        raise TraceError(f"{LEAST_WINDOWS * LONG_WINDOWS * window} samples are needed to learn from, there are {total}")
     model = TraceModel(
         window=window,
-        learned=values.size,
-        _short=_Distance.of(window_features(values, window)),
-        _both=_Distance.of(_features_around(values, window)),
-        shapes=np.ascontiguousarray(_windows(values, window)[::_STRIDE]),
+        learned=total,
+        shapes=np.ascontiguousarray(np.concatenate([_windows(run, window) for run in runs])[::_STRIDE]),
+        _short=_Distance.of(np.concatenate([window_features(run, window) for run in runs])),
+        _both=_Distance.of(np.concatenate([_features_around(run, window) for run in runs])),
         _scales=(),
     )
-    scales = tuple(LogScale.of(view) for view in model._views(values))
-    return replace(model, _scales=scales)
+    views = zip(*(model._views(run) for run in runs), strict=True)
+    return replace(model, _scales=tuple(LogScale.of(np.concatenate(view)) for view in views))
 
 
 def window_features(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:

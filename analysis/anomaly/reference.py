@@ -77,8 +77,15 @@ class GoldenComparison:
 
 
 @dataclass(frozen=True)
-class _Levels:
-    """Levels of the cycles, which are covered, and the standard error of one with its degrees of freedom."""
+class MeasuredLevels:
+    """Levels of the cycles, with the noise of one.
+
+    Attributes:
+        values: float64 of shape ``(cycles,)``, in the recording's unit; NaN where not covered.
+        covered: bool of that shape.
+        sigma: standard error of a level, in the recording's unit.
+        freedom: degrees of freedom of ``sigma``.
+    """
 
     values: NDArray[np.float64]
     covered: NDArray[np.bool_]
@@ -105,9 +112,9 @@ def compare_with_golden(
     """
     if not golden:
         raise WaveformError("there is no golden waveform to compare with")
-    good = _combine([_read(each, cycle_s, cycles) for each in golden])
-    other = _read(suspect, cycle_s, cycles)
-    beside = [_read(each, cycle_s, cycles) for each in neighbours]
+    good = combine_levels([measure_levels(each, cycle_s, cycles) for each in golden])
+    other = measure_levels(suspect, cycle_s, cycles)
+    beside = [measure_levels(each, cycle_s, cycles) for each in neighbours]
     both = np.logical_and.reduce([good.covered, other.covered, *(each.covered for each in beside)])
     if both.sum() < LEAST_CYCLES + len(beside):
         raise WaveformError(f"{int(both.sum())} cycles are in both waveforms; {LEAST_CYCLES + len(beside)} are needed")
@@ -116,7 +123,9 @@ def compare_with_golden(
     return _compare(good, other, both, np.column_stack([basis, *(each.values[both] for each in beside)]))
 
 
-def _compare(good: _Levels, other: _Levels, both: NDArray[np.bool_], nuisance: NDArray[np.float64]) -> GoldenComparison:
+def _compare(
+    good: MeasuredLevels, other: MeasuredLevels, both: NDArray[np.bool_], nuisance: NDArray[np.float64]
+) -> GoldenComparison:
     known, seen = good.values[both], other.values[both]
     known, seen = known - np.median(known), seen - np.median(seen)
     _refuse_shifted(known, seen)
@@ -191,7 +200,12 @@ class _Line:
         return residual, inside**2, float(np.sum(1 - inside**3))
 
 
-def _read(recording: Recording, cycle_s: float, cycles: int) -> _Levels:
+def measure_levels(recording: Recording, cycle_s: float, cycles: int) -> MeasuredLevels:
+    """Return the level of each of ``cycles`` cycles of ``cycle_s`` seconds in ``recording``, and its noise.
+
+    Raises:
+        WaveformError: the recording cannot be read by cycles, or is too coarse to tell its noise.
+    """
     levels = read_cycle_levels(recording.values, recording.t0_s, recording.dt_s, cycle_s, cycles)
     halves = _half_levels(recording, cycle_s, levels)
     difference = halves[0] - halves[1]
@@ -201,7 +215,7 @@ def _read(recording: Recording, cycle_s: float, cycles: int) -> _Levels:
     spread = float(np.median(np.abs(difference - np.median(difference)))) / _MAD_OF_NORMAL
     scale = float(np.abs(recording.values - recording.values.mean()).max())
     sigma = max(spread / 2, 1e-9 * scale, np.finfo(np.float64).tiny)
-    return _Levels(levels.levels, levels.covered, sigma, max(3.0, _MAD_EFFICIENCY * difference.size))
+    return MeasuredLevels(levels.levels, levels.covered, sigma, max(3.0, _MAD_EFFICIENCY * difference.size))
 
 
 def _half_levels(recording: Recording, cycle_s: float, levels: CycleLevels) -> list[NDArray[np.float64]]:
@@ -220,14 +234,18 @@ def _half_levels(recording: Recording, cycle_s: float, levels: CycleLevels) -> l
     return means
 
 
-def _combine(levels: Sequence[_Levels]) -> _Levels:
-    """Return the mean of repeated golden waveforms, each brought to the first one's gain and offset."""
+def combine_levels(levels: Sequence[MeasuredLevels]) -> MeasuredLevels:
+    """Return the mean of repeated waveforms (``levels``), each brought to the first one's gain and offset.
+
+    Raises:
+        WaveformError: too few cycles are in all of them.
+    """
     first = levels[0]
     if len(levels) == 1:
         return first
     covered = np.logical_and.reduce([each.covered for each in levels])
     if covered.sum() < LEAST_CYCLES:
-        raise WaveformError(f"{int(covered.sum())} cycles are in all golden waveforms; {LEAST_CYCLES} are needed")
+        raise WaveformError(f"{int(covered.sum())} cycles are in all repeated waveforms; {LEAST_CYCLES} are needed")
     scaled, variances = [first.values], [first.sigma**2]
     for each in levels[1:]:
         gain, offset = np.polyfit(each.values[covered], first.values[covered], 1)
@@ -236,7 +254,7 @@ def _combine(levels: Sequence[_Levels]) -> _Levels:
     spread = np.stack(scaled)[:, covered]
     between = float(np.mean(np.var(spread, axis=0, ddof=1)))
     sigma = float(np.sqrt(max(between, float(np.mean(variances))) / len(levels)))
-    return _Levels(np.mean(scaled, axis=0), covered, sigma, sum(each.freedom for each in levels))
+    return MeasuredLevels(np.mean(scaled, axis=0), covered, sigma, sum(each.freedom for each in levels))
 
 
 def _swing(levels: NDArray[np.float64]) -> float:

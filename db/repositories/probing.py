@@ -62,6 +62,33 @@ def find_session(connection: Connection, session_id: uuid.UUID) -> StoredSession
     )
 
 
+@dataclass(frozen=True)
+class DieChoice:
+    """Which dies sessions are to be of: what ``session.json`` says of its unit; ``None`` is any. ``net`` was probed."""
+
+    product: str | None = None
+    lot: str | None = None
+    wafer: str | None = None
+    net: str | None = None
+
+
+def choose_sessions(
+    connection: Connection, program_id: uuid.UUID, choice: DieChoice, most: int
+) -> list[tuple[uuid.UUID, str]]:
+    """Return id and role of up to ``most`` sessions of the program that are of ``choice``, oldest first."""
+    unit = probing_session.c.document["unit"]
+    query = select(probing_session.c.id, probing_session.c.role).where(probing_session.c.program_id == program_id)
+    for name in ("product", "lot", "wafer"):
+        wanted = getattr(choice, name)
+        if wanted is not None:
+            query = query.where(unit[name].astext == wanted)
+    if choice.net is not None:
+        probed = select(waveform.c.probing_session_id).where(waveform.c.net == choice.net)
+        query = query.where(probing_session.c.id.in_(probed.where(waveform.c.program_id == program_id)))
+    rows = connection.execute(query.order_by(probing_session.c.id).limit(most))
+    return [(row.id, row.role) for row in rows]
+
+
 def find_fail_logs(connection: Connection, identities: Sequence[uuid.UUID]) -> dict[uuid.UUID, Row[Any]]:
     """Return the rows of these fail logs by id; of some there may be none."""
     rows = connection.execute(select(fail_log).where(fail_log.c.id.in_(identities))).all()

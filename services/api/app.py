@@ -37,6 +37,7 @@ from services.api.routers import (
     models,
     monitoring,
     planned_probes,
+    population_outliers,
     printabilities,
     records,
     repair_questions,
@@ -47,6 +48,7 @@ from services.api.routers import (
     screenings,
     sessions,
     tables,
+    trace_checks,
     unit_evidence,
     uploads,
     waveform_comparisons,
@@ -74,7 +76,7 @@ _RESOURCES = (
     records, tables, results, administration, instrument_health, layouts, lifetimes, models, degradations,
     monitoring, webhooks, cases,
     printabilities, repairs, repair_questions, coordinate_conversions, screenings, batch_localizations,
-    report_schedules, reports, die_maps, unit_evidence,
+    population_outliers, trace_checks, report_schedules, reports, die_maps, unit_evidence,
 )  # fmt: skip
 ROUTERS = (*((API, module.router) for module in _RESOURCES), ("", health.router), ("", documentation.router))
 """Every router with its prefix."""

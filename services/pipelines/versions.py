@@ -13,6 +13,12 @@ MONITORING_VERSION = "2"
 ANOMALY_VERSION = "1"
 """Of :mod:`services.pipelines.probing.golden_comparison`, in the same sense."""
 
+POPULATION_VERSION = "1"
+"""Of :mod:`services.pipelines.probing.population_outliers`, in the same sense."""
+
+PROCESS_TRACE_VERSION = "1"
+"""Of :mod:`services.pipelines.probing.process_traces`, in the same sense."""
+
 SIMULATION_VERSION = "1"
 """Of :mod:`services.pipelines.probing.simulation`, in the same sense."""
 

@@ -175,6 +175,7 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/probing-sessions/{session_id}/planned-probes"): {"result_id": str(ids["result_id"]), "net": "G10"},
         ("post", "/probing-sessions/{session_id}/comparisons"): {"golden_session_ids": [str(ids["session_id"])]},
         ("post", "/batch-localizations"): {"session_ids": [str(ids["session_id"])]},
+        ("post", "/trace-checks"): {"file_ids": [str(ids["file_id"])]},
         ("post", "/population-outliers"): {"session_ids": [str(ids["session_id"])]},
         ("post", "/files/{file_id}/printabilities"): PRINTABILITY,
         ("post", "/files/{file_id}/nets"): {},

@@ -65,7 +65,7 @@ def _check(suspect: ProbingSession, golden: Sequence[ProbingSession]) -> tuple[f
     wrong = next((each for each in golden if each.role != "golden"), None)
     if wrong is not None:
         raise SessionError(f"session {wrong.name} has the role {wrong.role}, not golden: it is no reference")
-    stimuli = {(each.document["stimulus"]["cycle_s"], _cycles(each)) for each in (suspect, *golden)}
+    stimuli = {(each.document["stimulus"]["cycle_s"], loop_cycles(each)) for each in (suspect, *golden)}
     if len(stimuli) > 1:
         raise SessionError(f"the sessions have different cycles (seconds, number): {sorted(stimuli)}")
     bits = [each.patterns.bits for each in (suspect, *golden) if each.patterns is not None]
@@ -75,7 +75,12 @@ def _check(suspect: ProbingSession, golden: Sequence[ProbingSession]) -> tuple[f
     return float(cycle_s), cycles
 
 
-def _cycles(session: ProbingSession) -> int:
+def loop_cycles(session: ProbingSession) -> int:
+    """Return the number of cycles in the loop of ``session``.
+
+    Raises:
+        SessionError: it does not say.
+    """
     if session.patterns is not None:
         return len(session.patterns.bits)
     cycles = session.document["stimulus"].get("cycles")
@@ -101,12 +106,16 @@ def _recordings(session: ProbingSession) -> dict[str, list[Recording]]:
     found: dict[str, list[Recording]] = {}
     for probe in session.document["waveforms"]:
         for waveform in session.waveforms[probe["file"]]:
-            found.setdefault(str(probe["net"]), []).extend(_segments(waveform, probe["file"]))
+            found.setdefault(str(probe["net"]), []).extend(recordings_of(waveform, probe["file"]))
     return found
 
 
-def _segments(waveform: Waveform, file: str) -> list[Recording]:
-    """Return the segments of a waveform, which are repetitions of one loop; each is a recording."""
+def recordings_of(waveform: Waveform, file: str) -> list[Recording]:
+    """Return the segments of a waveform of ``file``, which are repetitions of one loop; each is a recording.
+
+    Raises:
+        SessionError: its sample interval is not known.
+    """
     if waveform.dt_s is None:
         raise SessionError(f"{file} does not say its sample interval; it cannot be compared with cycles")
     values, at, found = waveform.values(), 0, []
