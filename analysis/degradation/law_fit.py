@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from analysis.degradation.errors import DegradationError, NotFitted
 from analysis.degradation.laws import Law
-from analysis.degradation.mixed_effects import Block, Modes, Structure, arrange, evaluate, find_modes, spread
+from analysis.degradation.mixed_effects import Block, Modes, Structure, arrange, evaluate, find_modes
 from analysis.degradation.readout_paths import Floats, ReadoutPaths, Scale, measure_scale
 
 SCORE_TOLERANCE = 1e-3
@@ -107,6 +107,16 @@ class LawFit:
         if left <= 0:
             return float("inf")
         return -2 * self.log_likelihood + 2 * number + 2 * number * (number + 1) / left
+
+    @property
+    def between(self) -> int:
+        """Units left to tell how units differ, their means (and slope over temperature) taken; 1 or more."""
+        return max(self.units - 1 - self.form.several_temperatures, 1)
+
+    @property
+    def differing(self) -> frozenset[str]:
+        """Parameters that units, not readouts, tell: those that differ between units, and the activation energy."""
+        return frozenset(self.structure.names[place] for place in self.structure.random) | {"ea_ev"}
 
     @property
     def noise(self) -> float:
@@ -283,20 +293,25 @@ def _scaled(information: Floats) -> Floats:
 
 
 def natural_parameters(fit: LawFit, level: float = 0.9) -> list[dict[str, float | str]]:
-    """Return mean, standard error and Wald interval of each parameter of ``fit``; ``level`` is two-sided.
+    """Return mean, standard error and interval of each parameter of ``fit``; ``level`` is two-sided.
 
     Each is in its own unit. Positive parameters have their interval on the logarithm. ``amplitude`` is the median
-    unit's; ``spread_…`` are standard deviations between units: of logarithms where the parameter is positive.
+    unit's; ``spread_…`` are standard deviations between units: of logarithms where the parameter is positive. Maximum
+    likelihood takes units for more alike than they are, as it does not count the means that it estimates: of what
+    differs between units, and of the activation energy, errors are those of restricted likelihood to that order
+    (Pinheiro & Bates 2000, sec. 2.2.5 and 2.4.2), and intervals by Student's t.
     """
     form, scale = fit.form, fit.scale
     means, root, sigma = fit.structure.unpack(fit.phi)
     errors = np.sqrt(np.diag(fit.covariance))
-    quantile = float(ndtri((1 + level) / 2))
+    restricted = float(np.sqrt(fit.units / fit.between))
+    of_rows, of_units = float(ndtri((1 + level) / 2)), float(stdtrit(fit.between, (1 + level) / 2))
     hours = {each.name for each in form.law.shape if each.hours}
     shape = {each.name for each in form.law.shape}
     rows: list[dict[str, float | str]] = []
     for place, name in enumerate(fit.structure.names):
-        mean, error = float(means[place]), float(errors[place])
+        mean, error = float(means[place]), float(errors[place]) * (restricted if name in fit.differing else 1.0)
+        quantile = of_units if name in fit.differing else of_rows
         low, high = mean - quantile * error, mean + quantile * error
         if name in shape or (name == "amplitude" and form.direction):
             factor = scale.time_h if name in hours else form.direction * scale.value if name == "amplitude" else 1.0
@@ -314,48 +329,6 @@ def natural_parameters(fit: LawFit, level: float = 0.9) -> list[dict[str, float 
         rows.append({"name": f"spread_{name}", "value": size if logarithmic else size * scale.value})
     rows.append({"name": "noise", "value": sigma * scale.value})
     return rows
-
-
-def draw_parameters(fit: LawFit, count: int, generator: np.random.Generator) -> Floats:
-    """Return ``count`` draws ``(count, parameters)`` of what ``fit`` estimated, by its covariance.
-
-    From ``generator``.
-    """
-    values, vectors = np.linalg.eigh(fit.covariance)
-    draws = fit.phi + generator.standard_normal((count, len(fit.phi))) * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    first = 1 if fit.form.level else 0
-    for place, parameter in enumerate(fit.form.law.shape):
-        column = first + 1 + place
-        draws[:, column] = np.clip(draws[:, column], parameter.lowest, parameter.highest)
-    return np.asarray(draws)
-
-
-def draw_effects(
-    fit: LawFit, phi: Floats, block: Block, count: int, generator: np.random.Generator, start: Floats | None = None
-) -> Floats:
-    """Return ``count`` draws of the units' path parameters ``(count, units, k)``, given their readouts in ``block``.
-
-    ``fit`` says which there are, ``phi`` their population, ``generator`` draws.
-    Random effects come from the normal approximation about their mode under ``phi`` and are drawn again by their exact
-    weight (sampling, importance, resampling; Rubin 1988); ``start`` is where the search for modes begins.
-    """
-    structure = fit.structure
-    modes = find_modes(structure, phi, block, start)
-    size = modes.z.shape[1]
-    if size == 0:
-        return spread(structure, phi, np.broadcast_to(modes.z, (count, *modes.z.shape)))
-    many = 4 * count
-    normal = generator.standard_normal((many, len(modes.z), size))
-    z = modes.z + np.einsum("uqr,nur->nuq", modes.factor, normal)
-    theta = spread(structure, phi, z)
-    path, _ = structure.function(theta, block.time, block.inverse_temperature)
-    sigma = structure.unpack(phi)[2]
-    residual = (block.value - path) * block.there / sigma
-    with np.errstate(over="ignore", invalid="ignore"):
-        logs = 0.5 * (normal**2).sum(axis=2) - 0.5 * (z**2).sum(axis=2) - 0.5 * (residual**2).sum(axis=2)
-    logs = np.where(np.isfinite(logs), logs, -np.inf)
-    chosen = np.argmax(logs + generator.gumbel(size=(count, *logs.shape)), axis=1)
-    return np.asarray(np.take_along_axis(theta, chosen[:, :, None], axis=0))
 
 
 def refused(error: DegradationError) -> str:

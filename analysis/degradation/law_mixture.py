@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.degradation.errors import DegradationError, NotFitted
-from analysis.degradation.law_fit import Form, LawFit, draw_effects, draw_parameters, fit_law, refused, thin_units
+from analysis.degradation.law_draws import draw_effects, draw_parameters
+from analysis.degradation.law_fit import Form, LawFit, fit_law, refused, thin_units
 from analysis.degradation.laws import LAWS
 from analysis.degradation.mixed_effects import arrange
 from analysis.degradation.readout_paths import Floats, ReadoutPaths, Scale, Targets, measure_scale

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.degradation.errors import DegradationError, ExtrapolationUnsupported
-from analysis.degradation.law_fit import LawFit, draw_parameters
+from analysis.degradation.law_draws import draw_parameters
+from analysis.degradation.law_fit import LawFit
 from analysis.degradation.law_mixture import LawForecaster
 from analysis.degradation.mixed_effects import spread
 from analysis.degradation.readout_paths import Floats, ReadoutPaths

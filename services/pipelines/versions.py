@@ -67,10 +67,10 @@ SCREENING_VERSION = "4"
 REPORT_VERSION = "2"
 """Of :mod:`services.pipelines.reliability.report_document` and the pages made of it, in the same sense."""
 
-LATENT_RISK_VERSION = "2"
+LATENT_RISK_VERSION = "3"
 """Of :mod:`services.pipelines.latent_risk`, in the same sense; a model of another version is refused."""
 
-DEGRADATION_VERSION = "3"
+DEGRADATION_VERSION = "4"
 """Of :mod:`services.pipelines.reliability.degradation`, in the same sense."""
 
 UNIT_EVIDENCE_VERSION = "1"

@@ -9,11 +9,12 @@ import pytest
 from scipy.stats import chi2, multivariate_normal
 
 from analysis.degradation.errors import BadReadouts, NotFitted
-from analysis.degradation.law_fit import Form, fit_law, natural_parameters
+from analysis.degradation.law_draws import draw_parameters
+from analysis.degradation.law_fit import Form, LawFit, fit_law, natural_parameters
 from analysis.degradation.law_mixture import drift_test, fit_power_law, judge_laws
 from analysis.degradation.laws import LAWS
 from analysis.degradation.mixed_effects import arrange, evaluate
-from analysis.degradation.readout_paths import ReadoutPaths, collect_paths
+from analysis.degradation.readout_paths import ReadoutPaths, collect_paths, measure_scale
 from analysis.degradation.unit_scores import score_drift
 from tests.analysis.degradation.drifts import simulate
 
@@ -131,3 +132,32 @@ def test_too_few_readouts_are_refused() -> None:
     few = ReadoutPaths(("a", "b"), np.asarray([0, 1]), np.ones(2), np.asarray([1.0, 2.0]), np.full(2, np.nan))
     with pytest.raises(NotFitted, match="too few"):
         fit_power_law(few)
+
+
+@pytest.mark.parametrize(("units", "level"), [(4, False), (6, True), (40, True)])
+def test_few_units_tell_little_of_the_next_one(units: int, level: bool) -> None:
+    """Maximum likelihood divides by the units and not by one less: bands of a new one would hold too little."""
+    generator = np.random.default_rng(units)
+    form = Form(LAWS["linear"], 0, level, random_shape=False, several_temperatures=False)
+    size, draws, sets = 1 + level, 400, 400
+    scale = measure_scale(simulate(level=0.3))
+    held = np.zeros(2)
+    for _ in range(sets):
+        known = generator.normal(size=(units, size))
+        covariance = np.cov(known.T, bias=True).reshape(size, size)
+        root = np.linalg.cholesky(covariance)
+        errors = [root[0, 0] ** 2 / 2, root[-1, -1] ** 2, root[-1, -1] ** 2 / 2] if level else [root[0, 0] ** 2 / 2]
+        whole = np.zeros((size + len(errors) + 1,) * 2)
+        whole[:size, :size] = covariance / units
+        whole[range(size, size + len(errors)), range(size, size + len(errors))] = np.asarray(errors) / units
+        whole[-1, -1] = 1e-8
+        phi = np.asarray([*known.mean(axis=0), *root[form.structure().lower], np.log(1e-3)])
+        fit = LawFit(form, scale, phi, whole, 0.0, 10 * units, units, 0.0)
+        drawn = draw_parameters(fit, draws, generator)
+        new = drawn[:, size - 1] + (drawn[:, -1 - size : -1] * generator.normal(size=(draws, size))).sum(axis=1)
+        low, high = np.quantile(new, (0.05, 0.95))
+        held[0] += low <= generator.normal() <= high
+        mean = natural_parameters(fit)[size - 1]
+        held[1] += float(mean["low"]) <= 0.0 <= float(mean["high"])
+    assert 0.86 <= held[0] / sets <= 0.96
+    assert 0.86 <= held[1] / sets <= 0.94
