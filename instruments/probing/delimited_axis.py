@@ -131,7 +131,7 @@ def stretched(dt_s: float, count: int) -> str:
 
 
 def _is_round(value: float) -> bool:
-    leading = value / 10.0 ** math.floor(math.log10(value))
+    leading = float(f"{value:.9e}".partition("e")[0])
     return any(abs(leading / step - 1) < _PRINTED for step in (1, 2, 2.5, 4, 5, 8, 10))
 
 

@@ -305,7 +305,7 @@ def _changes(
     times = sorted(changed & {"wf_increment", "wf_start_offset", "wf_xname", "wf_xunit_string"})
     if times:
         return None, None, (f"{times[0]} changes after some of the data: the distance of samples is unknown",)
-    if changed:
+    if "wf_start_time" in changed:
         return dt_s, t0_s, ("wf_start_time changes after some of the data: they may be several acquisitions in a row",)
     return dt_s, t0_s, ()
 

@@ -153,8 +153,15 @@ def _waveform(source: Source, preamble: _Preamble, samples: Samples, kind: str) 
         offset=preamble.offset,
         kind=kind,
         vendor_metadata={"preamble": preamble.text, "fields": dict(preamble.fields)},
-        warnings=("an envelope: pairs of extremes over two sampling intervals each",) if preamble.envelope else (),
+        warnings=tuple(_remarks(preamble)),
     )
+
+
+def _remarks(preamble: _Preamble) -> Iterator[str]:
+    if preamble.envelope:
+        yield "an envelope: pairs of extremes over two sampling intervals each"
+    if "XZERO" not in preamble.fields:
+        yield "there is no XZERO: the times count from PT_OFF alone, as those of instruments without it"
 
 
 def parse_statements(text: str) -> Iterator[tuple[str, str]]:
@@ -204,7 +211,8 @@ def _read_preamble(source: Source) -> _Preamble:
     for key in ("BYT_NR", "ENCDG", "BN_FMT", "BYT_OR", "NR_PT", "PT_FMT", "XINCR", "YMULT", "YOFF", "YZERO"):
         if not fields.get(key):
             raise CorruptField(f"the preamble has no {key}", file=source.name, offset=found.start())
-    if not fields.get("XZERO") and ("XZERO" in fields or not fields.get("PT_OFF")):
+    counted = "XZERO" not in fields and fields.get("PT_OFF", "0").strip("+-0.") != ""
+    if not fields.get("XZERO") and not counted:
         raise CorruptField("the preamble has no XZERO", file=source.name, offset=found.start())
     if fields.get("NR_FR", "1") not in ("0", "1"):
         message = "the curve is of several frames of a FastFrame set; save the .wfm file"

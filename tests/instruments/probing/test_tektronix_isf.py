@@ -85,6 +85,7 @@ def test_pairs_in_the_other_order_are_put_in_order_and_that_is_said(tmp_path: Pa
             "the curve is of several frames of a FastFrame set; save the .wfm file (expected 1, found 3)",
         ),
         ({"XZERO": ""}, CorruptField, "the preamble has no XZERO at byte"),
+        ({"XZERO": None, "PT_OFF": "0.0"}, CorruptField, "the preamble has no XZERO at byte"),
         ({"XZERO": None, "PT_OFF": None}, CorruptField, "the preamble has no XZERO at byte"),
         ({"ENCDG": "SRP"}, UnsupportedVersion, "the encoding is not supported (expected None, found SRP)"),
     ],
@@ -100,6 +101,9 @@ def test_a_wrong_preamble_is_refused(
 def test_instruments_without_xzero_count_from_the_trigger_point(tmp_path: Path) -> None:
     (waveform,) = waveforms(ADAPTER, place(tmp_path, "a.isf", isf(CODES, XZERO=None, PT_OFF="20", NR_FR="1")))
     assert waveform.t0_s == pytest.approx(-20e-6)
+    assert waveform.warnings == (
+        "there is no XZERO: the times count from PT_OFF alone, as those of instruments without it",
+    )
 
 
 def test_a_cut_or_longer_curve_is_refused(tmp_path: Path) -> None:
