@@ -254,7 +254,7 @@ def _refuse_too_few(classes: Sequence[str], reference: NDArray[np.bool_], alpha:
     counted = [label for label, known in zip(classes, reference, strict=True) if known or not reference.any()]
     asked = {label for label, known in zip(classes, reference, strict=True) if not known}
     most = max(counted.count(label) for label in asked) - (0 if reference.any() else 1)
-    conformal_threshold(np.zeros(max(most, 1)), alpha)
+    conformal_threshold(np.zeros(most), alpha)
 
 
 def _checked(levels: NetLevels) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.anomaly.process_trace import LONG_WINDOWS, TraceError, learn_runs
+from analysis.anomaly.process_trace import LONG_WINDOWS, learn_runs
 from analysis.anomaly.thresholds import Threshold, conformal_p_values, conformal_threshold
 
 LEARNED = 0.5
@@ -71,9 +71,7 @@ def judge_runs(
     """
     first = int(np.ceil(LEARNED * len(history)))
     learned, later = history[:first], history[first:]
-    conformal_threshold(np.zeros(max(1, len(later))), alpha)
-    if not later or not learned:
-        raise TraceError(f"a history of {len(history)} runs is too short to learn from")
+    conformal_threshold(np.zeros(len(later)), alpha)
     width = window if window is not None else choose_window(learned)
     model = learn_runs(learned, width)
     together = np.concatenate(learned)

@@ -69,12 +69,14 @@ def gather_series(
     for equipment in sorted({_equipment(each) for each in distinct}):
         own = [each for each in distinct if _equipment(each) == equipment]
         tables = [_Rows.of(each) for each in own]
-        seen |= {name for rows in tables for name in rows.names}
+        seen |= {name for rows in tables for name in rows.names if name}
         changes = _changes(tables, context)
-        for trace, parameter in sorted({pair for rows in tables for pair in rows.traced()}):
+        places = [rows.traced() for rows in tables]
+        for trace, parameter in sorted({pair for own_places in places for pair in own_places}):
             if parameter in context or (parameters and parameter not in parameters):
                 continue
-            samples = _collect(tables, trace, parameter, changes)
+            where = [own_places.get((trace, parameter), []) for own_places in places]
+            samples = _collect(list(zip(tables, where, strict=True)), changes)
             for key, run in _cut(samples, (equipment, trace, parameter), block):
                 series.setdefault(key, []).append(run)
     missing = next((name for name in (*context, *parameters) if name not in seen), None)
@@ -89,7 +91,7 @@ def _equipment(source: SourceTable) -> str:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Columns of a table of traces or events; samples of a group are before one another, events after all of them."""
+    """Columns of a table of traces or events, a row for each value; a sample of a group has its own time and number."""
 
     traces: list[str]
     names: list[str]
@@ -125,14 +127,13 @@ class _Rows:
             source.numbers("count") == 1,
         )
 
-    def traced(self) -> set[tuple[str, str]]:
-        """Return trace and parameter of the rows that hold a number."""
-        usable = np.isfinite(self.values) & self.scalar
-        return {
-            (trace, name)
-            for trace, name, known in zip(self.traces, self.names, usable, strict=True)
-            if known and trace and name
-        }
+    def traced(self) -> dict[tuple[str, str], list[int]]:
+        """Return by trace and parameter the rows of single values of which one is a number at least."""
+        places: dict[tuple[str, str], list[int]] = {}
+        for place, pair in enumerate(zip(self.traces, self.names, strict=True)):
+            if self.scalar[place] and np.isfinite(self.times_s[place]) and all(pair):
+                places.setdefault(pair, []).append(place)
+        return {pair: own for pair, own in places.items() if np.isfinite(self.values[own]).any()}
 
 
 def _named(source: SourceTable, what: str) -> list[str]:
@@ -155,13 +156,13 @@ def _changes(tables: Sequence[_Rows], context: Sequence[str]) -> list[_Change]:
     return sorted(found)
 
 
-def _collect(tables: Sequence[_Rows], trace: str, parameter: str, changes: Sequence[_Change]) -> _Samples:
+def _collect(tables: Sequence[tuple[_Rows, list[int]]], changes: Sequence[_Change]) -> _Samples:
+    """Return the samples in these places of the tables, each once, with what ran at the time."""
     found = {}
-    for rows in tables:
-        for place, (own, name) in enumerate(zip(rows.traces, rows.names, strict=True)):
-            if own == trace and name == parameter and rows.scalar[place] and np.isfinite(rows.times_s[place]):
-                identity = (float(rows.times_s[place]), float(rows.order[place]), float(rows.numbers[place]))
-                found[identity] = (rows, place)
+    for rows, places in tables:
+        for place in places:
+            identity = (float(rows.times_s[place]), float(rows.order[place]), _number(rows.numbers[place]))
+            found[identity] = (rows, place)
     state: dict[str, str] = {}
     at, contexts = 0, []
     ordered = sorted(found)
@@ -173,12 +174,17 @@ def _collect(tables: Sequence[_Rows], trace: str, parameter: str, changes: Seque
     picked = [found[identity] for identity in ordered]
     return _Samples(
         np.asarray([time_s for time_s, _, _ in ordered]),
-        np.asarray([number for _, _, number in ordered]),
+        np.asarray([rows.numbers[place] for rows, place in picked]),
         np.asarray([rows.values[place] for rows, place in picked]),
         contexts,
         np.asarray([rows.periods_s[place] for rows, place in picked]),
         [rows.units[place] for rows, place in picked],
     )
+
+
+def _number(value: float) -> float:
+    """Return a number that sorts and equals itself: -1 where the equipment gave none."""
+    return float(value) if np.isfinite(value) else -1.0
 
 
 def _cut(samples: _Samples, names: tuple[str, str, str], block: int) -> list[tuple[SeriesKey, Run]]:
