@@ -46,6 +46,7 @@ from analysis.waveforms.comparison import (
     RatioPrior,
     fit_levels,
     observe,
+    spot_ratio,
     usual_ratio,
 )
 from analysis.waveforms.cycles import WaveformError, read_cycle_levels
@@ -282,12 +283,13 @@ def _scenes(problem: Problem, spotted: Sequence[_Spotted]) -> list[Scene]:
 
 
 def _ratio_prior(spotted: Sequence[_Spotted], good: NDArray[np.uint8]) -> RatioPrior:
-    """Take the session's usual signal-to-noise ratio from the waveforms themselves: most nets do what they should."""
+    """Take the session's usual signal-to-noise ratio from all that is under its spots, whatever the probed net does."""
     values = good.astype(np.float64)
-    ratios = [
-        fit_levels(item.observation, item.expected(values)).ratio for item in spotted if np.ptp(good[item.nets[0]]) > 0
-    ]
-    return usual_ratio(ratios)
+    ratios: dict[int, list[float]] = {}
+    for item in spotted:
+        if np.ptp(good[item.nets[0]]) > 0:
+            ratios.setdefault(item.nets[0], []).append(spot_ratio(item.observation, item.expected(values)))
+    return usual_ratio(list(ratios.values()))
 
 
 def _values_of_best(suspects: Suspects, posterior: Posterior) -> NDArray[np.float64]:

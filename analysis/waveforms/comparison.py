@@ -23,6 +23,8 @@ from analysis.waveforms.cycles import CycleLevels, WaveformError
 
 LEAST_CYCLES = 8
 BASELINE_TERMS = 3
+LEAST_RATIOS = 3
+"""Waveforms of a session from which their ratios say what is usual there."""
 _SPREAD = 0.6
 _BLOCK = 512
 _ROUNDING = 1e-12
@@ -54,15 +56,16 @@ def prior_around(ratio: float) -> RatioPrior:
     return RatioPrior(broad.ratios, 0.9 * shape / shape.sum() + 0.1 * broad.weights)
 
 
-def usual_ratio(ratios: Sequence[float]) -> RatioPrior:
-    """Return the prior that the ``ratios`` of a session's waveforms suggest; broad when there are fewer than three.
+def usual_ratio(ratios: Sequence[Sequence[float]]) -> RatioPrior:
+    """Return the prior that the ``ratios`` of a session's waveforms suggest, by net; broad when there are fewer than 3.
 
-    Most nets do what they should, so that the upper middle of the fits is the usual one.
+    Each net counts once, however often it was probed. Most do what they should, so that their upper middle is usual.
     """
-    if len(ratios) < 3:
+    if sum(map(len, ratios)) < LEAST_RATIOS:
         return broad_prior()
     broad = broad_prior().ratios
-    return prior_around(float(np.clip(np.percentile(ratios, 60), broad[0], broad[-1])))
+    by_net = [float(np.median(own)) for own in ratios if own]
+    return prior_around(float(np.clip(np.percentile(by_net, 60), broad[0], broad[-1])))
 
 
 @dataclass(frozen=True)
@@ -253,6 +256,26 @@ class LevelFit:
     def ratio(self) -> float:
         """Absolute amplitude over the noise of one cycle; infinite without noise."""
         return abs(self.amplitude) / self.noise if self.noise > 0 else float("inf")
+
+
+def spot_ratio(observation: Observation, expected: Expectations) -> float:
+    """Return the signal-to-noise ratio of one cycle that the whole spot speaks for; 0 where nothing should change.
+
+    That is the size of all that the nets in ``expected`` (one hypothesis) explain of ``observation``, over what they
+    would at a ratio of 1: a probed net that is stuck, or cannot be told from a neighbour, is not taken for a weak spot.
+    What noise alone would explain is taken off.
+    """
+    columns = _removed(observation, expected.values[0]).T
+    sizes = np.concatenate([[1.0], expected.spreads])
+    energy = float((np.square(columns).sum(axis=0) * sizes**2).sum())
+    weights, _, rank, _ = np.linalg.lstsq(columns, observation.residual, rcond=1e-9)
+    explained = columns @ weights
+    rest = observation.residual - explained
+    noise = float(rest @ rest) / max(1, observation.freedom - int(rank))
+    signal = float(explained @ explained) - int(rank) * noise
+    if energy <= _ROUNDING * len(columns) or signal <= 0:
+        return 0.0
+    return float(np.sqrt(signal / energy / noise)) if noise > 0 else float("inf")
 
 
 def fit_levels(observation: Observation, expected: Expectations) -> LevelFit:

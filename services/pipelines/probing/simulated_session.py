@@ -42,7 +42,7 @@ def compare_with_simulation(
     cycles = cycles_of(session, cycle_s)
     values = {trace.name: bits for trace in session.simulation if (bits := _bits(trace, cycle_s, cycles)) is not None}
     observed = [_observe(waveform, values, cycle_s) for waveform in waveforms]
-    prior = usual_ratio([fit_levels(item.observation, of_one_net(item.expected[None])).ratio for item in observed])
+    prior = usual_ratio([[fit_levels(item.observation, of_one_net(item.expected[None])).ratio] for item in observed])
     verdicts = [_compare(item, values, cycle_s, prior) for item in observed]
     wrong = max((verdict.p_faulty for verdict in verdicts), default=0.0)
     return Localization("no-fault" if wrong < DOUBTFUL_ABOVE else "ambiguous", (), 0.0, wrong, tuple(verdicts), ())

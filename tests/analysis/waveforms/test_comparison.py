@@ -14,6 +14,8 @@ from analysis.waveforms.comparison import (
     observe,
     of_one_net,
     prior_around,
+    spot_ratio,
+    usual_ratio,
 )
 from analysis.waveforms.cycles import CycleLevels, WaveformError
 from tests.analysis.waveforms.signals import levels_of, random_bits
@@ -161,3 +163,39 @@ def test_fit_recovers_amplitude_and_noise() -> None:
     assert fit.ratio == pytest.approx(4.0, abs=0.2)
     still = fit_levels(observe(levels_of(levels)), of_one_net(np.zeros((1, 4000))))
     assert still.amplitude == 0.0
+
+
+def test_the_whole_spot_says_what_ratio_is_usual() -> None:
+    numbers = np.random.default_rng(21)
+    sizes = np.array([0.6, 0.5])
+    kinds: dict[str, list[float]] = {"good": [], "stuck": [], "twin": [], "noise": []}
+    for _ in range(40):
+        bits = numbers.integers(0, 2, (3, 256)).astype(float)
+        weights = 4.0 * numbers.choice((-1.0, 1.0), 3) * np.array([1.0, *sizes])
+        seen = {
+            "good": (bits, weights @ bits),
+            "stuck": (bits, weights[1:] @ bits[1:]),
+            "twin": (np.stack([bits[0], 1 - bits[0], bits[2]]), (weights[0] - weights[1]) * bits[0]),
+            "noise": (bits, np.zeros(256)),
+        }
+        for kind, (values, levels) in seen.items():
+            observation = observe(levels_of(levels + numbers.normal(size=256)))
+            kinds[kind].append(spot_ratio(observation, Expectations(values[None], sizes)))
+    assert np.median(kinds["good"]) == pytest.approx(4.0, rel=0.05)
+    # The neighbours tell where the probed net shows nothing; so does the sum of nets that nobody can tell apart.
+    assert 1.8 < np.median(kinds["stuck"]) < 4.0
+    assert 1.0 < np.median(kinds["twin"]) < 6.0
+    assert np.median(kinds["noise"]) < 0.2
+    still = Expectations(np.ones((1, 3, 256)), sizes)
+    assert spot_ratio(observe(levels_of(numbers.normal(size=256))), still) == 0.0
+
+
+def test_each_net_counts_once_for_the_usual_ratio() -> None:
+    def usual(ratios: list[list[float]]) -> float:
+        prior = usual_ratio(ratios)
+        return float(prior.ratios[prior.weights.argmax()])
+
+    assert usual([[8.0], [8.0], [0.3, 0.3, 0.3, 0.3]]) == pytest.approx(8.0, rel=0.15)
+    assert usual([[2.0, 2.0, 50.0]]) == pytest.approx(2.0, rel=0.15)
+    assert (usual_ratio([[5.0], [5.0]]).weights == broad_prior().weights).all()
+    assert (usual_ratio([]).weights == broad_prior().weights).all()
