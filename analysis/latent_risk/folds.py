@@ -2,7 +2,7 @@
 
 The first part of the units is only learned from; the rest is cut into blocks, and each block is scored by heads that
 know what was known when it began: units judged before, with outcomes known before. No block is ever scored by a later
-one ("forward chaining", Bergmeir and Benitez, Information Sciences 191, 2012).
+one ("forward chaining", Bergmeir and Benitez, Information Sciences 191, 2012). What is compared is compared on blocks.
 """
 
 from dataclasses import dataclass

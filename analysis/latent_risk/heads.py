@@ -1,6 +1,6 @@
 """Heads: what one modality alone says of a unit, as log odds: a ridge logistic regression, or a forest that wins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +22,29 @@ _MOST_FOR_NEWTON = 1000
 
 @dataclass(frozen=True)
 class HeadKind:
-    """A way to make a head: ``logistic`` with the inverse ``ridge``, or ``forest`` of ``trees`` (0: none)."""
+    """A way to make a head: ``logistic`` with the inverse ``ridge``, or ``forest`` of ``trees`` (0: none).
+
+    With ``samples_only`` a trace is taken as it is, not described.
+    """
 
     name: str
     ridge: float = 0.0
     trees: int = 0
     seed: int = 0
+    samples_only: bool = False
 
 
-def head_kinds(trees: int, seed: int) -> tuple[HeadKind, ...]:
-    """Return the kinds that compete, simplest first; forests of ``trees`` trees drawn from ``seed``."""
-    plain = tuple(HeadKind("logistic", ridge) for ridge in RIDGES)
-    return (*plain, HeadKind("forest", trees=trees, seed=seed)) if trees else plain
+def head_kinds(trees: int, seed: int, *, traces: bool = False) -> tuple[HeadKind, ...]:
+    """Return the kinds that compete, simplest first; forests of ``trees`` trees drawn from ``seed``.
+
+    Of ``traces`` as they are, and described.
+    """
+    kinds = [HeadKind("logistic", ridge) for ridge in RIDGES]
+    forests = [HeadKind("forest", trees=trees, seed=seed)] if trees else []
+    if not traces:
+        return (*kinds, *forests)
+    both = ([replace(each, samples_only=True) for each in group] + group for group in (kinds, forests))
+    return tuple(each for group in both for each in group)
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class Preparation:
             a trace together.
         kept: int32 indexes of the described features that vary.
         centre, scale, low, high: float64 ``(kept,)``: mean, standard deviation and range of the described features.
+        samples_only: whether traces are taken as they are.
     """
 
     features: tuple[str, ...]
@@ -58,6 +70,7 @@ class Preparation:
     scale: Floats
     low: Floats
     high: Floats
+    samples_only: bool = False
 
     def apply(self, values: Floats) -> Floats:
         """Return the input, float64 ``(units, kept)``, for ``values`` of shape ``(units, features)``."""
@@ -66,7 +79,7 @@ class Preparation:
 
     def _describe(self, values: Floats) -> Floats:
         filled = np.where(np.isfinite(values), values, self.fill)
-        return describe_traces(filled) if is_trace(self.features) else filled
+        return describe_traces(filled) if is_trace(self.features) and not self.samples_only else filled
 
     def outside(self, values: Floats) -> NDArray[np.intp]:
         """Return for each unit the feature farthest beyond what was seen, -1 where none is: int64 ``(units,)``.
@@ -82,8 +95,11 @@ class Preparation:
         return np.where(beyond[np.arange(worst.size), worst] > OUTSIDE_PART, worst, -1)
 
 
-def prepare(features: tuple[str, ...], values: Floats) -> Preparation:
-    """Return the preparation learned from ``values`` (float64 ``(units, features)``) of the columns ``features``."""
+def prepare(features: tuple[str, ...], values: Floats, *, samples_only: bool = False) -> Preparation:
+    """Return the preparation learned from ``values`` (float64 ``(units, features)``) of the columns ``features``.
+
+    With ``samples_only`` traces are not described.
+    """
     known = np.isfinite(values)
     empty = ~known.any(axis=0)
     held = np.where(empty, 0.0, values)
@@ -92,13 +108,13 @@ def prepare(features: tuple[str, ...], values: Floats) -> Preparation:
         # What happens at another time than ever before is within a trace's own range.
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
     filled = np.where(known, values, fill)
-    described = describe_traces(filled) if is_trace(features) else filled
+    described = describe_traces(filled) if is_trace(features) and not samples_only else filled
     scale = described.std(axis=0)
     kept = np.flatnonzero(scale > 1e-12 * np.maximum(1.0, np.abs(described).max(axis=0, initial=0.0)))
     used = described[:, kept]
     return Preparation(
         features, fill, low, high, kept.astype(np.int32), used.mean(axis=0), scale[kept], used.min(axis=0),
-        used.max(axis=0),
+        used.max(axis=0), samples_only,
     )  # fmt: skip
 
 
@@ -137,10 +153,11 @@ def fit_head(kind: HeadKind, features: tuple[str, ...], values: Floats, failed: 
 
     ``failed`` is bool ``(units,)`` with both classes. Where no feature varies it knows the part of failed units only.
     """
-    preparation = prepare(features, values)
+    preparation = prepare(features, values, samples_only=kind.samples_only)
     if not preparation.kept.size:
         part = float(np.clip(failed.mean(), 1e-6, 1 - 1e-6))
-        return Head(HeadKind("logistic"), preparation, float(np.log(part / (1 - part))), np.zeros(0))
+        only = HeadKind("logistic", samples_only=kind.samples_only)
+        return Head(only, preparation, float(np.log(part / (1 - part))), np.zeros(0))
     ready = preparation.apply(values)
     if kind.trees:
         return Head(kind, preparation, forest=grow_forest(ready, failed, kind.trees, kind.seed))

@@ -218,15 +218,15 @@ def _unpack_head(told: Mapping[str, Any], features: tuple[str, ...], read: Read)
     width = (len(features),)
     kept = read("kept", "<i4")
     inner = kept.shape
-    described = 4 * len(features) - 2 if is_trace(features) else len(features)
+    kind = HeadKind(**told["kind"])
+    described = 4 * len(features) - 2 if is_trace(features) and not kind.samples_only else len(features)
     parts = {name: read(name, shape=width) for name in ("fill", "seen_low", "seen_high")}
     parts |= {name: read(name, shape=inner) for name in ("centre", "scale", "low", "high")}
     if (kept < 0).any() or (kept >= described).any() or (parts["scale"] <= 0).any():
         raise DamagedModel("a head keeps features that there are not, or has a scale that is not positive")
     if (parts["low"] > parts["high"]).any() or (parts["seen_low"] > parts["seen_high"]).any():
         raise DamagedModel("a head has seen a range that ends before it begins")
-    preparation = Preparation(features, kept=kept, **parts)
-    kind = HeadKind(**told["kind"])
+    preparation = Preparation(features, kept=kept, samples_only=bool(kind.samples_only), **parts)
     if told["logistic"]:
         return Head(kind, preparation, _finite(told["intercept"]), read("weights", shape=inner))
     forest = Forest(

@@ -209,8 +209,12 @@ def _complete(held: HeldOut, members: Subset, choice: _Choice, odds: dict[Subset
     rows = np.flatnonzero(exact if population == "exact" else there)
     if _events(held.failed[rows]) < 1:
         rows = np.flatnonzero(np.isfinite(found))
+    calibration = choose_calibrator(found[rows], held.failed[rows])
+    # Heads of the first block know another rate of failures than the final ones: sets are made from later units.
+    later = rows[held.blocks.block[rows] > 0]
+    if _events(held.failed[later]) >= 1:
+        rows = later
     known, failed = found[rows], held.failed[rows]
-    calibration = choose_calibrator(known, failed)
     doubts = () if population == "exact" else _absence_doubts(calibration.calibrator.apply(found[exact]),
                                                               held.failed[exact])  # fmt: skip
     return PatternFusion(

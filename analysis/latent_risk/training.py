@@ -1,6 +1,6 @@
 """Learning a fused model from units whose outcome is known, in the order of time, and holding the last ones out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,6 +33,9 @@ from analysis.latent_risk.risk_model import ALPHA, RiskModel, watched_values
 Progress = Callable[[float, str], None]
 LEAST_TO_FIT = 5
 """Failures and survivors that a head is fitted from."""
+
+STRETCHES = 4
+"""Of time, into which the first block is cut."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +112,11 @@ def train_model(evidence: Evidence, settings: TrainingSettings, progress: Progre
             f"{FIRST_STACKED + 2} are needed"
         )
     failed = outcomes_failed(development.outcome)
-    kinds = head_kinds(settings.trees, settings.seed)
     tell = progress or (lambda _part, _message: None)
     choices, heads, scores = [], [], []
     for number, modality in enumerate(development.modalities):
         tell(number / (len(development.modalities) + 1), f"learning {modality.name}")
+        kinds = head_kinds(settings.trees, settings.seed, traces=modality.is_trace)
         choice, found = choose_head(modality, failed, blocks, kinds)
         there = modality.present
         head = None
@@ -176,25 +179,39 @@ def choose_head(
 
 def name_kind(kind: HeadKind) -> str:
     """Return ``kind`` in a word or two."""
-    return f"forest of {kind.trees}" if kind.trees else f"logistic, ridge {kind.ridge:g}"
+    name = f"forest of {kind.trees}" if kind.trees else f"logistic, ridge {kind.ridge:g}"
+    return f"{name}, of samples" if kind.samples_only else name
 
 
 def held_out_scores(modality: Modality, failed: Flags, blocks: TimeBlocks, kind: HeadKind) -> Floats:
-    """Return log odds of each unit by a head of ``kind`` that knows only earlier blocks: float64 ``(units,)``.
+    """Return log odds of each unit by a head of ``kind`` that has not seen it: float64 ``(units,)``.
 
-    NaN for the first block of ``blocks``, for units without ``modality``, and where fewer than :data:`LEAST_TO_FIT` of
-    a class had been seen. ``failed`` is bool ``(units,)``.
+    A later block of ``blocks`` is scored by what was known before it. Of the first one, each stretch of time is scored
+    by the others: nothing is compared on it, but stacks and calibrations that knew only the later blocks would take
+    the rate of failures of those few units for that of all.
+
+    NaN for units without ``modality``, of the first block also without an outcome when the next began, and where fewer
+    than :data:`LEAST_TO_FIT` of a class had been seen. ``failed`` is bool ``(units,)``.
 
     The ridge of ``kind`` is that of a head of all units. One of fewer gets a weaker one in proportion: it would draw
     scores together that the final head spreads, and calibrations and sets made from them would be too sure.
     """
     there = modality.present
     scores = np.full(failed.size, np.nan)
-    for number in range(1, blocks.count + 1):
-        learn = there & blocks.known_before(number)
-        ask = there & (blocks.block == number)
+    for learn, ask in _turns(there, blocks):
         if ask.any() and min(failed[learn].sum(), (~failed[learn]).sum()) >= LEAST_TO_FIT:
             like_final = replace(kind, ridge=kind.ridge * float(there.sum() / learn.sum()))
             head: Head = fit_head(like_final, modality.features, modality.values[learn], failed[learn])
             scores[ask] = head.score(modality.values[ask])
     return scores
+
+
+def _turns(there: Flags, blocks: TimeBlocks) -> Iterator[tuple[Flags, Flags]]:
+    """Yield which units ``there`` are learned from and which are asked about, turn by turn."""
+    first = there & blocks.known_before(1)
+    for stretch in np.array_split(np.flatnonzero(first), STRETCHES):
+        ask = np.zeros_like(first)
+        ask[stretch] = True
+        yield first & ~ask, ask
+    for number in range(1, blocks.count + 1):
+        yield there & blocks.known_before(number), there & (blocks.block == number)

@@ -10,7 +10,7 @@ import pytest
 from analysis.latent_risk.baselines import fit_baselines
 from analysis.latent_risk.calibration import Calibrator
 from analysis.latent_risk.evaluation import evaluate_model
-from analysis.latent_risk.evidence import BadEvidence, Evidence, EvidenceError, TooFewOutcomes
+from analysis.latent_risk.evidence import BadEvidence, Evidence, EvidenceError, Modality, TooFewOutcomes
 from analysis.latent_risk.folds import TimeBlocks, hold_out_last, make_blocks
 from analysis.latent_risk.heads import HeadKind, fit_head
 from analysis.latent_risk.measures import area_under_roc, log_losses
@@ -18,7 +18,7 @@ from analysis.latent_risk.model_file import DamagedModel, pack_model, read_card,
 from analysis.latent_risk.patterns import HeldOut, choose_fusions
 from analysis.latent_risk.risk_model import NOTHING_PRESENT, WrongFeatures, score_units, unknown_features
 from analysis.latent_risk.stacking import Stack
-from analysis.latent_risk.training import Trained, TrainingSettings, held_out_scores, train_model
+from analysis.latent_risk.training import STRETCHES, Trained, TrainingSettings, held_out_scores, train_model
 from tests.analysis.latent_risk.simulated_units import DAY_S, simulate
 
 SETTINGS = TrainingSettings(trees=0)
@@ -53,7 +53,7 @@ def test_a_block_is_scored_by_what_was_known_before_it() -> None:
     failed = evidence.outcome == 1
     kind = HeadKind("logistic", 0.1)
     before = held_out_scores(modality, failed, blocks, kind)
-    assert np.isnan(before[blocks.block == 0]).all()
+    assert np.isnan(before[(blocks.block == 0) & ~blocks.known_before(1)]).all()
     number = 3
     not_known = ~blocks.known_before(number)
     assert (not_known & (blocks.block < number)).any()
@@ -61,6 +61,48 @@ def test_a_block_is_scored_by_what_was_known_before_it() -> None:
     rows = (blocks.block <= number) & np.isfinite(before)
     assert rows.any()
     assert (before[rows] == other[rows]).all()
+
+
+def test_stretches_of_the_first_block_are_scored_by_the_others_and_count_for_the_calibration(trained: Trained) -> None:
+    evidence = simulate(600, missing=0.0).known()
+    blocks = make_blocks(evidence)
+    failed = evidence.outcome == 1
+    kind = HeadKind("logistic", 0.1)
+    before = held_out_scores(evidence.modalities[0], failed, blocks, kind)
+    first = np.flatnonzero(blocks.known_before(1))
+    own = np.array_split(first, STRETCHES)[1]
+    flipped = failed.copy()
+    flipped[own] = ~failed[own]
+    after = held_out_scores(evidence.modalities[0], flipped, blocks, kind)
+    assert (before[own] == after[own]).all()
+    others = np.setdiff1d(first, own)
+    assert (before[others] != after[others]).all()
+    known = trained.model.fusions[(0,)]
+    later = trained.development.modalities[0].present & (trained.blocks.block > 0)
+    assert known.population == "superset"
+    # Sets are made from later units only.
+    assert known.known_odds.size == later.sum()
+    assert known.calibrator.limit < 1 / (later.sum() + 2)
+
+
+def test_a_trace_is_taken_as_it_is_unless_its_description_scores_better() -> None:
+    generator = np.random.default_rng(3)
+    count, samples = 900, 24
+    failed = generator.uniform(size=count) < 0.3
+    moved = generator.normal(size=(count, samples))
+    # An event that comes anywhere, and a level at a place of its own.
+    moved[np.flatnonzero(failed), generator.integers(samples, size=int(failed.sum()))] += 6.0
+    still = generator.normal(size=(count, samples))
+    still[:, 3] += 2.0 * failed
+    names = tuple(f"trace_{number}" for number in range(samples))
+    order = np.arange(count, dtype=np.float64)
+    evidence = Evidence(tuple(f"U{number}" for number in range(count)), order, failed.astype(np.int8), order,
+                        (Modality("moved", names, moved), Modality("still", names, still)))  # fmt: skip
+    made = train_model(evidence, SETTINGS)
+    kinds = [choice.kind for choice in made.choices]
+    assert [kind.samples_only for kind in kinds if kind] == [False, True]
+    again, _ = unpack_model(pack_model(made.model, {}))
+    assert score_units(again, evidence).probability == pytest.approx(score_units(made.model, evidence).probability)
 
 
 def test_equal_times_are_never_parted() -> None:
