@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from instruments.adapter import Source
 from instruments.errors import CorruptField, CountMismatch, NotThisFormat
+from instruments.probing.delimited_cells import STAMP, trimmed
 from instruments.probing.delimited_notes import declared_rows, names_and_units, refuse_other_time, titles_in_comments
 from instruments.probing.delimited_tektronix import KEYS, read_beside, read_tektronix
-from instruments.probing.delimited_text import STAMP, Opening, split, trimmed
+from instruments.probing.delimited_text import Opening, split
 from instruments.probing.delimited_titles import (
     COUNTER_NAMES,
     TIME_NAMES,

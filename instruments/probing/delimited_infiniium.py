@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from instruments.adapter import Source
 from instruments.errors import CorruptField, CountMismatch, ReadingLimit, Truncated, UnsupportedVersion
 from instruments.probing.delimited_axis import Axis, AxisCheck, compare_with_header, printed_step
+from instruments.probing.delimited_cells import trimmed
 from instruments.probing.delimited_text import (
     Opening,
     RawCount,
@@ -27,7 +28,6 @@ from instruments.probing.delimited_text import (
     row_cells,
     split,
     to_number,
-    trimmed,
 )
 from instruments.probing.delimited_titles import (
     TIME_UNITS,

@@ -10,7 +10,8 @@ import re
 
 from instruments.adapter import Source
 from instruments.errors import CorruptField, UnsupportedVersion
-from instruments.probing.delimited_text import Opening, to_number, trimmed
+from instruments.probing.delimited_cells import trimmed
+from instruments.probing.delimited_text import Opening, to_number
 from instruments.probing.delimited_titles import (
     UNKNOWN_UNIT,
     Heading,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from instruments.adapter import Source
 from instruments.errors import CorruptField, NotThisFormat, Truncated
+from instruments.probing.delimited_cells import STAMP, trimmed
 
 BLOCK_BYTES = 1 << 22
 LONG_BYTES = 1 << 18
@@ -25,8 +26,6 @@ SPECIAL = {
     for sign in ("", "+", "-")
     for word, value in (("nan", math.nan), ("inf", math.inf), ("infinity", math.inf), ("∞", math.inf))
 }
-STAMP = re.compile(r"(?P<key>t0|tInc)\s*=\s*(?P<number>\S+?)\s*s?", re.IGNORECASE)
-"""First time and interval beside the titles, as newer Rigol oscilloscopes write them."""
 BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
@@ -103,14 +102,6 @@ def split(text: str, delimiter: str) -> list[str]:
 def row_cells(text: str, dialect: Dialect) -> list[str]:
     """Return the cells of a row, without what stands left of it."""
     return split(text, dialect.delimiter)[dialect.first :]
-
-
-def trimmed(cells: Sequence[str]) -> list[str]:
-    """Return ``cells`` without the empty ones at their end."""
-    kept = list(cells)
-    while kept and not kept[-1]:
-        kept.pop()
-    return kept
 
 
 def to_number(cell: str, decimal_comma: bool) -> float | None:

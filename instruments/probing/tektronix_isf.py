@@ -208,15 +208,7 @@ def _read_preamble(source: Source) -> _Preamble:
         raise CorruptField("there is no curve after the waveform preamble", file=source.name)
     text = source.head[: found.start()].decode("latin-1").strip().rstrip(";")
     fields = _fields(source, text)
-    for key in ("BYT_NR", "ENCDG", "BN_FMT", "BYT_OR", "NR_PT", "PT_FMT", "XINCR", "YMULT", "YOFF", "YZERO"):
-        if not fields.get(key):
-            raise CorruptField(f"the preamble has no {key}", file=source.name, offset=found.start())
-    counted = "XZERO" not in fields and fields.get("PT_OFF", "0").strip("+-0.") != ""
-    if not fields.get("XZERO") and not counted:
-        raise CorruptField("the preamble has no XZERO", file=source.name, offset=found.start())
-    if fields.get("NR_FR", "1") not in ("0", "1"):
-        message = "the curve is of several frames of a FastFrame set; save the .wfm file"
-        raise UnsupportedVersion(message, file=source.name, expected="1", found=fields["NR_FR"][:20])
+    _check_fields(source, fields, found.start())
     if fields.get("XUNIT", "s").lower() != "s" or fields.get("DOMAIN", "TIME").upper() != "TIME":
         message = "the horizontal axis is no time; this is no waveform over time"
         raise UnsupportedVersion(message, file=source.name, expected="s", found=fields.get("XUNIT", "")[:20])
@@ -251,6 +243,19 @@ def _read_preamble(source: Source) -> _Preamble:
         unit=UNITS.get(fields.get("YUNIT", "").lower(), fields.get("YUNIT")) or "unknown",
         envelope=envelope,
     )
+
+
+def _check_fields(source: Source, fields: dict[str, str], place: int) -> None:
+    """Refuse a preamble without what a curve needs, or of several curves; ``place`` is where the curve stands."""
+    for key in ("BYT_NR", "ENCDG", "BN_FMT", "BYT_OR", "NR_PT", "PT_FMT", "XINCR", "YMULT", "YOFF", "YZERO"):
+        if not fields.get(key):
+            raise CorruptField(f"the preamble has no {key}", file=source.name, offset=place)
+    counted = "XZERO" not in fields and fields.get("PT_OFF", "0").strip("+-0.") != ""
+    if not fields.get("XZERO") and not counted:
+        raise CorruptField("the preamble has no XZERO", file=source.name, offset=place)
+    if fields.get("NR_FR", "1") not in ("0", "1"):
+        message = "the curve is of several frames of a FastFrame set; save the .wfm file"
+        raise UnsupportedVersion(message, file=source.name, expected="1", found=fields["NR_FR"][:20])
 
 
 def _number(source: Source, fields: dict[str, str], key: str) -> float:

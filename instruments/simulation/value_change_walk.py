@@ -37,7 +37,6 @@ SCALAR_VALUES = frozenset(b"01xXzZuUwWlLhH-")
 SCALAR_TEXTS = {bytes([code]): chr(code).lower() for code in SCALAR_VALUES}
 UNIT_EXPONENTS = {"s": 0, "ms": -3, "us": -6, "ns": -9, "ps": -12, "fs": -15}
 INDEX = re.compile(r"\s*\[\s*(-?\d+)\s*(?::\s*(-?\d+)\s*)?\]$")
-_BEFORE_INDEX = re.compile(r"\s+\[")
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,12 @@ class DeclaredVariable:
     def base(self) -> str:
         """The name without its last bracketed index."""
         match = self._index
-        return _BEFORE_INDEX.sub("[", self.reference if match is None else self.reference[: match.start()])
+        return re.sub(r"\s+\[", "[", self.reference if match is None else self.reference[: match.start()])
 
     @property
     def high_index(self) -> int | None:
         """The larger number of the index, ``None`` when the name has none."""
-        match = self._index
-        if match is None:
-            return None
-        return max(int(match[1]), int(match[2] or match[1]))
+        return max(int(self._index[1]), int(self._index[2] or self._index[1])) if self._index else None
 
     @property
     def full_name(self) -> str:
@@ -87,8 +83,7 @@ class DeclaredVariable:
     def own_name(self) -> str:
         """Scopes and name, without the bounds of a vector; the index of a bit or of a word stays."""
         match = self._index
-        index = f"[{match[1]}]" if match is not None and match[2] is None else ""
-        return self.full_name + index
+        return f"{self.full_name}[{match[1]}]" if match is not None and match[2] is None else self.full_name
 
     @property
     def is_bracketed(self) -> bool:
