@@ -94,7 +94,8 @@ def _check_names(what: str, given: Values, wanted: Mapping[str, object]) -> None
     missing, strange = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
     if missing or strange:
         needed = ", ".join(f"{name} [{unit}]" for name, unit in wanted.items())
-        raise LifeDataError(f"{what}s are {needed}; missing: {missing or 'none'}, unknown: {strange or 'none'}")
+        lacking, unknown = (", ".join(names) or "none" for names in (missing, strange))
+        raise LifeDataError(f"{what}s are {needed}; missing: {lacking}; unknown: {unknown}")
     if not all(np.isfinite(value) for value in given.values()):
         raise LifeDataError(f"a {what} is not a number")
 

@@ -19,8 +19,9 @@ def describe_reason(reason: Mapping[str, Any]) -> str:
     """Return why a part falls out, in a few words with the numbers."""
     screen = reason["screen"]
     if screen in ("part-average", "neighbour-residual"):
-        kind = f"{reason['limits']} limits" if "limits" in reason else "residual limits"
-        value = f"{reason['test']} {_number(reason['value'])} {reason['unit']}".rstrip()
+        of = "" if screen == "part-average" else " less the good neighbours' median"
+        kind = f"{reason['limits']} limits" if "limits" in reason else "limits"
+        value = f"{reason['test']}{of} {_number(reason['value'])} {reason['unit']}".rstrip()
         return f"{value}, {kind} {reason['low']:.6g} to {reason['high']:.6g} ({_sigmas(reason['sigmas'])})"
     if screen == "bad-neighbourhood":
         return f"fail score {reason['score']:.3g} around it, threshold {reason['threshold']:g}"

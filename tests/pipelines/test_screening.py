@@ -14,6 +14,7 @@ from services.pipelines.reliability.screening_quality import read_labels
 from services.pipelines.reliability.screening_requests import ScreenRequest
 from services.pipelines.reliability.tested_parts import collect_parts
 from services.pipelines.table_source import SourceTable, TableRefused
+from services.presentation.screening_reasons import describe_reason
 from tests.adapter_contract.cases import place_file
 from tests.instruments.electrical.wafer_map_writer import e142, e142_body
 from tests.pipelines.simulated_wafers import RADIUS, simulate_wafer, write_atdf
@@ -246,3 +247,10 @@ def test_the_presentation_tells_every_kind_of_finding(tmp_path, capsys):
 def test_a_log_without_parts_is_refused(tmp_path):
     with pytest.raises(TableRefused, match="no tested part"):
         collect_parts(tables(tmp_path, write_atdf([])))
+
+
+def test_a_residual_is_not_told_as_a_reading(tmp_path):
+    found = screened(tmp_path, [simulate_wafer(1, "W1")], screens=["part-average", "neighbour-residual"])
+    told = {reason["screen"]: describe_reason(reason) for each in found["outliers"] for reason in each["reasons"]}
+    assert "100 leakage less the good neighbours' median" in told["neighbour-residual"]
+    assert "neighbours" not in told["part-average"]

@@ -159,7 +159,7 @@ def test_a_mission_is_not_told_with_one_factor_for_two_mechanisms(document: dict
     ("change", "reason"),
     [
         ({"mechanisms": [{"name": "oxide", "modes": ["oxide"]}]}, "2 failures are of no listed mechanism"),
-        ({"mechanisms": [{"name": "all", "law": "tddb-e"}]}, "missing: ['field_mv_per_cm']"),
+        ({"mechanisms": [{"name": "all", "law": "tddb-e"}]}, "missing: field_mv_per_cm; unknown: none"),
         ({"stresses": {"rate": ["LTOL"]}}, "No lifetimes are of a test of operating life (LTOL)"),
         ({"mechanisms": [{"name": "all", "stress": {"temperature_c": 150}}]}, "temperature_c is 125, and 150 with"),
         ({"mechanisms": [{"name": "all", "use": {"temperature_c": 25}}]}, "temperature_c is 55, and 25 with"),

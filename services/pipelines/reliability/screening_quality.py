@@ -32,7 +32,7 @@ def read_labels(path: Path) -> dict[tuple[str, str, str], float]:
         missing = {"lot", "wafer", "part", "defective"} - set(reader.fieldnames or ())
         if missing:
             raise TableRefused(
-                f"{path.name}: labels need the headings lot, wafer, part, defective; no {sorted(missing)}"
+                f"{path.name}: labels need the headings lot, wafer, part, defective; no {', '.join(sorted(missing))}"
             )
         labels: list[tuple[str, str, str, bool]] = []
         for number, row in enumerate(reader, 2):
