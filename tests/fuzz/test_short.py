@@ -71,7 +71,8 @@ class Wrong:
 def run_wrong(what: str, monkeypatch: pytest.MonkeyPatch) -> Outcome:
     monkeypatch.setattr(campaign, "registry", lambda: SimpleNamespace(adapters={"lecroy_trc": Wrong(what)}))
     monkeypatch.setattr(campaign, "make_mutant", lambda name, _: (CASES[name], dict(CASES[name].files)))
-    monkeypatch.setattr(campaign, "HANG_S", 0.2)
+    if what == "hang":
+        monkeypatch.setattr(campaign, "HANG_S", 0.2)
     return run_campaign("lecroy_trc", range(2))
 
 
