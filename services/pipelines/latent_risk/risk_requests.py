@@ -3,9 +3,9 @@
 import uuid
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.pipelines.reliability.life_requests import tell_errors
+from services.pipelines.question import read_question
 
 ModelName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 _TABLES: Any = Field(default_factory=list, max_length=50, description="further tables of unit evidence")
@@ -63,7 +63,4 @@ def ask_training(question: dict[str, Any]) -> TrainingRequest:
     Raises:
         ValueError: it is none; one sentence says why.
     """
-    try:
-        return TrainingRequest.model_validate(question)
-    except ValidationError as error:
-        raise ValueError(tell_errors(error)) from error
+    return read_question(TrainingRequest, question)

@@ -3,9 +3,9 @@
 import uuid
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.pipelines.reliability.life_requests import tell_errors
+from services.pipelines.question import read_question
 
 MOST_DIES = 500
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -29,10 +29,7 @@ def ask_population(question: dict[str, Any]) -> PopulationRequest:
     Raises:
         ValueError: it is none; one sentence says why.
     """
-    try:
-        return PopulationRequest.model_validate(question)
-    except ValidationError as error:
-        raise ValueError(tell_errors(error)) from error
+    return read_question(PopulationRequest, question)
 
 
 class SessionChoice(BaseModel):

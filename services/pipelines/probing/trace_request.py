@@ -4,9 +4,9 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.pipelines.reliability.life_requests import tell_errors
+from services.pipelines.question import read_question
 
 KINDS = ("equipment_trace", "equipment_event")
 """Of the tables that are read: samples, and the events that say what ran."""
@@ -37,10 +37,7 @@ def ask_traces(question: dict[str, Any]) -> TraceRequest:
     Raises:
         ValueError: it is none; one sentence says why.
     """
-    try:
-        return TraceRequest.model_validate(question)
-    except ValidationError as error:
-        raise ValueError(tell_errors(error)) from error
+    return read_question(TraceRequest, question)
 
 
 class StoredTraceRequest(TraceRequest):

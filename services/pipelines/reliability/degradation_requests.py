@@ -3,9 +3,9 @@
 import uuid
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.pipelines.reliability.life_requests import tell_errors
+from services.pipelines.question import read_question
 
 MethodName = Literal[
     "last-value", "mixed-power-law", "physics-laws", "gaussian-process", "latent-ode", "spline-network"
@@ -52,7 +52,4 @@ def ask_degradation(question: dict[str, Any]) -> DegradationRequest:
     Raises:
         ValueError: it is none; one sentence says why.
     """
-    try:
-        return DegradationRequest.model_validate(question)
-    except ValidationError as error:
-        raise ValueError(tell_errors(error)) from error
+    return read_question(DegradationRequest, question)

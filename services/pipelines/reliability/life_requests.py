@@ -3,7 +3,9 @@
 import uuid
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.pipelines.question import read_question
 
 ModelName = Literal[
     "exponential", "weibull", "lognormal", "loglogistic", "weibull-3", "gamma", "generalized-gamma",
@@ -41,15 +43,7 @@ def ask(question: dict[str, Any]) -> LifeRequest:
     Raises:
         ValueError: it is none; one sentence says why.
     """
-    try:
-        return LifeRequest.model_validate(question)
-    except ValidationError as error:
-        raise ValueError(tell_errors(error)) from error
-
-
-def tell_errors(error: ValidationError) -> str:
-    """Return in one sentence what a request has wrong."""
-    return "; ".join(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
+    return read_question(LifeRequest, question)
 
 
 class StoredLifeRequest(LifeRequest):

@@ -3,9 +3,10 @@
 import uuid
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.pipelines.reliability.life_requests import ModelName, tell_errors
+from services.pipelines.question import read_question
+from services.pipelines.reliability.life_requests import ModelName
 from services.pipelines.reliability.screening_requests import ScreenRequest
 
 LawName = Literal[
@@ -138,7 +139,4 @@ def ask_report(content: dict[str, Any]) -> ReportContent:
     Raises:
         ValueError: it is none; one sentence says why.
     """
-    try:
-        return ReportContent.model_validate(content)
-    except ValidationError as error:
-        raise ValueError(tell_errors(error)) from error
+    return read_question(ReportContent, content)

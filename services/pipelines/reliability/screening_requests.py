@@ -3,9 +3,9 @@
 import uuid
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.pipelines.reliability.life_requests import tell_errors
+from services.pipelines.question import read_question
 
 KINDS = ("test_run", "test_item", "test_part", "test_result", "test_wafer", "wafer_map", "readout")
 """Of the tables that tested parts are read from."""
@@ -51,10 +51,7 @@ def ask_screen(question: dict[str, Any]) -> ScreenRequest:
     Raises:
         ValueError: it is none; one sentence says why.
     """
-    try:
-        return ScreenRequest.model_validate(question)
-    except ValidationError as error:
-        raise ValueError(tell_errors(error)) from error
+    return read_question(ScreenRequest, question)
 
 
 Name = Annotated[str, Field(max_length=200)]
