@@ -35,6 +35,8 @@ SIGN_IN = "/sign-in"
 FORGERY_FIELD = "forgery"
 THEMES = ("light", "dark")
 MOST_PROGRAMS = 1000
+MOST_FIELDS = 1500
+"""Fields of one form: a report's fifty mechanisms have up to twenty each."""
 
 
 class Viewer:
@@ -130,7 +132,10 @@ async def read_form(request: Request) -> dict[str, str]:
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return {}
     text = (await request.body()).decode("utf-8", errors="replace")
-    return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=200))
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError as error:
+        raise Problem("invalid-request", f"a form has at most {MOST_FIELDS} fields") from error
 
 
 async def _make_page(request: Request) -> Page:

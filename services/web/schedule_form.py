@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from services.api.report_documents import ScheduleRequest
 from services.pipelines.reliability.report_requests import ReportContent
 from services.reports.due_times import BadSchedule, check_schedule, find_zone
+from services.web.mechanism_form import field_of, fill_mechanisms, read_mechanisms, take_mechanisms
 
 Place = tuple[str, ...]
 
@@ -37,6 +38,7 @@ _LISTS: Mapping[str, Place] = {"lots": ("lots",), "burn_in_h": ("burn_in", "hour
 _WORDS: Mapping[str, Place] = {"lifetimes": ("lifetimes",)}
 PLACES: Mapping[str, Place] = {**_NUMBERS, **TARGETS, **_PERCENT, **_PERCENTS, **_LISTS, **_WORDS}
 """Where in the content the value of each field is."""
+_MECHANISMS: Place = ("mechanisms",)
 REST = "rest"
 """The field with everything of the content that has no field of its own, as JSON."""
 FIELDS = (*OWN, "recipients", *PLACES, REST)
@@ -70,16 +72,24 @@ def fill_form(schedule: Mapping[str, Any] | None) -> dict[str, str]:
     whole = content.model_dump(mode="json")
     for name, place in PLACES.items():
         values[name] = _write(name, _take(whole, place))
+    values |= fill_mechanisms(whole["mechanisms"])
     rest = content.model_dump(mode="json", exclude_defaults=True)
-    for place in PLACES.values():
+    for place in (*PLACES.values(), _MECHANISMS):
         _remove(rest, place)
     values[REST] = orjson.dumps(rest, option=orjson.OPT_INDENT_2).decode() if rest else ""
     return values
 
 
+def overlay_fields(values: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return ``values`` with the fields that ``given`` has, as an address does; rows of mechanisms replace all rows."""
+    mechanisms = take_mechanisms(given)
+    kept = values if not mechanisms else {name: text for name, text in values.items() if name in FIELDS}
+    return {**kept, **mechanisms, **{name: given[name] for name in FIELDS if name in given}}
+
+
 def read_draft(form: Mapping[str, str]) -> ScheduleDraft:
     """Return the schedule that the fields describe, or what is wrong with them."""
-    values = {name: form.get(name, "").replace("\r\n", "\n").strip() for name in FIELDS}
+    values = {name: form.get(name, "").replace("\r\n", "\n").strip() for name in FIELDS} | take_mechanisms(form)
     errors: dict[str, str] = {}
     document: dict[str, Any] = {name: values[name] for name in OWN}
     document["recipients"] = _split(values["recipients"])
@@ -89,7 +99,9 @@ def read_draft(form: Mapping[str, str]) -> ScheduleDraft:
     try:
         request = ScheduleRequest.model_validate(document)
     except ValidationError as error:
-        for each in error.errors():
+        # What the model says of the content as a whole has been said of the fields, where these are wrong.
+        found = [each for each in error.errors() if each["loc"] != ("content",) or not errors]
+        for each in found:
             name, where = _field_of(each["loc"])
             errors.setdefault(name, where + _tell(name, each["type"], each["msg"]))
     return ScheduleDraft(values, errors, None if errors else request)
@@ -105,6 +117,11 @@ def _read_content(values: Mapping[str, str], errors: dict[str, str]) -> dict[str
             errors[REST] = "is an object of JSON, in braces"
     except orjson.JSONDecodeError as error:
         errors[REST] = f"is no JSON: {error.msg}, line {error.lineno}"
+    if "mechanisms" in content:
+        errors.setdefault(REST, "mechanisms has fields of its own")
+    mechanisms = read_mechanisms(values, errors)
+    if mechanisms is not None:
+        content["mechanisms"] = mechanisms
     for name, place in PLACES.items():
         if _take(content, place) is not None:
             errors.setdefault(REST, f"{'.'.join(place)} has a field of its own")
@@ -132,6 +149,8 @@ def _field_of(location: tuple[int | str, ...]) -> tuple[str, str]:
         name = str(location[0])
         return name, ""
     path = tuple(str(each) for each in location[1:])
+    if path[:1] == _MECHANISMS and (field := field_of(path[1:])) is not None:
+        return field, ""
     for name, place in PLACES.items():
         if path[: len(place)] == place:
             return name, ""

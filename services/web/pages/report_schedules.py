@@ -23,9 +23,11 @@ from services.problems import Problem
 from services.reports.due_times import BadSchedule, last_due_before
 from services.reports.occurrences import FIRST_PERIOD, period_before
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
+from services.web.mechanism_form import ACTIONS, change_rows, show_mechanisms, take_mechanisms
+from services.web.mechanism_terms import LAWS
 from services.web.page import AnyPage, Page, PageRoute, redirect
 from services.web.report_words import count_verdicts
-from services.web.schedule_form import FIELDS, ScheduleDraft, fill_form, read_draft
+from services.web.schedule_form import FIELDS, ScheduleDraft, fill_form, overlay_fields, read_draft
 from services.web.schedule_words import MISSED, list_due_times, tell_schedule
 
 router = APIRouter(prefix="/reliability/schedules", include_in_schema=False, route_class=PageRoute)
@@ -52,8 +54,7 @@ def show_new(page: AnyPage) -> Response:
     """Return the form of a new schedule; the address may fill its fields."""
     with page.read() as unit:
         unit.caller.require(Action.WRITE_REPORTS)
-        values = fill_form(None) | {name: page.query[name] for name in FIELDS if name in page.query}
-        return _show_form(page, unit, values)
+        return _show_form(page, unit, overlay_fields(fill_form(None), page.query))
 
 
 def _show_form(
@@ -73,6 +74,8 @@ def _show_form(
         "schedule_form.html",
         status,
         values=values,
+        mechanisms=show_mechanisms(values),
+        laws=LAWS,
         errors=errors,
         schedule=schedule,
         due=list_due_times(values["cron"], values["time_zone"], now, SHOWN_DUE_TIMES),
@@ -103,11 +106,14 @@ def create_schedule(page: AnyPage) -> Response:
 def _do(page: Page, schedule: Mapping[str, Any] | None, save: Callable[[ScheduleRequest], uuid.UUID]) -> Response:
     """Do with the draft in the form what its button says; show the form again where something is wrong."""
     form = page.form if schedule is None else {**page.form, "program": schedule["program_id"]}
+    action = form.get("do", "save")
+    if ACTIONS.fullmatch(action):
+        return _change_rows(page, schedule, form, action)
     draft = read_draft(form)
     wrong: tuple[int, Mapping[str, str]] = (422, draft.errors)
     if draft.request is not None:
         try:
-            match form.get("do", "save"):
+            match action:
                 case "check":
                     wrong = (200, _check_recipients(page, draft))
                 case "preview":
@@ -121,6 +127,14 @@ def _do(page: Page, schedule: Mapping[str, Any] | None, save: Callable[[Schedule
     with page.read() as unit:
         unit.caller.require(Action.WRITE_REPORTS)
         return _show_form(page, unit, draft.values, schedule, wrong)
+
+
+def _change_rows(page: Page, schedule: Mapping[str, Any] | None, form: Mapping[str, str], action: str) -> Response:
+    """Show the form again with mechanisms added, removed or asked for anew; nothing is judged or saved."""
+    own = {name: form.get(name, "") for name in FIELDS}
+    with page.read() as unit:
+        unit.caller.require(Action.WRITE_REPORTS)
+        return _show_form(page, unit, own | change_rows(take_mechanisms(form), action), schedule)
 
 
 def _check_recipients(page: Page, draft: ScheduleDraft) -> dict[str, str]:
@@ -188,7 +202,7 @@ def show_edit(schedule_id: uuid.UUID, page: AnyPage) -> Response:
     with page.read() as unit:
         row = _read(unit, schedule_id, to_change=True)
         values = fill_form(row | {"program": row["program_id"]})
-        return _show_form(page, unit, values | {name: page.query[name] for name in FIELDS if name in page.query}, row)
+        return _show_form(page, unit, overlay_fields(values, page.query), row)
 
 
 @router.post("/{schedule_id}")

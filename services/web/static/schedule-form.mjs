@@ -1,4 +1,4 @@
-// The form of a report schedule: due times while one types, and the draft in the page's address.
+// The form of a report schedule: due times while one types, rows of mechanisms, and the draft in the page's address.
 
 import { forgeryToken } from "./console.mjs";
 
@@ -8,9 +8,11 @@ const SHOWN = 6;
 const PAUSE_MS = 350;
 const LONGEST_ADDRESS = 4000;
 const NOT_IN_ADDRESS = new Set(["forgery", "revision", "do"]);
+const OF_ROWS = /^mechanism-\d+-/;
 const begun = form ? new Map(new FormData(form)) : new Map();
 let timer = 0;
 let latest = 0;
+let latestRows = 0;
 
 function paragraph(text, className) {
   const made = document.createElement("p");
@@ -51,8 +53,16 @@ async function showDue() {
 /** Keep what was changed in the address, so that it can be reloaded or passed on. */
 function keepInAddress() {
   const changed = new URLSearchParams(location.search);
-  for (const [name, text] of new FormData(form)) {
-    if (NOT_IN_ADDRESS.has(name)) continue;
+  const now = [...new FormData(form)].filter(([name]) => !NOT_IN_ADDRESS.has(name));
+  // Rows of mechanisms stand for one another, so the address has all of them or none.
+  const rows = (fields) => JSON.stringify(fields.filter(([name]) => OF_ROWS.test(name)));
+  const others = rows(now) !== rows([...begun]) || [...changed.keys()].some((name) => OF_ROWS.test(name));
+  for (const name of [...changed.keys()]) if (OF_ROWS.test(name)) changed.delete(name);
+  for (const [name, text] of now) {
+    if (OF_ROWS.test(name)) {
+      if (others && text !== "") changed.set(name, text);
+      continue;
+    }
     if (text === begun.get(name) && !changed.has(name)) continue;
     changed.set(name, text);
   }
@@ -62,7 +72,44 @@ function keepInAddress() {
   if (path && query.length < LONGEST_ADDRESS) history.replaceState(null, "", query ? `${path}?${query}` : path);
 }
 
+/** Do with the rows of mechanisms what a button does, in place; where that fails, send the form as without scripts. */
+async function changeRows(button) {
+  const number = ++latestRows;
+  const sent = new URLSearchParams(new FormData(form));
+  sent.set("do", button.value);
+  try {
+    const answer = await fetch(form.action, { method: "POST", body: sent });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const made = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-mechanisms]");
+    if (number !== latestRows) return;
+    const focused = document.activeElement?.name;
+    form.querySelector("[data-mechanisms]").replaceWith(document.adoptNode(made));
+    enhanceRows();
+    keepInAddress();
+    const last = [...form.querySelectorAll("[data-mechanism]")].at(-1);
+    const place = button.value === "show-mechanisms" ? form.elements[focused] : button.value === "add-mechanism" ? last.querySelector("input[type=text], input:not([type])") : form.querySelector("[value=add-mechanism]");
+    place?.focus();
+  } catch {
+    form.requestSubmit(button);
+  }
+}
+
+/** A law that is chosen shows its fields by itself, so its button is not needed. */
+function enhanceRows() {
+  for (const button of form.querySelectorAll("[data-show-law]")) button.hidden = true;
+}
+
 if (form) {
+  enhanceRows();
+  form.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-mechanisms] button");
+    if (!button) return;
+    event.preventDefault();
+    changeRows(button);
+  });
+  form.addEventListener("change", (event) => {
+    if (event.target.matches("[data-law]")) changeRows(event.target.closest("[data-mechanism]").querySelector("[data-show-law]"));
+  });
   form.addEventListener("input", (event) => {
     keepInAddress();
     if (!["cron", "time_zone", "program"].includes(event.target.name)) return;
