@@ -25,9 +25,11 @@ def print_localization(document: dict[str, Any], console: Console | None = None,
     candidates = document["candidates"]
     if candidates:
         console.print(_suspects(candidates[:most], len(candidates)))
-    console.print(f"Unmodelled: {document['unmodelled']:.3f}")
+    console.print(f"No fault: {document['no_fault']:.3f}, unmodelled: {document['unmodelled']:.3f}")
     wrong = [item for item in document["waveforms"] if (item.get("p_faulty") or 0.0) > WRONG_ABOVE]
     console.print(_waveforms(wrong, len(document["waveforms"])))
+    for item in document["zero_power"]:
+        console.print(_zero_power(item))
     print_places(document, console)
     probes = document["next_probes"]
     if probes and verdict != "located":
@@ -57,6 +59,14 @@ def _waveforms(wrong: list[dict[str, Any]], total: int) -> Table:
         snr = item.get("snr")
         table.add_row(str(item["net"]), f"{item['p_faulty']:.4f}", "unknown" if snr is None else f"{snr:.1f}", text)
     return table
+
+
+def _zero_power(item: dict[str, Any]) -> str:
+    """Return a net's delay without the laser in one line."""
+    powers = ", ".join(f"{power:g}" for power in item["powers_mw"])
+    slope = f"{item['slope_ps_per_mw']:.1f} +- {item['slope_sigma_ps_per_mw']:.1f} ps a milliwatt"
+    skew = f"{item['skew_ps']:.1f} +- {item['skew_sigma_ps']:.1f} ps"
+    return f"{item['net']} without the laser: {skew} ({slope}; at {powers} mW)"
 
 
 def _next_probes(probes: list[dict[str, Any]]) -> Table:

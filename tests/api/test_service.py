@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, text, update
 from db.identifiers import uuid7
 from db.migration import read_state
 from db.pagination import BadCursor, decode_cursor, encode_cursor
-from db.schema import people, work
+from db.schema import data, files, people, work
 from services.api.ratelimit import RateLimiter
 from services.api.routers import jobs as job_routes
 from services.problems import Problem
@@ -147,6 +147,24 @@ def test_localizing_twice_is_one_job(api: Api) -> None:
     assert first.json()["id"] == second.json()["id"]
     assert first.json()["payload"] == {"probing_session_id": str(session)}
     assert api.doorbell.rung == [uuid.UUID(first.json()["id"])]
+
+
+def test_sessions_at_other_powers_are_another_question(api: Api) -> None:
+    program = program_id(api)
+    first = populate(api.engine, api.state.blobs, program).ids["session_id"]
+    bundle = add_row(api.engine, files.bundle, program_id=program, name="S2", content_sha256="d" * 64)
+    session = {"program_id": program, "bundle_id": bundle, "name": "S-2", "role": "suspect", "technique": "LVP"}
+    second = add_row(api.engine, data.probing_session, document={"session": "S-2"}, **session)
+    path = f"/probing-sessions/{first}/localizations"
+    plain = api.call("POST", path, json={})
+    assert plain.json()["id"] == api.call("POST", path).json()["id"]
+    wanted = {"at_power_session_ids": [str(second)]}
+    powers = [api.call("POST", path, json=body) for body in (wanted, {"at_power_session_ids": [str(second)] * 2})]
+    assert [answer.status_code for answer in powers] == [202, 200]
+    assert powers[0].json()["id"] == powers[1].json()["id"] != plain.json()["id"]
+    assert powers[0].json()["payload"] == {"probing_session_id": str(first), **wanted}
+    assert api.call("POST", path, json={"at_power_session_ids": [str(first)]}).status_code == 422
+    assert api.call("POST", path, json={"at_power_session_ids": [str(uuid.uuid4())]}).status_code == 404
 
 
 def test_judging_the_averaging_twice_is_one_job_for_each_chance_of_being_wrong(api: Api) -> None:

@@ -1,7 +1,7 @@
 """The job ``localize``: the stored session is put together again, the answer is stored once with its provenance."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from instruments.records import ProbingSession
 from services.pipelines.context import DamagedRecord, JobContext, JobRefused
 from services.pipelines.probing.localization_job import Localize, localize_stored
 from tests.pipelines.bench import Bench, make_session, reader
-from tests.workers.scenery import add_ingest, store_bundle
+from tests.workers.scenery import add_ingest, add_job, store_bundle
 
 FILES = {"session.json": b"{}", "n.bench": b"n", "p.csv": b"p", "w.csv": b"w"}
 ANSWER: dict[str, Any] = {
@@ -52,9 +52,11 @@ def session_job(bench: Bench, program_id: uuid.UUID) -> uuid.UUID:
 
 
 def answering(seen: list[ProbingSession]) -> Localize:
-    def localize(session: ProbingSession, progress: Callable[[float, str], None]) -> Answer:
+    def localize(
+        session: ProbingSession, progress: Callable[[float, str], None], others: Sequence[ProbingSession]
+    ) -> Answer:
         progress(0.5, "half way")
-        seen.append(session)
+        seen.extend([session, *others])
         return Answer(ANSWER)
 
     return localize
@@ -105,6 +107,30 @@ def test_the_result_has_findings_and_provenance(bench: Bench, session_job: uuid.
     assert findings["next_probe", 1].score == 0.4
 
 
+def test_sessions_at_other_powers_go_into_the_answer_and_its_provenance(
+    bench: Bench, session_job: uuid.UUID, program_id: uuid.UUID
+) -> None:
+    bundle_id = store_bundle(bench.engine, bench.blobs, program_id, "S-2", {k: v + b" " for k, v in FILES.items()})
+    bench.ingest(add_ingest(bench.engine, program_id, {"bundle_id": str(bundle_id)}), reader(make_session()))
+    first = str(bench.claim(session_job).claimed.payload["probing_session_id"])
+    (other,) = [str(row.id) for row in bench.rows(probing_session) if str(row.id) != first]
+    payload = {"probing_session_id": first, "at_power_session_ids": [other]}
+    seen: list[ProbingSession] = []
+
+    def ask(payload: dict[str, Any]) -> None:
+        job_id = add_job(bench.engine, program_id, "localize", job_key=uuid.uuid4().hex, queue="cpu", payload=payload)
+        context = bench.claim(job_id)
+        bench.finish(context, localize_stored(context, answering(seen)))
+
+    ask(payload)
+    (stored,) = bench.rows(result)
+    assert [session.name for session in seen] == ["S-1", "S-1"]
+    assert str(stored.probing_session_id) == first
+    assert set(stored.provenance["inputs"]) == {row.sha256 for row in bench.rows(raw_file)}
+    with pytest.raises(JobRefused, match="no probing session"):
+        ask(payload | {"at_power_session_ids": [str(uuid.uuid4())]})
+
+
 def test_damaged_samples_are_noticed(bench: Bench, session_job: uuid.UUID) -> None:
     (info,) = bench.blobs.list("records")
     bench.blobs.put_bytes(info.key, bytes(info.size_bytes))
@@ -113,7 +139,9 @@ def test_damaged_samples_are_noticed(bench: Bench, session_job: uuid.UUID) -> No
 
 
 def test_data_that_cannot_be_localized_are_refused(bench: Bench, session_job: uuid.UUID) -> None:
-    def refuse(session: ProbingSession, progress: Callable[[float, str], None]) -> Answer:
+    def refuse(
+        session: ProbingSession, progress: Callable[[float, str], None], others: Sequence[ProbingSession]
+    ) -> Answer:
         raise ValueError("no pattern toggles the net")
 
     with pytest.raises(JobRefused, match="no pattern toggles"):

@@ -86,9 +86,42 @@ def test_sessions_at_two_powers_are_put_together(tmp_path: Path) -> None:
     assert zero["powers_mw"] == [1.0, 5.0]
     assert zero["p_linear"] is None
     assert zero["skew_ps"] == pytest.approx(30, abs=4 * zero["skew_sigma_ps"])
+    shown = CliRunner().invoke(app, ["localize", str(tmp_path / "low"), "--at-power", str(tmp_path / "high")])
+    assert "y without the laser: " in shown.stdout
     refused = CliRunner().invoke(app, [*command, str(tmp_path / "foreign")])
     assert refused.exit_code == 2
     assert "another unit" in json.loads(refused.stdout)["error"]["message"]
+
+
+UNIT = {"lot": "L1", "wafer": "W1", "x": 1, "y": 2}
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "powers", "message"),
+    [
+        ({}, {}, (1.0, 5.0), "does not say its unit"),
+        ({"unit": UNIT}, {"unit": UNIT}, (1.0, 1.0), "is also in S: one measurement counts once"),
+        ({"unit": UNIT}, {"unit": UNIT, "timing": {}}, (1.0, None), "at two stated laser powers"),
+        (
+            {"unit": UNIT, "laser": {"wavelength_nm": 1064}},
+            {"unit": UNIT, "laser": {"wavelength_nm": 1340}},
+            (1.0, 5.0),
+            r"differ in wavelength_nm \(1064 and 1340\)",
+        ),
+    ],
+)
+def test_what_differs_in_more_than_power_is_not_put_together(
+    tmp_path: Path, own: dict[str, Any], other: dict[str, Any], powers: tuple[float, float | None], message: str
+) -> None:
+    for name, changes, power in (("own", own, powers[0]), ("other", other, powers[1])):
+        (tmp_path / name).mkdir()
+        write_session(tmp_path / name, [power or 2.0], **changes)
+    if powers[1] is None:
+        document = json.loads((tmp_path / "other" / "session.json").read_text())
+        del document["waveforms"][0]["power_mw"]
+        (tmp_path / "other" / "session.json").write_text(json.dumps(document))
+    with pytest.raises(ValueError, match=message):
+        localize_path(tmp_path / "own", [tmp_path / "other"])
 
 
 def test_one_power_is_not_extrapolated(tmp_path: Path) -> None:

@@ -23,9 +23,18 @@ from services.problems import Problem
 router = APIRouter(prefix="/probing-sessions", tags=["probing sessions"])
 
 MOST_GOLDEN = 20
+MOST_AT_POWER = 20
 MOST_NETS = 100
 _ASKED = {"localize": "localization", "anomaly": "comparison"}
 """What the audit trail calls what is asked for."""
+
+
+class NewLocalization(BaseModel):
+    """Sessions of the same unit at another laser power, for the delays without the laser."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at_power_session_ids: list[uuid.UUID] = Field(default=[], max_length=MOST_AT_POWER)
 
 
 class NewComparison(BaseModel):
@@ -69,12 +78,19 @@ def read_session(session_id: uuid.UUID, request: Request, context: ReadsRecords)
     status_code=202,
     responses=JOB_ANSWERS,
 )
-def localize_session(session_id: uuid.UUID, context: Analyses) -> Response:
+def localize_session(session_id: uuid.UUID, context: Analyses, wanted: NewLocalization | None = None) -> Response:
     """Ask for the failing gate. Asking twice gives the same job, and the same result once."""
     with context.begin() as unit:
         session = find_session(unit, session_id)
-        key = localize_key(session_id, session.content_sha256, LOCALIZATION_VERSION, {})
-        return _ask(context, unit, _Question("localize", key, session.program_id, {}), session_id)
+        others = [find_session(unit, each) for each in sorted(set(wanted.at_power_session_ids if wanted else ()))]
+        if any(each.program_id != session.program_id for each in others):
+            raise Problem("not-found", "a session at another laser power is of another program")
+        if any(each.id == session_id for each in others):
+            raise Problem("invalid-request", "a session is not put together with itself")
+        parameters = {"at_power": [[str(each.id), each.content_sha256] for each in others]} if others else {}
+        payload = {"at_power_session_ids": [str(each.id) for each in others]} if others else {}
+        key = localize_key(session_id, session.content_sha256, LOCALIZATION_VERSION, parameters)
+        return _ask(context, unit, _Question("localize", key, session.program_id, payload), session_id)
 
 
 @router.post(

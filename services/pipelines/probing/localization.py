@@ -30,6 +30,7 @@ from services.pipelines.probing.die_documents import (
     quality_document,
     waveform_places,
 )
+from services.pipelines.probing.power_sessions import check_power_sessions, zero_power_documents
 from services.pipelines.probing.session_delays import SessionDelays, delay_document, told_delays
 from services.pipelines.probing.session_places import (
     StageMap,
@@ -43,7 +44,6 @@ from services.pipelines.probing.skew_documents import (
     acquisition_of,
     timing_documents,
     timing_parameters,
-    zero_power_documents,
 )
 from services.pipelines.versions import LOCALIZATION_VERSION
 
@@ -78,12 +78,11 @@ def localize(
 
     Raises:
         SessionError: something is missing or does not fit.
+        services.pipelines.probing.power_sessions.PowerSessionError: ``others`` do not go with ``session``.
         analysis.waveforms.cycles.WaveformError: a waveform cannot be compared.
         analysis.circuits.netlist.CircuitError: the netlist cannot be simulated.
     """
-    for other in others:
-        if other.document.get("unit") != session.document.get("unit"):
-            raise SessionError(f"the session {other.name} is of another unit than {session.name}")
+    check_power_sessions(session, others)
     result, waveforms, told = _measure(session, progress)
     delays = [(session, result.waveforms), *((other, _measure(other, _silent)[0].waveforms) for other in others)]
     document = _document(session, result, waveforms)

@@ -1,6 +1,6 @@
 """The job ``localize``: a stored probing session in, a result with its findings and provenance out."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from db.repositories.probing import StoredSession
@@ -26,7 +26,7 @@ class Report(Protocol):
         """Return the answer of ``faultlight localize --json``."""
 
 
-Localize = Callable[[ProbingSession, Callable[[float, str], None]], Report]
+Localize = Callable[[ProbingSession, Callable[[float, str], None], Sequence[ProbingSession]], Report]
 
 
 def run(context: JobContext) -> Completion:
@@ -37,24 +37,28 @@ def run(context: JobContext) -> Completion:
 def _load_localization() -> Localize:
     from services.pipelines.probing.localization import localize  # noqa: PLC0415  (numerics load in analysis workers only)
 
-    return lambda session, progress: localize(session, progress=progress)
+    return localize
 
 
 def localize_stored(context: JobContext, localize: Localize) -> Completion:
     """Localize the session that the job names with ``localize``; return what writes the result.
 
+    ``at_power_session_ids`` of the payload are sessions of the same unit at another laser power.
+
     Raises:
         JobRefused: there is no such session, or its data do not allow a localization.
     """
+    payload = context.claimed.payload
     context.progress(0.02, "loading the session")
-    stored = find_stored(context, context.claimed.payload["probing_session_id"])
-    session = rebuild_session(stored, context.blobs)
-    document = analyse(context, lambda progress: localize(session, progress).to_document())
-    provenance = _provenance(stored, document)
+    stored = find_stored(context, payload["probing_session_id"])
+    at_power = [find_stored(context, identity) for identity in payload.get("at_power_session_ids", ())]
+    session, *others = (rebuild_session(each, context.blobs) for each in (stored, *at_power))
+    document = analyse(context, lambda progress: localize(session, progress, others).to_document())
+    provenance = _provenance([stored, *at_power], document)
     return lambda unit: store_result(unit, context, stored, (document, provenance), _findings(document))
 
 
-def _provenance(stored: StoredSession, document: Mapping[str, Any]) -> dict[str, Any]:
+def _provenance(stored: Sequence[StoredSession], document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the answer depends on; what the analysis itself reports (device, precision, …) is kept."""
     return {
         "algorithm_version": LOCALIZATION_VERSION,
@@ -62,8 +66,8 @@ def _provenance(stored: StoredSession, document: Mapping[str, Any]) -> dict[str,
         "device": None,
         "precision": None,
         **document.get("provenance", {}),
-        **describe_inputs([stored]),
-        "simulated": stored.row.simulated,
+        **describe_inputs(stored),
+        "simulated": any(each.row.simulated for each in stored),
     }
 
 

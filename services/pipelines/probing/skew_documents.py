@@ -10,7 +10,6 @@ from analysis.waveforms import alignment, delay_estimation, delay_outliers, dela
 from analysis.waveforms.alignment import Acquisition, Skew, weigh_skews
 from analysis.waveforms.edge_delays import EdgeDelay
 from analysis.waveforms.forward_model import Optics, Timing, edge_sigma_s
-from analysis.waveforms.laser_power import extrapolate_to_zero_power
 from analysis.waveforms.noise import NoiseModel, TimingNoise, averaged, estimate_noise_of_repeats
 from instruments.records import ProbingSession, Waveform
 
@@ -77,41 +76,6 @@ def _edge(edge: EdgeDelay) -> dict[str, Any]:
 
 def _ps(seconds: float | None) -> float | None:
     return None if seconds is None else seconds * _PICO
-
-
-def zero_power_documents(
-    measured: Sequence[tuple[ProbingSession, Sequence[WaveformVerdict]]],
-) -> list[dict[str, Any]]:
-    """Return the skew without the laser of every net that was ``measured`` at two powers or more.
-
-    Sessions come with their verdicts in the order of their waveforms; a waveform's ``power_mw`` stands for the
-    session's.
-    """
-    found: dict[str, list[tuple[float, float, float]]] = {}
-    for session, verdicts in measured:
-        usual = (session.document.get("laser") or {}).get("power_mw")
-        for probe, item in zip(session.document["waveforms"], verdicts, strict=True):
-            power = probe.get("power_mw") if probe.get("power_mw") is not None else usual
-            if power is not None and item.skew_s is not None and item.skew_sigma_s is not None:
-                found.setdefault(item.net, []).append((float(power), item.skew_s, item.skew_sigma_s))
-    return [
-        _zero_power(net, np.asarray(rows, np.float64))
-        for net, rows in found.items()
-        if len({power for power, _, _ in rows}) > 1
-    ]
-
-
-def _zero_power(net: str, rows: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
-    zero = extrapolate_to_zero_power(rows[:, 0], rows[:, 1], rows[:, 2])
-    return {
-        "net": net,
-        "skew_ps": zero.delay_s * _PICO,
-        "skew_sigma_ps": zero.sigma_s * _PICO,
-        "slope_ps_per_mw": zero.slope_s_per_mw * _PICO,
-        "slope_sigma_ps_per_mw": zero.slope_sigma_s_per_mw * _PICO,
-        "powers_mw": sorted(set(rows[:, 0].tolist())),
-        "p_linear": zero.p_linear,
-    }
 
 
 def timing_parameters() -> dict[str, Any]:
