@@ -16,6 +16,7 @@ from db.repositories.jobs import NewJob
 from db.schema.files import blob
 from db.schema.people import program
 from db.schema.reports import report
+from db.schema.work import job
 
 JOB_KIND = "report"
 
@@ -65,9 +66,9 @@ def insert_report(connection: Connection, new: NewReport) -> uuid.UUID | None:
     return identity if connection.execute(statement).scalar() is not None else None
 
 
-def ask_for(connection: Connection, identity: uuid.UUID, job: NewJob) -> uuid.UUID:
+def ask_for(connection: Connection, identity: uuid.UUID, new_job: NewJob) -> uuid.UUID:
     """Insert the job that makes a report, in the transaction that inserted the report; return the job's id."""
-    job_id, _ = jobs.insert(connection, job)
+    job_id, _ = jobs.insert(connection, new_job)
     connection.execute(update(report).where(report.c.id == identity).values(job_id=job_id))
     return job_id
 
@@ -127,6 +128,12 @@ def lock_report(connection: Connection, caller: Caller, identity: uuid.UUID) -> 
     if row is None:
         raise RowNotFound("report", identity)
     return row
+
+
+def has_ended_without(connection: Connection, row: Row[Any]) -> bool:
+    """Return whether the last job of the report ``row`` has ended: failed, dead or cancelled."""
+    ended = select(job.c.id).where(job.c.id == row.job_id, job.c.state.in_(("failed", "dead", "cancelled")))
+    return connection.execute(ended).scalar() is not None
 
 
 def store(connection: Connection, identity: uuid.UUID, made: MadeReport) -> None:

@@ -134,17 +134,43 @@ def request_making(
     unit: UnitOfWork, identity: uuid.UUID, new: NewReport, settings: Settings, announce: Announce
 ) -> uuid.UUID:
     """Insert the job that makes the report, and announce it once the transaction has committed; return the job's id."""
+    making = Making(identity, new.program_id, new.requested_by)
+    return _request(unit, making, settings, announce)
+
+
+@dataclass(frozen=True)
+class Making:
+    """A report that is to be made, for whom; ``instead_of`` is the job that ended without it."""
+
+    report_id: uuid.UUID
+    program_id: uuid.UUID
+    requested_by: str
+    instead_of: uuid.UUID | None = None
+
+
+def request_making_again(
+    unit: UnitOfWork, row: Row[Any], actor: str, settings: Settings, announce: Announce
+) -> uuid.UUID:
+    """Insert another job that makes the locked report ``row``, whose last one has ended without it; return its id.
+
+    The report keeps its freeze, its period and its recipients, so nothing falls between it and the one after it.
+    """
+    return _request(unit, Making(row.id, row.program_id, actor, row.job_id), settings, announce)
+
+
+def _request(unit: UnitOfWork, making: Making, settings: Settings, announce: Announce) -> uuid.UUID:
+    before = {} if making.instead_of is None else {"instead_of": str(making.instead_of)}
     job = NewJob(
-        job_key=make_key(JOB_KIND, REPORT_VERSION, [str(identity)], {}),
-        program_id=new.program_id,
+        job_key=make_key(JOB_KIND, REPORT_VERSION, [str(making.report_id)], before),
+        program_id=making.program_id,
         kind=JOB_KIND,
         queue=QUEUE,
-        payload={"report_id": str(identity)},
-        requested_by=new.requested_by,
+        payload={"report_id": str(making.report_id)},
+        requested_by=making.requested_by,
         priority=PRIORITY,
         max_attempts=settings.job_max_attempts,
     )
-    job_id = reports.ask_for(unit.connection, identity, job)
+    job_id = reports.ask_for(unit.connection, making.report_id, job)
 
     def ring() -> None:
         announce(DueJob(job_id, QUEUE, PRIORITY))

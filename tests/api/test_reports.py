@@ -161,3 +161,30 @@ def test_a_report_is_mailed_to_each_recipient_once(api: Api, made: dict[str, uui
     assert api.call("POST", f"{failed}/resend").status_code == 409
     waiting = api.call("GET", f"/report-deliveries?report={made['report_id']}&state=waiting").json()["items"]
     assert len(waiting) == 2
+
+
+@pytest.mark.parametrize("state", ["failed", "dead", "cancelled"])
+def test_a_report_whose_job_ended_without_it_is_made_again(api: Api, state: str) -> None:
+    asked = api.call("POST", "/reports", json={"program": "alpha", "title": "now"}).json()
+    path = f"/reports/{asked['id']}/makings"
+    assert api.call("POST", path).status_code == 409  # its job is still to run
+    with api.engine.begin() as connection:
+        connection.execute(update(job).values(state=state))
+    again = api.call("POST", path)
+    assert again.status_code == 202, again.text
+    assert again.headers["Location"] == f"/api/v1/reports/{asked['id']}"
+    assert again.json()["job_id"] != asked["job_id"]
+    kept = ("id", "freeze_at", "period_from", "recipients", "state")
+    assert [again.json()[name] for name in kept] == [asked[name] for name in kept]
+    assert api.call("POST", path).status_code == 409
+    first, second = rows(api, job)
+    assert (first.payload, second.state) == (second.payload, "queued")
+    assert api.doorbell.rung == [first.id, second.id]
+    assert [row.action for row in rows(api, audit_event) if row.subject_type == "report"] == [
+        "report.requested", "report.requested_again"
+    ]  # fmt: skip
+
+
+def test_what_is_made_or_skipped_is_not_made_again(api: Api, made: dict[str, uuid.UUID]) -> None:
+    assert api.call("POST", f"/reports/{made['report_id']}/makings").status_code == 409
+    assert api.call("POST", f"/reports/{uuid.uuid4()}/makings").status_code == 404

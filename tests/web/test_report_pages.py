@@ -142,6 +142,24 @@ def test_a_report_that_was_not_made_says_why(fab: Fab) -> None:
     assert said in listed
 
 
+def test_a_report_that_was_not_made_is_made_again_by_a_button(fab: Fab) -> None:
+    console, _, browser = fab
+    tried = browser.post("/reliability/schedules", **fields(do="preview"))
+    path = tried.headers["location"]
+    assert "Make it again" not in browser.get(path).text
+    with console.api.engine.begin() as connection:
+        connection.execute(update(job).where(job.c.kind == "report").values(state="dead", error={"message": "killed"}))
+    page = browser.get(path)
+    check_html(page.text)
+    assert "killed" in page.text
+    engineer = console.person("engineer")
+    assert "Make it again" not in engineer.get(path).text
+    assert engineer.post(f"{path}/makings").status_code == 404
+    assert browser.post(f"{path}/makings").headers["location"] == path
+    assert "data-reload" in browser.get(path).text
+    assert browser.post(f"{path}/makings").status_code == 409
+
+
 def test_a_schedule_says_when_it_is_due_in_its_zone(fab: Fab) -> None:
     row = {
         "cron": "30 2 * * *",

@@ -30,7 +30,7 @@ from services.api.report_documents import (
 from services.api.routers.report_schedules import WritesReports, check_recipients
 from services.problems import Problem
 from services.reports.message import file_name
-from services.reports.occurrences import period_before, request_making
+from services.reports.occurrences import period_before, request_making, request_making_again
 
 router = APIRouter(tags=["reports"])
 
@@ -154,6 +154,31 @@ def _ask(context: RequestContext, unit: RequestUnit, new: NewReport) -> Response
     unit.audit(AuditEntry("report.requested", "report", identity, new.program_id, after=after))
     document = read_row(unit.connection, unit.caller, REPORTS, identity).encode()
     return JsonAnswer(document, status_code=202, headers={"Location": f"/api/v1/reports/{identity}"})
+
+
+@router.post(
+    "/reports/{report_id}/makings",
+    status_code=202,
+    responses={**_ASKED, **describe_problems("conflict")},
+)
+def make_report_again(report_id: uuid.UUID, context: WritesReports) -> Response:
+    """Make a report whose job failed, died or was cancelled: with the same freeze, for the same recipients."""
+    state = context.state
+    with context.begin() as unit:
+        row = reports.lock_report(unit.connection, unit.caller, report_id)
+        if row.state != "due" or not reports.has_ended_without(unit.connection, row):
+            raise Problem("conflict", "only a report whose job has ended without it can be made again")
+        job_id = request_making_again(
+            unit.unit,
+            row,
+            unit.caller.actor,
+            state.settings,
+            lambda due: state.ring(due.job_id, due.queue, due.priority),
+        )
+        after = {"job_id": str(job_id)}
+        unit.audit(AuditEntry("report.requested_again", "report", report_id, row.program_id, after=after))
+        document = read_row(unit.connection, unit.caller, REPORTS, report_id).encode()
+    return JsonAnswer(document, status_code=202, headers={"Location": f"/api/v1/reports/{report_id}"})
 
 
 @router.post(

@@ -98,6 +98,13 @@ def show_report(report_id: uuid.UUID, page: AnyPage) -> Response:
     return answer
 
 
+@router.post("/reports/{report_id}/makings")
+def make_report_again(report_id: uuid.UUID, page: AnyPage) -> Response:
+    """Make a report whose job has ended without it, as the API does, and watch it."""
+    api.make_report_again(report_id, page.context)
+    return redirect(f"/reliability/reports/{report_id}")
+
+
 @router.post("/reports/{report_id}/deliveries")
 def mail_report(report_id: uuid.UUID, page: AnyPage) -> Response:
     """Mail the report to more people, as the API does."""
