@@ -25,15 +25,15 @@ from analysis.localization.localizer import ProbedWaveform, Problem, localize_fa
 from analysis.localization.mixture import Spot
 from analysis.results import Localization
 from benchmarks.localization_trials.circuits import default_folder, read_circuits
-from benchmarks.localization_trials.defects import SINGLE, STRATA, DefectSource, Die, Trial, Undetected
+from benchmarks.localization_trials.defects import SINGLE, STRATA, DefectSource, Trial, Undetected
+from benchmarks.localization_trials.dies import Die, PlainDies
 from benchmarks.localization_trials.large_die import large_die_rows
 from benchmarks.localization_trials.limits import SingleFaultLimit
 from benchmarks.localization_trials.made_circuits import build_made
 from benchmarks.localization_trials.scores import Outcome, rank_of, rows_of
-from benchmarks.localization_trials.timed_die import TimedDie
 from benchmarks.report import Row, print_rows
 from services.demo.circuit import DemoCircuit
-from services.demo.die import DieOptions, SimulatedDie, list_hidden_faults, observed_nets, random_stimulus
+from services.demo.die import DieOptions, list_hidden_faults, observed_nets, random_stimulus
 from services.demo.machine import run
 
 PITCH_SCALE = 0.095
@@ -78,7 +78,7 @@ class Bench:
             pitch_scale=PITCH_SCALE,
             stimulus_seed=settings.seed,
         )
-        self.source = DefectSource(circuit, self.stimulus, options)
+        self.source = DefectSource(circuit, settings.patterns, PlainDies(circuit, self.stimulus, options))
 
     def _flips(self) -> dict[str, tuple[int, ...]]:
         """Return which bits of each observed net change when a net is inverted throughout."""
@@ -97,7 +97,7 @@ class Bench:
             fails = np.zeros((self.settings.patterns, len(self.circuit.outputs)), np.bool_)
             for cycle, net in die.fails:
                 fails[cycle, self.circuit.output_number[net]] = True
-        cycle_s = die.cycle_s if isinstance(die, TimedDie) else die.options.timing.cycle_s
+        cycle_s = die.cycle_s
         beam = Spot(0.0, 0.0, die.options.optics.spot_fwhm_nm, die.options.placement_sigma_nm)
         problem = Problem(self.circuit, self.patterns, fails, waveforms, cycle_s, die.places_um, AVERAGES, beam)
         return localize_fault(replace(problem, delays=self.tell(cycle_s)))
@@ -106,7 +106,7 @@ class Bench:
         """Return the delays of the timed dies, each off by an error of its own, as a library's would be."""
         if self.settings.told is None:
             return None
-        delays = self.source.timing[0]
+        delays = self.source.generator.timing[0]
         errors = np.random.default_rng(self.settings.seed).normal(0, self.settings.told, len(delays))
         return ToldDelays(
             {net: own * (1 + off) / cycle_s for (net, own), off in zip(delays.items(), errors, strict=True)}
@@ -136,7 +136,6 @@ class Bench:
         first = answer.candidates[0] if answer.candidates else None
         named = set() if first is None else {first.net, *first.equivalent}
         single = trial.stratum in SINGLE
-        under = trial.die.under_spot if isinstance(trial.die, SimulatedDie) else lambda _net: ()
         return Outcome(
             circuit=self.name,
             stratum=trial.stratum,
@@ -149,18 +148,18 @@ class Bench:
             probes=len(waveforms),
             expected=expected,
             minutes=spent_s / 60,
-            trace_probes=self.back_trace(trial.die) if single and isinstance(trial.die, SimulatedDie) else None,
+            trace_probes=self.back_trace(trial.die) if single else None,
             slat_top=self.slat_top(trial) if single else None,
-            limit_top=self.limit_top(trial.die) if single and isinstance(trial.die, SimulatedDie) else None,
+            limit_top=self.limit_top(trial.die) if single else None,
             seconds=tuple(seconds),
-            neighbours=tuple(len(under(waveform.net)) for waveform in waveforms),
+            neighbours=tuple(len(trial.die.under_spot(waveform.net)) for waveform in waveforms),
         )
 
     @cached_property
     def _limit(self) -> SingleFaultLimit:
         return SingleFaultLimit(self.demo, self.stimulus)
 
-    def limit_top(self, die: SimulatedDie) -> tuple[float, float]:
+    def limit_top(self, die: Die) -> tuple[float, float]:
         """Return top-1 of whoever sees all nets without noise, without the sign of their waveforms and with it."""
         return self._limit.top(die, sign_known=False), self._limit.top(die, sign_known=True)
 
@@ -176,7 +175,7 @@ class Bench:
         sites = [net for net, flips in self.flips.items() if tuple(bits & failing for bits in flips) == wanted]
         return 1 / len(sites) if trial.sites[0] in sites else 0.0
 
-    def back_trace(self, die: SimulatedDie) -> int:
+    def back_trace(self, die: Die) -> int:
         """Return how many probes a depth-first walk back from the first failing output needs to stop at the gate."""
         faulty = run(self.demo.gates, self.stimulus.packed, self.settings.patterns, die.fault)
         drivers = {gate.output: gate for gate in self.demo.gates if gate.function != "DFF"}

@@ -5,19 +5,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.localization_trials.timed_die import SlowNet, TimedDie, gate_delays, run_timed
+from benchmarks.localization_trials.dies import Bridge, Defect, Die, DieGenerator, StuckNets
+from benchmarks.localization_trials.timed_die import SlowNet
 from services.demo.circuit import DemoCircuit, place_in_rows
-from services.demo.die import DieOptions, SimulatedDie, Stimulus, list_hidden_faults, observed_nets
-from services.demo.machine import HiddenFault, detected, run
+from services.demo.die import list_hidden_faults
+from services.demo.machine import HiddenFault
 
 SINGLE = ("stem", "pin", "swap", "intermittent")
 BRIDGES = ("dominant", "wired", "byzantine")
 STRATA = (*SINGLE, "slow", *BRIDGES, "double", "golden")
 MOST_DRAWS = 400
-CYCLE_MARGIN = 1.05
-"""The cycle over the latest event of a good die."""
 BRIDGE_NEAREST = 8
-Die = SimulatedDie | TimedDie
 
 
 @dataclass(frozen=True)
@@ -39,22 +37,16 @@ class DefectSource:
 
     Args:
         circuit: of the demonstration's kind.
-        stimulus: the looped patterns.
-        options: how dies are measured.
+        patterns: how many are looped.
+        generator: makes the dies.
     """
 
-    def __init__(self, circuit: DemoCircuit, stimulus: Stimulus, options: DieOptions) -> None:
-        self.circuit, self.stimulus, self.options = circuit, stimulus, options
-        self.patterns = len(stimulus.bits)
-        self.good = run(circuit.gates, stimulus.packed, self.patterns)
-        self.observed = observed_nets(circuit)
+    def __init__(self, circuit: DemoCircuit, patterns: int, generator: DieGenerator) -> None:
+        self.circuit, self.patterns, self.generator = circuit, patterns, generator
         self.nets = [gate.output for gate in circuit.gates if gate.function != "DFF"]
         self._drivers = {gate.output: gate.inputs for gate in circuit.gates if gate.function != "DFF"}
         self.tried = dict.fromkeys(STRATA, 0)
         self.missed = dict.fromkeys(STRATA, 0)
-        delays = gate_delays(circuit, 1)
-        calm = run_timed(circuit, stimulus, delays, 1e-7)
-        self.timing = (delays, CYCLE_MARGIN * max(calm.last_event_s(), 1e-10))
 
     def draw(self, stratum: str, seed: int) -> Trial:
         """Return a die of ``stratum``.
@@ -77,12 +69,14 @@ class DefectSource:
             self.missed[stratum] += 1
         raise Undetected(f"the patterns detect no {stratum} defect")
 
-    def _die(self, seed: int, **changes: object) -> SimulatedDie:
-        return SimulatedDie(self.circuit, replace(self.options, seed=seed, **changes))  # type: ignore[arg-type]
+    def _made(self, defect: Defect, seed: int, sites: tuple[str, ...], described: str) -> Trial | None:
+        """Return a die with ``defect``; ``None`` where the tester sees nothing of it."""
+        die = self.generator.make(defect, seed)
+        return Trial("", die, sites, described) if die.fails or defect is None else None
 
-    def _golden(self, generator: np.random.Generator, seed: int) -> Trial:
+    def _golden(self, generator: np.random.Generator, seed: int) -> Trial | None:
         del generator
-        return Trial("", self._die(seed, golden=True), (), "none")
+        return self._made(None, seed, (), "none")
 
     def _single(self, generator: np.random.Generator, seed: int) -> Trial | None:
         kinds = {"stem": ("stuck",), "pin": ("pin",), "swap": ("swap",)}.get(
@@ -97,29 +91,23 @@ class DefectSource:
         return self._tested(fault, seed)
 
     def _tested(self, fault: HiddenFault, seed: int) -> Trial | None:
-        if not detected(self.observed, self.good, run(self.circuit.gates, self.stimulus.packed, self.patterns, fault)):
-            return None
-        die = self._die(seed, fault=fault)
-        return Trial("", die, (fault.net,), str(fault)) if die.fails else None
+        return self._made(fault, seed, (fault.net,), str(fault))
 
     def _slow(self, generator: np.random.Generator, seed: int) -> Trial | None:
         """Half of them late by 0.5, 1 or 2 gate delays, half by a part of the cycle, as a resistive open makes them."""
-        delays, cycle_s = self.timing
+        delays, cycle_s = self.generator.timing
         net = str(generator.choice(self.nets))
         gate_s = float(np.mean(list(delays.values())))
         small = float(generator.choice((0.5, 1.0, 2.0))) * gate_s
         late = small if generator.random() < 0.5 else float(generator.uniform(0.2, 1.0)) * cycle_s
         rise, fall = [(1, 0), (0, 1), (1, 1)][int(generator.integers(3))]
         slow = SlowNet(net, late * rise, late * fall)
-        options = replace(self.options, seed=seed, golden=True)
-        die = TimedDie(self.circuit, options, self.stimulus, slow, self.timing)
-        return Trial("", die, (net,), str(slow)) if die.fails else None
+        return self._made(slow, seed, (net,), str(slow))
 
     def _double(self, generator: np.random.Generator, seed: int) -> Trial | None:
-        ones = (1 << self.patterns) - 1
         first, second = (str(net) for net in generator.choice(self.nets, 2, replace=False))
-        forced = {net: ones * int(generator.integers(2)) for net in (first, second)}
-        return self._forced(forced, seed, f"{first} and {second} stuck")
+        values = {net: int(generator.integers(2)) for net in (first, second)}
+        return self._made(StuckNets(values), seed, (first, second), f"{first} and {second} stuck")
 
     def _bridge(self, generator: np.random.Generator, seed: int) -> Trial | None:
         first = str(generator.choice(self.nets))
@@ -127,23 +115,13 @@ class DefectSource:
         if not near:
             return None
         second = str(generator.choice(near))
-        here, there = self.good[first], self.good[second]
-        if self._stratum == "dominant":
-            forced = {first: here, second: here}
-        elif self._stratum == "wired":
-            joined = here & there if generator.random() < 0.5 else here | there
-            forced = {first: joined, second: joined}
-        else:
+        kind, side = self._stratum, 0
+        if kind == "wired":
+            kind = "wired-and" if generator.random() < 0.5 else "wired-or"
+        elif kind == "byzantine":
             side = int.from_bytes(generator.bytes(self.patterns // 8 + 1), "big") & ((1 << self.patterns) - 1)
-            both = (here & side) | (there & ~side)
-            forced = {first: both, second: both}
-        return self._forced(forced, seed, f"{self._stratum} bridge of {first} and {second}")
-
-    def _forced(self, forced: dict[str, int], seed: int, described: str) -> Trial | None:
-        faulty = run(self.circuit.gates, self.stimulus.packed, self.patterns, None, forced)
-        if not detected(self.observed, self.good, faulty):
-            return None
-        return Trial("", self._die(seed, forced=forced), tuple(forced), described)
+        described = f"{self._stratum} bridge of {first} and {second}"
+        return self._made(Bridge(kind, first, second, side), seed, (first, second), described)
 
     def _neighbours(self, net: str) -> Sequence[str]:
         """Return the nearest drains in the placement whose nets do not feed ``net`` nor are fed by it."""

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, betaln
 
+from benchmarks.localization_trials.dies import Die
 from services.demo.circuit import DemoCircuit
-from services.demo.die import SimulatedDie, Stimulus, list_hidden_faults, observed_nets
+from services.demo.die import Stimulus, list_hidden_faults, observed_nets
 from services.demo.machine import HiddenFault, run
 
 INTERMITTENT = (0.2, 0.8)
@@ -40,7 +41,7 @@ class SingleFaultLimit:
         self.counts = Counter(_family(fault) for fault in self.faults)
         self.fails = [self._fails(fault) for fault in self.faults]
 
-    def top(self, die: SimulatedDie, *, sign_known: bool) -> float:
+    def top(self, die: Die, *, sign_known: bool) -> float:
         """Return the part of the first place that the site of ``die``'s fault has.
 
         ``sign_known`` says that a probe tells the sign of a waveform.

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
-from analysis.waveforms.forward_model import add_noise, noise_for_cycle_ratio, spot_intensity
+from analysis.waveforms.forward_model import add_noise, noise_for_cycle_ratio
+from services.demo.beam import Beam
 from services.demo.circuit import DemoCircuit, DemoGate, place_in_rows
 from services.demo.die import DieOptions, Probe, Stimulus, observed_nets
+from services.demo.machine import HiddenFault
 
 SAMPLES_PER_CYCLE = 32
 EDGE_S = 25e-12
-LEAST_INTENSITY = 0.02
 DRIFT = 0.1
 Events = list[tuple[float, int]]
 
@@ -151,6 +152,8 @@ class TimedDie:
         timing: gate delays and the cycle, in seconds.
     """
 
+    fault: HiddenFault | None = None
+
     def __init__(
         self,
         circuit: DemoCircuit,
@@ -167,6 +170,7 @@ class TimedDie:
         self.fails = self._read(circuit, good)
         scale = options.pitch_scale
         self.places_um = {net: (x * scale, y * scale) for net, (x, y) in place_in_rows(circuit).items()}
+        self._beam = Beam(self.places_um, options.optics.spot_fwhm_nm, options.placement_sigma_nm)
 
     def _read(self, circuit: DemoCircuit, good: TimedLoop) -> list[tuple[int, str]]:
         """Return the failing bits: what the tester reads at each cycle's end against what it should."""
@@ -178,24 +182,23 @@ class TimedDie:
             if self.loop.value_at(net, time) != good.value_at(net, time)
         ]
 
+    def under_spot(self, net: str) -> list[tuple[str, float]]:
+        """Return the other nets that a beam on ``net`` sees, with their intensity."""
+        return self._beam.near(net, self.loop.events)
+
     def measure(self, net: str) -> Probe:
         """Put the laser on ``net`` and record one averaged loop; every call draws its own noise and beam placement."""
         options, generator = self.options, self._generator
-        off = generator.normal(0.0, options.placement_sigma_nm / 1e3, 2)
-        x_um, y_um = self.places_um[net]
-        own = float(generator.choice((-1.0, 1.0)) * generator.uniform(0.6, 1.4))
-        total = own * self._trace(net)
-        for other, (there_x, there_y) in self.places_um.items():
-            distance_nm = 1e3 * float(np.hypot(there_x - x_um - off[0], there_y - y_um - off[1]))
-            intensity = spot_intensity(distance_nm, options.optics.spot_fwhm_nm)
-            if other != net and other in self.loop.events and intensity > LEAST_INTENSITY:
-                weight = intensity * float(generator.choice((-1.0, 1.0)) * generator.uniform(0.6, 1.4))
-                total = total + weight * self._trace(other)
+        weights = self._beam.draw_weights(net, self.loop.events, generator)
+        own = weights[0][1]
+        total = np.zeros(self.loop.cycles * SAMPLES_PER_CYCLE)
+        for name, weight in weights:
+            total += weight * self._trace(name)
         level = options.optics.reflectance * options.optics.modulation
         sigma = noise_for_cycle_ratio(level * abs(own), options.snr_per_cycle, SAMPLES_PER_CYCLE)
         clean = np.asarray(options.optics.reflectance + level * total, np.float64)
         values = add_noise(clean, sigma, DRIFT * level * abs(own), generator)
-        return Probe(net, values, self.cycle_s / SAMPLES_PER_CYCLE, x_um, y_um)
+        return Probe(net, values, self.cycle_s / SAMPLES_PER_CYCLE, *self.places_um[net])
 
     def _trace(self, net: str) -> NDArray[np.float64]:
         """Return the level of ``net`` at every sample, edges smoothed."""

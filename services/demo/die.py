@@ -14,14 +14,13 @@ from analysis.waveforms.forward_model import (
     add_noise,
     noise_for_cycle_ratio,
     probe_waveform,
-    spot_intensity,
 )
 from instruments.records import Netlist
+from services.demo.beam import Beam
 from services.demo.circuit import DemoCircuit, DemoGate, build_accumulator, place_in_rows
 from services.demo.machine import HiddenFault, detected, run
 from services.demo.session_files import SessionTables, document_of, write_session_files, write_waveform
 
-LEAST_INTENSITY = 0.02
 SPIKE = 0.1
 DRIFT = 0.1
 FAULT_KINDS = ("stuck", "pin", "swap")
@@ -121,6 +120,12 @@ class SimulatedDie:
         self.last_weights: list[tuple[str, float]] = []
         scale = options.pitch_scale
         self.places_um = {net: (x * scale, y * scale) for net, (x, y) in place_in_rows(circuit).items()}
+        self._beam = Beam(self.places_um, options.optics.spot_fwhm_nm, options.placement_sigma_nm)
+
+    @property
+    def cycle_s(self) -> float:
+        """The tester's cycle in seconds."""
+        return self.options.timing.cycle_s
 
     def does(self, net: str) -> NDArray[np.float64]:
         """Return the values of ``net`` by cycle, 0..1, means over loops for an intermittent fault."""
@@ -151,24 +156,13 @@ class SimulatedDie:
 
     def under_spot(self, net: str, off_um: tuple[float, float] = (0.0, 0.0)) -> list[tuple[str, float]]:
         """Return the other nets that a beam on ``net``, off by ``off_um``, sees, with their intensity."""
-        x_um, y_um = self.places_um[net]
-        near = []
-        for other, (there_x, there_y) in self.places_um.items():
-            distance_nm = 1e3 * float(np.hypot(there_x - x_um - off_um[0], there_y - y_um - off_um[1]))
-            intensity = spot_intensity(distance_nm, self.options.optics.spot_fwhm_nm)
-            if other != net and other in self._does and intensity > LEAST_INTENSITY:
-                near.append((other, intensity))
-        return near
+        return self._beam.near(net, self._does, off_um)
 
     def measure(self, net: str) -> Probe:
         """Put the laser on ``net`` and record one averaged loop; every call draws its own noise and beam placement."""
         options, generator = self.options, self._generator
-        off = generator.normal(0.0, options.placement_sigma_nm / 1e3, 2)
-        own = float(generator.choice((-1.0, 1.0)) * generator.uniform(0.6, 1.4))
-        self.last_weights = [(net, own)]
-        for other, intensity in self.under_spot(net, (float(off[0]), float(off[1]))):
-            weight = intensity * float(generator.choice((-1.0, 1.0)) * generator.uniform(0.6, 1.4))
-            self.last_weights.append((other, weight))
+        self.last_weights = self._beam.draw_weights(net, self._does, generator)
+        own = self.last_weights[0][1]
         drains = [Drain(self._does[name], weight, SPIKE) for name, weight in self.last_weights]
         timing = Timing(options.timing.cycle_s, options.timing.dt_s, delay_s=float(generator.normal(0.0, 100e-12)))
         level = options.optics.reflectance * options.optics.modulation * abs(own)
