@@ -6,6 +6,7 @@ file is first read by the adapter of layouts, which walks all records itself: wh
 """
 
 import contextlib
+import errno
 import os
 import resource
 import tempfile
@@ -118,7 +119,7 @@ def serve() -> None:
         except MemoryError:
             _refuse(answers, ReadingLimit("the layout needs more memory than it may have", file=holder.file))
         except Exception as error:
-            if "bad_alloc" in str(error):
+            if "bad_alloc" in str(error) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
                 _refuse(answers, ReadingLimit("the layout needs more memory than it may have", file=holder.file))
                 continue
             message = f"the layout process failed: {type(error).__name__}: {error}"
