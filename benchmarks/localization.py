@@ -1,9 +1,10 @@
 """Localization: simulated dies with hidden defects, found from the fail log and the probes that the localizer asks for.
 
-Dies come from ``services.demo`` and ``benchmarks.localization_trials``, whose simulators share no code with the
-analysis; measurements are SIMULATED. Each die is probed where the localizer wants until it says stop. Beside it the
-classical ways: ranking by the fail log alone (single location at a time), and the guided back-trace from a failing
-output, here with waveforms that are read without error; and what nobody can beat who does not know amplitudes.
+Dies come from ``services.demo`` and ``benchmarks.localization_trials``, or as sky130 cells from Icarus Verilog
+(``--generator icarus``); neither shares its logic with the analysis. Measurements are SIMULATED. Each die is probed
+where the localizer wants until it says stop. Beside it the classical ways: ranking by the fail log alone (single
+location at a time), and the guided back-trace from a failing output, here with waveforms that are read without error;
+and what nobody can beat who does not know amplitudes.
 """
 
 import argparse
@@ -24,9 +25,11 @@ from analysis.localization.lateness import ToldDelays
 from analysis.localization.localizer import ProbedWaveform, Problem, localize_fault
 from analysis.localization.mixture import Spot
 from analysis.results import Localization
-from benchmarks.localization_trials.circuits import default_folder, read_circuits
+from benchmarks.localization_trials.circuits import default_folder, read_circuits, sky130_netlist
 from benchmarks.localization_trials.defects import SINGLE, STRATA, DefectSource, Trial, Undetected
-from benchmarks.localization_trials.dies import Die, PlainDies
+from benchmarks.localization_trials.dies import Die, DieGenerator, PlainDies
+from benchmarks.localization_trials.icarus.dies import IcarusDies
+from benchmarks.localization_trials.icarus.simulation import installed
 from benchmarks.localization_trials.large_die import large_die_rows
 from benchmarks.localization_trials.limits import SingleFaultLimit
 from benchmarks.localization_trials.made_circuits import build_made
@@ -38,6 +41,7 @@ from services.demo.machine import run
 
 PITCH_SCALE = 0.095
 AVERAGES = 200_000
+GENERATORS = {"plain": "plain Python", "icarus": "Icarus Verilog, in sky130 cells"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Settings:
     """What a run measures: dies by circuit, their mix, signal-to-noise ratio of a cycle, placement error, budget.
 
     ``told`` is the relative error of the cells' delays that the localizer is told; ``None`` tells it nothing.
+    ``generator`` is what makes the dies: ``plain`` or ``icarus``.
     """
 
     dies: int
@@ -55,12 +60,16 @@ class Settings:
     patterns: int = 256
     mix: tuple[str, ...] = STRATA
     told: float | None = None
+    generator: str = "plain"
 
 
 class Bench:
-    """One circuit with its patterns, and everything that its dies share."""
+    """One circuit with its patterns, and everything that its dies share.
 
-    def __init__(self, name: str, circuit: DemoCircuit, settings: Settings) -> None:
+    ``netlist`` is its sky130 netlist where there is one; only dies of Icarus Verilog need it.
+    """
+
+    def __init__(self, name: str, circuit: DemoCircuit, settings: Settings, netlist: Path | None = None) -> None:
         self.name, self.demo, self.settings = name, circuit, settings
         gates = [LogicGate(gate.output, gate.function, gate.inputs) for gate in circuit.gates]
         self.circuit: Circuit = build_circuit(gates, circuit.inputs, circuit.outputs)
@@ -78,7 +87,12 @@ class Bench:
             pitch_scale=PITCH_SCALE,
             stimulus_seed=settings.seed,
         )
-        self.source = DefectSource(circuit, settings.patterns, PlainDies(circuit, self.stimulus, options))
+        generator: DieGenerator = (
+            IcarusDies(circuit, self.stimulus, options, netlist)
+            if settings.generator == "icarus"
+            else PlainDies(circuit, self.stimulus, options)
+        )
+        self.source = DefectSource(circuit, settings.patterns, generator)
 
     def _flips(self) -> dict[str, tuple[int, ...]]:
         """Return which bits of each observed net change when a net is inverted throughout."""
@@ -253,12 +267,15 @@ def main() -> None:
     parser.add_argument("--patterns", type=int, default=256, help="random patterns in the loop")
     parser.add_argument("--probes", type=int, default=12, help="most probes of one die")
     parser.add_argument("--told", type=float, default=None, help="tell the cells' delays, with this relative error")
+    parser.add_argument("--generator", choices=GENERATORS, default="plain", help="what simulates the dies")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1, help="processes; a circuit is measured by one of them")
     options = parser.parse_args()
     if options.large:
         print_rows(large_die_rows(), as_json=options.json)
         return
+    if options.generator == "icarus" and not installed():
+        parser.error("Icarus Verilog is not installed: there is no iverilog or no vvp on the path")
     settings = Settings(
         options.dies,
         options.snr,
@@ -268,12 +285,14 @@ def main() -> None:
         options.patterns,
         tuple(options.mix),
         options.told,
+        options.generator,
     )
     circuits = build_made() if options.made else read_circuits(options.circuits)
     names = [name for name in circuits if options.only is None or name in options.only]
     if not names:
         parser.error(f"there is no circuit to run in {options.circuits}")
-    benches = [Bench(name, circuits[name], settings) for name in names]
+    folder = None if options.made else options.circuits
+    benches = [Bench(name, circuits[name], settings, sky130_netlist(folder, name)) for name in names]
     if options.workers > 1:
         with ProcessPoolExecutor(options.workers) as pool:
             measured = list(pool.map(measure_circuit, benches))
@@ -281,7 +300,8 @@ def main() -> None:
         measured = [measure_circuit(bench) for bench in benches]
     outcomes = [outcome for circuit in measured for outcome in circuit]
     largest = max(benches, key=lambda bench: len(bench.circuit.gates))
-    rows = rows_of(outcomes, settings.snr) + undetected_rows(benches) + fault_simulation_rows(largest)
+    rows = [Row(f"dies made by {GENERATORS[settings.generator]}", len(outcomes), "dies")]
+    rows += rows_of(outcomes, settings.snr) + undetected_rows(benches) + fault_simulation_rows(largest)
     print_rows(rows, as_json=options.json)
 
 

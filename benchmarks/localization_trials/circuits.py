@@ -17,6 +17,12 @@ def read_circuits(folder: Path | None) -> dict[str, DemoCircuit]:
     return {path.stem: read_circuit(path) for path in sorted(folder.glob("*.bench"))}
 
 
+def sky130_netlist(folder: Path | None, name: str) -> Path | None:
+    """Return the netlist in sky130 cells that ``folder`` holds of its circuit ``name``; ``None`` for none."""
+    path = None if folder is None else folder / "sky130" / f"{name}.sky130.v"
+    return path if path is not None and path.is_file() else None
+
+
 def read_circuit(path: Path) -> DemoCircuit:
     """Return the circuit of a ``.bench`` file."""
     with path.open("rb") as stream:
