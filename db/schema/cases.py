@@ -78,6 +78,7 @@ fa_case = Table(
     ),
     Index("ix_fa_case_program_id_id", "program_id", "id"),
     Index("ix_fa_case_open", "program_id", "id", postgresql_where=text("state = 'open'")),
+    Index("ix_fa_case_closed", "program_id", "closed_at", postgresql_where=text("state = 'closed'")),
     Index(
         "ix_fa_case_words",
         text("to_tsvector('simple'::regconfig, (title || ' '::text) || description)"),

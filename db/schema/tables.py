@@ -14,6 +14,7 @@ from db.schema import (
     reports,
     sign_in,
     work,
+    workers,
 )
 from db.schema.base import metadata
 
@@ -32,4 +33,5 @@ __all__ = [
     "reports",
     "sign_in",
     "work",
+    "workers",
 ]

@@ -36,6 +36,7 @@ from services.api.routers import (
     lifetimes,
     models,
     monitoring,
+    operations,
     planned_probes,
     population_outliers,
     printabilities,
@@ -74,7 +75,7 @@ _SWEEP_INTERVAL_S = 600.0
 _RESOURCES = (
     waveforms, waveform_views, waveform_comparisons, uploads, jobs, bundles, files, sessions, planned_probes,
     records, tables, results, administration, instrument_health, layouts, lifetimes, models, degradations,
-    monitoring, webhooks, cases,
+    monitoring, webhooks, cases, operations,
     printabilities, repairs, repair_questions, coordinate_conversions, screenings, batch_localizations,
     population_outliers, trace_checks, report_schedules, reports, die_maps, unit_evidence,
 )  # fmt: skip

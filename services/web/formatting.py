@@ -55,6 +55,13 @@ def write_duration(seconds: float | None) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+def write_seconds(seconds: float | None) -> str:
+    """Return how long something took: two digits with the unit that suits below a minute, a duration above."""
+    if seconds is None or not math.isfinite(seconds) or seconds >= 59.5:
+        return write_duration(seconds)
+    return f"{seconds * 1e3:.0f} ms" if seconds < 0.995 else f"{seconds:.2g} s"
+
+
 def write_bytes(count: int | None) -> str:
     """Return a number of bytes with a binary prefix."""
     if count is None:
@@ -74,6 +81,11 @@ def write_probability(value: float | None) -> str:
     if 0.9995 <= value < 1:
         return "> 0.999"
     return f"{value:.3f}"
+
+
+def write_posterior(value: float | None) -> str:
+    """Return a posterior: one that is 0 or 1 in double precision is only closer to it than the computer can tell."""
+    return write_probability(value if value is None else min(max(value, math.ulp(0.0)), math.nextafter(1.0, 0.0)))
 
 
 def write_number(value: float | None, digits: int = 3) -> str:
@@ -160,9 +172,11 @@ FILTERS = {
     "moment": write_moment,
     "age": _unbroken(write_age),
     "duration": _unbroken(write_duration),
+    "seconds": _unbroken(write_seconds),
     "plain": write_plainly,
     "bytes": write_bytes,
     "probability": write_probability,
+    "posterior": write_posterior,
     "number": write_number,
     "amount": write_amount,
     "fixed": write_fixed,

@@ -21,6 +21,7 @@ from services.stores import broker_url, open_blobs, open_engine
 from services.telemetry import configure_logging
 from services.workers.celery_app import RUN_JOB, make_app, queue_name
 from services.workers.doorbell import Doorbell
+from services.workers.presence import Presence
 from services.workers.runner import JobRunner
 from services.workers.scratch import sweep_scratch
 
@@ -90,6 +91,7 @@ def run_worker(settings: Settings, queues: Sequence[str], name: str) -> None:
 
     runner = JobRunner(settings, engine, open_blobs(settings), identity, queues, announce)
     poll = RowPoll(runner, settings)
+    presence = Presence(engine, identity, queues)
     app = make_app(url)
     _register_task(app, runner)
 
@@ -101,11 +103,13 @@ def run_worker(settings: Settings, queues: Sequence[str], name: str) -> None:
     _serve_metrics(settings)
     log.info("worker_started", worker=identity, queues=list(queues))
     poll.start()
+    presence.start()
     try:
         _consume(app, queues, identity)
     finally:
         runner.stop()
         poll.stop(settings.lease_s)
+        presence.stop()
         runner.close()
         engine.dispose()
         log.info("worker_stopped", worker=identity)

@@ -72,7 +72,7 @@ def page_paths(ids: Mapping[str, str], waveforms: str, clean: str) -> list[str]:
     return [
         "/", "/cases", f"/cases/{ids['case']}", "/sessions", f"/sessions/{ids['session']}", "/waveforms",
         f"/waveforms?{waveforms}", f"/waveforms?{waveforms}&stacked=0&from=1e-7&to=3e-7&a=1.5e-7&b=2e-7", "/files",
-        "/files?state=quarantined", "/bundles", "/jobs", "/jobs?state=dead", "/instruments",
+        "/files?state=quarantined", "/operations", "/bundles", "/jobs", "/jobs?state=dead", "/instruments",
         f"/instruments/{ids['instrument']}", "/charts", f"/charts/{ids['chart']}", "/upload", "/account",
         "/admin", "/admin/audit", f"/sessions/{ids['session']}/maps", "/findings", "/layouts", layout,
         f"{layout}?span=8&defect=2&at=10.6,6.84", f"{clip}/printing", f"/sessions/{ids['clean']}",

@@ -35,6 +35,7 @@ PAGES = {
     "/bundles": OPERATIONS,
     "/bundles/{bundle_id}": OPERATIONS,
     "/upload": Action.UPLOAD,
+    "/operations": OPERATIONS,
     "/jobs": OPERATIONS,
     "/jobs/{job_id}": OPERATIONS,
     "/instruments": OPERATIONS,
@@ -71,7 +72,7 @@ PAGES = {
     "/admin": Action.READ_ADMINISTRATION,
     "/admin/audit": Action.READ_ADMINISTRATION,
 }
-FOR_SOME = ("/upload", "/admin", "/admin/audit", "/reliability/schedules/new")
+FOR_SOME = ("/upload", "/operations", "/admin", "/admin/audit", "/reliability/schedules/new")
 """Pages that whoever may not see them is told of."""
 LOCALIZATION = {
     "verdict": "ambiguous", "no_fault": 0.0002, "unmodelled": 0.03, "missing_bits": 1.5, "expected_probes": 2.0,

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import redis
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from db.repositories import jobs
+from db.schema.workers import worker
 from services.workers.doorbell import Doorbell
 from tests.workers.scenery import add_job, job_row, make_program
 
@@ -78,6 +79,29 @@ def wait_for(engine: Engine, job_id: uuid.UUID, state: str) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"the job is {job_row(engine, job_id).state}, not {state}")
+
+
+def wait_for_workers(engine: Engine, count: int) -> list[tuple[str, list[str]]]:
+    """Wait until so many workers have told that they are there; their names and queues."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        with engine.connect() as connection:
+            found = connection.execute(select(worker.c.name, worker.c.queues)).all()
+        if len(found) == count:
+            return [(row.name, row.queues) for row in found]
+        time.sleep(0.05)
+    raise AssertionError(f"not {count} workers: {found}")
+
+
+def test_a_worker_tells_that_it_is_there_until_it_ends(engine: Engine, broker: str, start: Start) -> None:
+    process = start(broker, "told")
+    ((name, queues),) = wait_for_workers(engine, 1)
+    assert name.startswith("told@")
+    assert name.endswith(f":{process.pid}")
+    assert queues == ["cpu"]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+    wait_for_workers(engine, 0)
 
 
 def test_a_worker_hears_the_doorbell_and_ends_cleanly(
