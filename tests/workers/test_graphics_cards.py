@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from services.workers import graphics_cards
 from services.workers.graphics_cards import parse_cards, read_cards
 
 TOLD = """0, NVIDIA H200, 143771, 1202, 37
@@ -29,5 +28,5 @@ def test_without_a_driver_there_are_none(error: Exception, monkeypatch: pytest.M
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(graphics_cards.subprocess, "run", fail)
+    monkeypatch.setattr(subprocess, "run", fail)
     assert read_cards() == []
