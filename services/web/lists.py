@@ -45,7 +45,8 @@ class ListSource:
     def parse(self, page: Page) -> ProgramQuery:
         """Return the filters of the address; raises pydantic's error for one that is not known."""
         sent: dict[str, Any] = {name: value for name, value in page.query.items() if name != "export"}
-        own = {name: [value for other, value in self.own if other == name] for name, _ in self.own}
+        own: dict[str, Any] = {name: [value for other, value in self.own if other == name] for name, _ in self.own}
+        own = {name: values[0] if len(values) == 1 else values for name, values in own.items()}
         return self.query.model_validate({"limit": ROWS} | sent | own)
 
 

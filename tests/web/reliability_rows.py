@@ -1,5 +1,6 @@
 """Stored answers about lifetimes and screenings, and a log with its dies, without a running service. SIMULATED."""
 
+import json
 import tempfile
 import uuid
 from functools import cache
@@ -12,6 +13,7 @@ from db.schema import data, work
 from instruments.electrical.atdf import AtdfAdapter
 from instruments.electrical.lifetimes import LifetimesAdapter
 from instruments.electrical.readouts import ReadoutsAdapter
+from instruments.electrical.unit_evidence import UnitEvidenceAdapter
 from services.pipelines.reliability.life_data import fit_tables
 from services.pipelines.reliability.life_requests import LifeRequest
 from services.pipelines.reliability.screening import screen_parts
@@ -34,7 +36,27 @@ READOUTS = "device_id,lot_id,time_h,parameter,value,unit\n" + "".join(
     for device in range(12)
     for hours in (0, 168, 1000)
 )
-_FILES = (("a.csv", LifetimesAdapter, LIFETIMES), ("a.atdf", AtdfAdapter, LOG), ("r.csv", ReadoutsAdapter, READOUTS))
+SOURCE = {"kind": "screening", "result": "", "version": "screening/1", "known_at": "2024-01-05T00:00:00+00:00"}
+"""What a cell of an assembled table says of its source; the result is put in."""
+
+
+def _write_evidence() -> str:
+    """Return sixty units, as an assembly writes them; of the last two there is no screening."""
+    lines = ["unit_id,judged_at,outcome,known_at,lot_id,electrical.distance,electrical_source"]
+    for number in range(60):
+        told = {"missing": "no screening <has> it"} if number > 57 else SOURCE | {"result": str(uuid.UUID(int=number))}
+        quoted = json.dumps(told).replace('"', '""')
+        outcome, value = "survived" if number else "failed", number if number <= 57 else ""
+        lines.append(f'<U{number}>,2024-02-01T00:00:00+00:00,{outcome},2024-06-01,L1,{value},"{quoted}"')
+    return "\n".join(lines) + "\n"
+
+
+_FILES = (
+    ("a.csv", LifetimesAdapter, LIFETIMES),
+    ("a.atdf", AtdfAdapter, LOG),
+    ("r.csv", ReadoutsAdapter, READOUTS),
+    ("e.csv", UnitEvidenceAdapter, _write_evidence()),
+)
 
 
 @cache
@@ -102,7 +124,8 @@ def risk_answer() -> dict[str, Any]:
         {"unit": f"<U{number}>", "probability": 0.5 / (1 + number), "low": 0.1 / (1 + number), "high": 0.9,
          "set": ["failed"] if not number else ["survived"],
          "log_odds": {"all_such_units": -1.0, "electrical": 1.0 - number, "probing": 0.0, "calibration": 0.0},
-         "modalities": {"electrical": "used", "probing": "missing"}}
+         "modalities": {"electrical": "used", "probing": "missing"},
+         "sources": {"electrical": SOURCE | {"result": str(uuid.UUID(int=number))}, "probing": {"missing": "<none>"}}}
         for number in range(60)
     ]  # fmt: skip
     return {
@@ -115,44 +138,77 @@ def risk_answer() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def evidence_answer(table: str, file_id: str, screening: str) -> dict[str, Any]:
+    """The form of the job ``unit-evidence``, of a table of sixty units and one screening."""
+    record = SOURCE | {"result": screening, "time_stated": True, "simulated": True, "units": 58}
+    question = {
+        "program": "alpha", "freeze_at": "2024-07-01T00:00:00Z", "lots": ["L1"], "modalities": ["electrical"],
+        "result_ids": [], "outcome_table_ids": [], "survived_until": None, "masks": [], "name": "unit evidence",
+        "frames": {"wafer_map": None, "inspection": None},
+        "stated_times": [{"file_id": file_id, "known_at": "2024-01-05T00:00:00Z"}],
+    }  # fmt: skip
+    return {
+        "verdict": "assembled", "freeze_at": "2024-07-01T00:00:00+00:00",
+        "counts": {"units": 60, "failed": 1, "survived": 59, "outcome_unknown": 0, "failed_their_test": 3,
+                   "outcome_without_evidence": 0},
+        "judged": {"from": "2024-02-01T00:00:00+00:00", "to": "2024-02-01T00:00:00+00:00"},
+        "modalities": [{"modality": "electrical", "features": ["distance"], "units": 58, "records": [record],
+                        "missing": [{"reason": "no screening <has> it", "units": 2}], "missing_units": 2}],
+        "outcome_without_evidence": [],
+        "refused": [{"what": "a serial in two lots", "times": 2, "examples": ["<S1> is in L1 and L2"]}],
+        "not_used": [{"kind": "screening", "id": screening, "reason": "another rule"}],
+        "table": {"id": table, "file_id": file_id, "name": "unit evidence.parquet", "sha256": "0" * 64, "bytes": 2048},
+        "conventions": {}, "remarks": ["A person states since when 1 files were known."],
+        "provenance": {"simulated": True, "parameters": question, "inputs": ["0" * 64], "results": [screening]},
+    }  # fmt: skip
+
+
 def _add_file(bench: Bench, program: uuid.UUID, name: str, text: str) -> uuid.UUID:
     file_id = store_original(bench.engine, bench.blobs, program, name, f"{text}{program}".encode())
     bench.ingest(add_ingest(bench.engine, program, {"raw_file_id": str(file_id)}), reader(*_tables()[name]))
     return file_id
 
 
-def _readout_table(api: Api, file_id: uuid.UUID) -> str:
+def _only_table(api: Api, file_id: uuid.UUID) -> str:
     with api.engine.connect() as connection:
         found = select(data.data_table.c.id).where(data.data_table.c.raw_file_id == file_id)
         return str(connection.execute(found).scalar_one())
+
+
+def _add_answer(api: Api, program: uuid.UUID, kind: str, payload: dict[str, Any], body: dict[str, Any]) -> uuid.UUID:
+    job = add_row(
+        api.engine, work.job, job_key=uuid.uuid4().hex, program_id=program, kind=kind, queue="cpu", payload=payload,
+        requested_by="test",
+    )  # fmt: skip
+    return add_row(
+        api.engine, work.result, job_key=uuid.uuid4().hex, job_id=job, program_id=program, kind=kind,
+        verdict=body["verdict"], body=body, provenance=body["provenance"], simulated=True,
+    )  # fmt: skip
 
 
 def add_reliability(api: Api, program: uuid.UUID) -> dict[str, uuid.UUID]:
     """Add a log, its screening and a life fit to a program; ids by the names of their path parameters."""
     bench = Bench(api.engine, api.state.blobs, api.state.settings)
     log, readouts = _add_file(bench, program, "a.atdf", LOG), _add_file(bench, program, "r.csv", READOUTS)
+    evidence = _add_file(bench, program, "e.csv", "")
     ids = {"map_file_id": log}
     payloads: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "life-data": ("life_result_id", {"raw_file_id": str(log)}, _answers()["life-data"]),
         "screening": ("screening_result_id", {"raw_file_id": str(log)}, _answers()["screening"]),
         "degradation": (
             "degradation_result_id",
-            {"table_id": _readout_table(api, readouts), "question": {}},
+            {"table_id": _only_table(api, readouts), "question": {}},
             degradation_answer(),
         ),
         "latent-risk-scoring": ("risk_result_id", {}, risk_answer()),
     }
     for kind, (name, payload, body) in payloads.items():
-        job = add_row(
-            api.engine, work.job, job_key=uuid.uuid4().hex, program_id=program, kind=kind, queue="cpu",
-            payload=payload, requested_by="test",
-        )  # fmt: skip
-        ids[name] = add_row(
-            api.engine, work.result, job_key=uuid.uuid4().hex, job_id=job, program_id=program, kind=kind,
-            verdict=body["verdict"], body=body, provenance=body["provenance"], simulated=True,
-        )  # fmt: skip
+        ids[name] = _add_answer(api, program, kind, payload, body)
+    assembled = evidence_answer(_only_table(api, evidence), str(evidence), str(ids["screening_result_id"]))
+    ids["evidence_result_id"] = _add_answer(api, program, "unit-evidence", {}, assembled)
     fit, screens = _answers()["life-data"], _answers()["screening"]["screens"]
     findings = [(ids["life_result_id"], "failure_ppm", 1, "failed by 5000 h", fit["headline"]["ppm"])]
+    findings.append((ids["evidence_result_id"], "modality", 1, "electrical", 58 / 60))
     findings += [
         (ids["screening_result_id"], "screen", rank, row["screen"], row["out"]) for rank, row in enumerate(screens, 1)
     ]

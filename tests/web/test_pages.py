@@ -57,6 +57,10 @@ PAGES = {
     "/reliability/screenings/{screening_result_id}": RECORDS,
     "/reliability/degradations/{degradation_result_id}": RECORDS,
     "/reliability/risks/{risk_result_id}": RECORDS,
+    "/reliability/evidence": RECORDS,
+    "/reliability/evidence/new": Action.ANALYSE,
+    "/reliability/evidence/{evidence_result_id}": RECORDS,
+    "/results/{result_id}": RECORDS,
     "/reliability/reports": RECORDS,
     "/reliability/reports/{report_id}": RECORDS,
     "/reliability/deliveries": RECORDS,
@@ -72,7 +76,14 @@ PAGES = {
     "/admin": Action.READ_ADMINISTRATION,
     "/admin/audit": Action.READ_ADMINISTRATION,
 }
-FOR_SOME = ("/upload", "/operations", "/admin", "/admin/audit", "/reliability/schedules/new")
+FOR_SOME = (
+    "/upload",
+    "/operations",
+    "/admin",
+    "/admin/audit",
+    "/reliability/schedules/new",
+    "/reliability/evidence/new",
+)
 """Pages that whoever may not see them is told of."""
 LOCALIZATION = {
     "verdict": "ambiguous", "no_fault": 0.0002, "unmodelled": 0.03, "missing_bits": 1.5, "expected_probes": 2.0,

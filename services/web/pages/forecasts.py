@@ -20,6 +20,8 @@ from services.web.fan_plot import plot_fans
 from services.web.lists import wants_export
 from services.web.page import AnyPage, Page, PageRoute
 from services.web.pages.reliability import read_answer
+from services.web.result_places import has_scores
+from services.web.source_words import tell_source
 
 router = APIRouter(prefix="/reliability", include_in_schema=False, route_class=PageRoute)
 
@@ -68,6 +70,7 @@ def show_degradation(degradation_result_id: uuid.UUID, page: AnyPage) -> Respons
             no_readouts=reason,
             table=show_table(page, rows, _CROSSINGS),
             threshold=threshold,
+            scores=has_scores(row["body"]),
         )
 
 
@@ -140,6 +143,16 @@ _RISKS = (
         "used", "Rests on", lambda row: ", ".join(name for name, each in row["modalities"].items() if each == "used")
     ),
 )
+_SOURCES = BodyColumn(
+    "sources", "Sources", lambda row: "; ".join(f"{name}: {tell_source(each)}" for name, each in _sources(row).items())
+)
+"""In exports only: the page has a table of its own of them."""
+
+
+def _sources(unit: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Return by modality where a unit's values come from; nothing where the table of evidence does not say."""
+    found: Mapping[str, Mapping[str, Any]] = unit.get("sources") or {}
+    return dict(sorted(found.items()))
 
 
 @router.get("/risks/{risk_result_id}")
@@ -149,7 +162,7 @@ def show_risks(risk_result_id: uuid.UUID, page: AnyPage) -> Response:
         row = read_answer(unit, risk_result_id, "latent-risk-scoring")
         body = row["body"]
         if wants_export(page):
-            return answer_table(page, body["units"], _RISKS, "latent-risk")
+            return answer_table(page, body["units"], (*_RISKS, _SOURCES), "latent-risk")
         table = show_table(page, body["units"], _RISKS)
         names = list(body["units"][0]["log_odds"]) if body["units"] else []
         most = max((abs(value) for each in table.rows for value in each["log_odds"].values()), default=1.0) or 1.0
@@ -161,4 +174,16 @@ def show_risks(risk_result_id: uuid.UUID, page: AnyPage) -> Response:
             table=table,
             names=names,
             most=most,
+            source_names=list(dict.fromkeys(name for each in body["units"] for name in _sources(each))),
+            evidence=_evidence(unit, row),
         )
+
+
+def _evidence(unit: RequestUnit, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the tables of evidence that were scored, as far as they are stored and the viewer's to see."""
+    try:
+        payload = orjson.loads(read_row(unit.connection, unit.caller, JOBS, uuid.UUID(row["job_id"])))["payload"]
+        wanted = [payload["table_id"], *payload["question"].get("other_table_ids", ())]
+        return [orjson.loads(read_row(unit.connection, unit.caller, TABLES, uuid.UUID(str(each)))) for each in wanted]
+    except (RowNotFound, KeyError):
+        return []

@@ -23,7 +23,7 @@ from services.api.listing import JobQuery
 from services.api.routers import jobs as api
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, PageRoute, redirect
-from services.web.pages.reliability import ANSWER_PAGES
+from services.web.result_places import ANSWER_PAGES
 
 router = APIRouter(prefix="/jobs", include_in_schema=False, route_class=PageRoute)
 

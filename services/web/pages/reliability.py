@@ -20,6 +20,7 @@ from services.web.body_tables import BodyColumn, answer_table, show_table
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, PageRoute, redirect
 from services.web.probability_plot import PAPERS, Paper, plot_life
+from services.web.result_places import ANSWER_PAGES, has_scores
 
 router = APIRouter(prefix="/reliability", include_in_schema=False, route_class=PageRoute)
 
@@ -31,13 +32,6 @@ KINDS = {
 }
 """Kinds of answers that have a page here."""
 LIST = ListSource(RESULTS, ResultQuery, "results")
-ANSWER_PAGES = {
-    "life-data": "/reliability/life",
-    "screening": "/reliability/screenings",
-    "degradation": "/reliability/degradations",
-    "latent-risk-scoring": "/reliability/risks",
-}
-"""Where the answers of each kind are shown, by their id."""
 _HEADLINES = {
     "life-data": "failure_ppm", "screening": "screen", "degradation": "threshold_crossing",
     "latent-risk-scoring": "latent_risk",
@@ -138,6 +132,7 @@ def show_screening(screening_result_id: uuid.UUID, page: AnyPage) -> Response:
             file_id=screened_file(unit, row),
             wafers=count_by_wafer(body),
             limits=limits,
+            scores=has_scores(body),
             structured=[each for each in body["groups"] if each.get("structured")],
             most=MOST_SHOWN,
         )
