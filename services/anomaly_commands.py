@@ -32,14 +32,17 @@ app = typer.Typer(
 @app.command(name=COMPARE)
 def compare(
     suspect: Annotated[Path, typer.Argument(help="The suspect's probing session: a folder or .zip.")],
-    golden: Annotated[list[Path], typer.Option("--golden", help="A session with role golden; may be repeated.")],
+    golden: Annotated[
+        list[Path] | None,
+        typer.Option("--golden", help="A session with role golden; may be repeated; a scan chain needs none."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Compare a suspect's waveforms, maps and scan chain with golden dies', offline and without a simulation."""
     from services.pipelines.probing.golden_comparison import compare_paths
     from services.presentation.comparison import print_comparison
 
-    answer_offline(lambda: compare_paths(suspect, golden), print_comparison, as_json=as_json)
+    answer_offline(lambda: compare_paths(suspect, golden or []), print_comparison, as_json=as_json)
 
 
 @app.command()

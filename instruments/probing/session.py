@@ -45,7 +45,7 @@ class ProbingSessionAdapter:
     def version(self) -> str:
         """Its own version and a hash of the other adapters': what they read differently, the session holds."""
         others = Registry(adapter for adapter in self._registry.adapters.values() if adapter.name != self.name)
-        return f"3+{others.fingerprint()[:12]}"
+        return f"4+{others.fingerprint()[:12]}"
 
     def sniff(self, source: Source) -> Sniff:
         """Say whether ``source`` is a bundle that has ``session.json``."""

@@ -125,7 +125,7 @@ def read_document(path: Path, name: str) -> dict[str, Any]:
         found = str(document.get("schema"))[:100]
         raise UnsupportedVersion("the session's schema is not known", file=name, expected=SCHEMA, found=found)
     _check_sections(document, name)
-    _check_probes(document.get("waveforms"), name)
+    _check_probes(document, name)
     check_places(document, name)
     _check_stimulus_source(document, name)
     return document
@@ -152,9 +152,13 @@ def _check_sections(document: Mapping[str, Any], name: str) -> None:
             raise _refuse(name, path, expected, holder[key])
 
 
-def _check_probes(probes: Any, name: str) -> None:
-    if not isinstance(probes, list) or not probes:
-        raise _refuse(name, "waveforms", "a list with at least one waveform", probes)
+def _check_probes(document: Mapping[str, Any], name: str) -> None:
+    """Check the waveforms; there may be none before the first probe of a die, or beside maps."""
+    probes = document.get("waveforms")
+    asks = document.get("maps") or (document.get("netlist") and document.get("patterns"))
+    if not isinstance(probes, list) or not (probes or asks):
+        expected = "a list, with at least one waveform unless there are maps, or netlist and patterns"
+        raise _refuse(name, "waveforms", expected, probes)
     seen: set[str] = set()
     for index, probe in enumerate(probes):
         if not isinstance(probe, dict):
@@ -175,7 +179,7 @@ def _check_stimulus_source(document: Mapping[str, Any], name: str) -> None:
     for key in ("netlist", "patterns", "fails", "placement", "simulation", "layout", "delays"):
         if document.get(key):
             check_member_path(document[key], name)
-    if document.get("simulation"):
+    if document.get("simulation") or not document["waveforms"]:
         return
     for key in ("netlist", "patterns"):
         if not document.get(key):

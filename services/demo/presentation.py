@@ -21,7 +21,8 @@ def print_localization(document: dict[str, Any], console: Console | None = None,
     """Print verdict, the first ``most`` suspects, the wrong waveforms and the next probes."""
     console = console or Console()
     verdict = str(document["verdict"])
-    console.print(f"\nVerdict: [bold]{verdict}[/] ({VERDICTS.get(verdict, '')})")
+    label = " (SIMULATED)" if document["simulated"] else ""
+    console.print(f"\nVerdict: [bold]{verdict}[/] ({VERDICTS.get(verdict, '')}){label}")
     candidates = document["candidates"]
     if candidates:
         console.print(_suspects(candidates[:most], len(candidates)))

@@ -1,6 +1,6 @@
 """Versions of the analyses, importable without the analyses: they are part of job keys."""
 
-LOCALIZATION_VERSION = "12"
+LOCALIZATION_VERSION = "13"
 """Of :mod:`services.pipelines.probing.localization`; raised whenever the same input may give another answer."""
 
 BATCH_LOCALIZATION_VERSION = "3"
@@ -10,7 +10,7 @@ MONITORING_VERSION = "2"
 """Of :mod:`services.pipelines.monitoring.reference_readings` and
 :mod:`services.pipelines.monitoring.chart_evaluation`, in the same sense."""
 
-ANOMALY_VERSION = "1"
+ANOMALY_VERSION = "2"
 """Of :mod:`services.pipelines.probing.golden_comparison`, in the same sense."""
 
 POPULATION_VERSION = "1"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import uuid
 import zipfile
 from pathlib import Path
@@ -129,8 +130,6 @@ def test_a_good_die_is_not_called_different(sessions: dict[str, Path]) -> None:
 def test_only_golden_sessions_with_the_same_stimulus_are_references(sessions: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(SessionError, match="has the role suspect, not golden: it is no reference"):
         compare_paths(sessions["bad"], [sessions["good"]])
-    with pytest.raises(SessionError, match="a golden session is needed"):
-        compare_paths(sessions["bad"], [])
     other = write(tmp_path, 8, None, "golden")
     with pytest.raises(SessionError, match="different patterns"):
         compare_paths(sessions["bad"], [other])
@@ -143,6 +142,34 @@ def test_a_chain_that_cannot_be_judged_says_why() -> None:
         ({"cells": ["a"], "clock_hz": 1e6}, "one map with amplitude and phase at clock_hz 1e+06 Hz is needed; 0 found"),
     ):
         assert judge_chain(chain, [], None, 300.0) == {"verdict": "unclear", "reason": reason, "cells": []}
+
+
+def without_waveforms(folder: Path, copy: Path) -> Path:
+    """Copy a session without its waveforms and what they need, its maps and placement kept."""
+    shutil.copytree(folder, copy)
+    document = json.loads((copy / "session.json").read_text())
+    for probe in document["waveforms"]:
+        (copy / probe["file"]).unlink()
+    for key in ("netlist", "patterns", "fails"):
+        (copy / document.pop(key)).unlink()
+    (copy / "session.json").write_text(json.dumps(document | {"waveforms": []}))
+    return copy
+
+
+def test_maps_alone_are_compared_and_a_chain_needs_no_golden_session(
+    sessions: dict[str, Path], found: dict[str, Any], tmp_path: Path
+) -> None:
+    bad, golden = (without_waveforms(sessions[role], tmp_path / role) for role in ("bad", "golden"))
+    alone = compare_paths(bad, [golden])
+    assert (alone["verdict"], alone["nets"], alone["maps"]) == ("different", [], found["maps"])
+    chain = compare_paths(bad, [])
+    assert (chain["verdict"], chain["nets"], chain["maps"]) == ("different", [], [])
+    assert chain["scan_chain"] == found["scan_chain"]
+    document = json.loads((bad / "session.json").read_text())
+    del document["scan_chain"]
+    (bad / "session.json").write_text(json.dumps(document))
+    with pytest.raises(SessionError, match="a golden session is needed"):
+        compare_paths(bad, [])
 
 
 def test_the_command_prints_one_document_or_one_refusal(sessions: dict[str, Path]) -> None:

@@ -1,6 +1,7 @@
 """Ingest on a real database and store: rows and object together, refusals with reasons, repeated readings replace."""
 
 import uuid
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from db.schema.people import audit_event
 from db.schema.work import job
 from instruments.documents import decode_document
 from instruments.errors import ReaderCrashed, UnknownFormat
-from instruments.records import Band, Raster, Samples, Table
+from instruments.records import Band, FailLog, Raster, Samples, Table
 from services.pipelines.context import JobRefused
 from services.pipelines.ingestion.ingest import read_subject, run
 from tests.pipelines.bench import Bench, make_session, make_waveform, reader, refusing
@@ -123,6 +124,17 @@ def test_a_golden_session_is_not_localized(bench: Bench, program_id: uuid.UUID) 
     bundle_id = store_bundle(bench.engine, bench.blobs, program_id, "S-1", {"session.json": b"{}", "w.csv": b"w"})
     bench.ingest(add_ingest(bench.engine, program_id, {"bundle_id": str(bundle_id)}), reader(make_session("golden")))
     assert [found.kind for found in bench.rows(job)] == ["ingest"]
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_die_with_a_fail_log_is_localized_before_its_first_probe(
+    bench: Bench, program_id: uuid.UUID, logged: bool
+) -> None:
+    fails = FailLog("f", np.array([0], np.int64), ("y",)) if logged else None
+    begun = replace(make_session(), waveforms={}, fails=fails)
+    bundle_id = store_bundle(bench.engine, bench.blobs, program_id, "S-1", {"session.json": b"{}"})
+    bench.ingest(add_ingest(bench.engine, program_id, {"bundle_id": str(bundle_id)}), reader(begun))
+    assert [found.kind for found in bench.rows(job)] == ["ingest", *["localize"] * logged]
 
 
 def test_a_second_session_of_the_same_die_finds_its_unit(bench: Bench, program_id: uuid.UUID) -> None:

@@ -129,6 +129,18 @@ def test_one_power_is_not_extrapolated(tmp_path: Path) -> None:
     assert localize_path(tmp_path).to_document()["zero_power"] == []
 
 
+def test_edges_between_samples_have_no_bound(tmp_path: Path) -> None:
+    write_session(tmp_path, [1.0])
+    document = json.loads((tmp_path / "session.json").read_text())
+    document["timing"] = {}
+    rows = (tmp_path / "w0.csv").read_text().splitlines()
+    (tmp_path / "w0.csv").write_text("\n".join([rows[0], *rows[1::25]]) + "\n")
+    (tmp_path / "session.json").write_text(json.dumps(document))
+    (item,) = localize_path(tmp_path).to_document()["waveforms"]
+    assert item["skew_sigma_ps"] > 20
+    assert item["skew_bound_ps"] is None or item["skew_bound_ps"] <= item["skew_sigma_ps"]
+
+
 def test_a_trigger_that_wanders_widens_every_skew(tmp_path: Path) -> None:
     write_session(tmp_path, [1.0], timing={"trigger_ps": 50.0})
     (item,) = localize_path(tmp_path).to_document()["waveforms"]

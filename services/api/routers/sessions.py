@@ -38,11 +38,11 @@ class NewLocalization(BaseModel):
 
 
 class NewComparison(BaseModel):
-    """Which golden sessions to compare with."""
+    """Which golden sessions to compare with; a session with a scan chain needs none."""
 
     model_config = ConfigDict(extra="forbid")
 
-    golden_session_ids: list[uuid.UUID] = Field(min_length=1, max_length=MOST_GOLDEN)
+    golden_session_ids: list[uuid.UUID] = Field(max_length=MOST_GOLDEN)
 
 
 class NewAveraging(BaseModel):
@@ -102,6 +102,8 @@ def compare_session(session_id: uuid.UUID, wanted: NewComparison, context: Analy
     """Ask for what differs from golden sessions of the same program. Asking twice gives the same job."""
     with context.begin() as unit:
         suspect = find_session(unit, session_id)
+        if not wanted.golden_session_ids and not _has_scan_chain(unit, session_id):
+            raise Problem("invalid-request", "a golden session is needed, unless the session has a scan chain")
         golden = [find_session(unit, each) for each in wanted.golden_session_ids]
         if any(each.program_id != suspect.program_id for each in golden):
             raise Problem("not-found", "a golden session is of another program")
@@ -168,6 +170,11 @@ def find_session(unit: RequestUnit, session_id: uuid.UUID) -> AskedSession:
     row = fetch_row(unit.connection, unit.caller, SESSIONS, session_id)
     unit.caller.require_in(Action.ANALYSE, row["program_id"])
     return AskedSession(session_id, row["program_id"], _content_of(unit, row["bundle_id"], row["raw_file_id"]))
+
+
+def _has_scan_chain(unit: RequestUnit, session_id: uuid.UUID) -> bool:
+    document = fetch_row(unit.connection, unit.caller, SESSIONS, session_id, ("document",))["document"]
+    return isinstance(document.get("scan_chain"), dict)
 
 
 def _ask(context: RequestContext, unit: RequestUnit, question: _Question, session_id: uuid.UUID) -> Response:

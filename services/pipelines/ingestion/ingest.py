@@ -180,10 +180,10 @@ def _write_session(unit: UnitOfWork, subject: Subject, session: PackedRecord) ->
 
 
 def _is_complete(session: PackedRecord, reading: PackedReading) -> bool:
-    """A suspect with waveforms and with what the good die does: a simulation, or a netlist and its patterns."""
+    """A suspect with waveforms and a simulation, or with netlist, patterns, and waveforms or fails."""
     kinds = {record.kind for record in reading.records}
-    reference = "digital_trace" in kinds or {"netlist", "pattern_set"} <= kinds
-    return session.fields["role"] == "suspect" and WAVEFORM in kinds and reference
+    simulated = {"netlist", "pattern_set"} <= kinds and bool(kinds & {WAVEFORM, "fail_log"})
+    return session.fields["role"] == "suspect" and (simulated or {WAVEFORM, "digital_trace"} <= kinds)
 
 
 def _close(unit: UnitOfWork, context: JobContext, subject: Subject, reading: Reading) -> None:

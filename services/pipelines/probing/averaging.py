@@ -39,6 +39,8 @@ def judge_session(
     progress(0.1, "reading the repeats")
     problem = build_problem(session)
     probes = _repeated(session, problem)
+    if not probes:
+        raise SessionError("the session has no waveform: there is no averaging to judge")
     progress(0.3, "weighing the repeats")
     states = judge_averaging(problem, probes, wrong)
     progress(1.0, "done")

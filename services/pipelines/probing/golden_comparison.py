@@ -1,6 +1,6 @@
 """A suspect session against golden ones: the same function for ``faultlight anomaly`` and for the worker."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +27,30 @@ def compare_sessions(
 ) -> dict[str, Any]:
     """Compare ``suspect`` with ``golden`` sessions of good dies; return the answer of ``faultlight anomaly --json``.
 
+    A scan chain is judged by the suspect's own maps, so that one with a ``scan_chain`` needs no golden session.
+
     Raises:
         SessionError: there is no golden session, one is not golden, or the stimuli differ.
-        analysis.waveforms.cycles.WaveformError: no net was probed on both.
+        analysis.waveforms.cycles.WaveformError: no net was probed on both, and there are no maps of both.
     """
-    cycle_s, cycles = _check(suspect, golden)
-    progress(0.1, "comparing the waveforms")
-    nets = _compare_waveforms(suspect, golden, cycle_s, cycles)
+    chain = suspect.document.get("scan_chain")
+    if not golden and not isinstance(chain, dict):
+        raise SessionError("a golden session is needed to compare with")
+    known, seen = _maps(golden[:1]), _maps((suspect,))
+    nets = []
+    if golden:
+        cycle_s, cycles = _check(suspect, golden)
+        progress(0.1, "comparing the waveforms")
+        both = suspect.waveforms and any(each.waveforms for each in golden)
+        nets = _compare_waveforms(suspect, golden, cycle_s, cycles) if both or not (known and seen) else []
     progress(0.6, "comparing the maps")
     fwhm_nm = suspect.document.get("spot_fwhm_nm")
-    known, seen = _maps((golden[0],)), _maps((suspect,))
     compared = compare_all(known, seen, fwhm_nm) if known else []
-    chain = suspect.document.get("scan_chain")
     judged = judge_chain(chain, seen, suspect.placement, fwhm_nm) if isinstance(chain, dict) else None
     progress(1.0, "done")
+    verdicts = [*(net["verdict"] for net in nets), *(each["verdict"] for each in compared)]
     return {
-        "verdict": _verdict([*(net["verdict"] for net in nets), *(each["verdict"] for each in compared)]),
+        "verdict": _verdict(verdicts, judged),
         "nets": nets,
         "maps": compared,
         "scan_chain": judged,
@@ -60,8 +68,6 @@ def compare_paths(suspect: Path, golden: Sequence[Path]) -> dict[str, Any]:
 
 
 def _check(suspect: ProbingSession, golden: Sequence[ProbingSession]) -> tuple[float, int]:
-    if not golden:
-        raise SessionError("a golden session is needed to compare with")
     wrong = next((each for each in golden if each.role != "golden"), None)
     if wrong is not None:
         raise SessionError(f"session {wrong.name} has the role {wrong.role}, not golden: it is no reference")
@@ -155,8 +161,9 @@ def _left_out(net: str) -> dict[str, Any]:
     return {"net": net, "verdict": "unclear", "reason": "no golden session has it", "adjusted": None, "cycles": []}
 
 
-def _verdict(verdicts: Sequence[str]) -> str:
-    if any(each in (golden_die.DIFFERENT, golden_die.DEAD) for each in verdicts):
+def _verdict(verdicts: Sequence[str], chain: Mapping[str, Any] | None) -> str:
+    broken = chain is not None and chain["verdict"] == "located"
+    if broken or any(each in (golden_die.DIFFERENT, golden_die.DEAD) for each in verdicts):
         return "different"
     return "same" if verdicts and all(each == golden_die.SAME for each in verdicts) else "unclear"
 

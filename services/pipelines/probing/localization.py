@@ -73,8 +73,8 @@ def localize(
 ) -> LocalizationReport:
     """Find the failing gate of ``session``; ``progress`` is called with a fraction and a message.
 
-    ``others`` are sessions of the same unit, for the delays of nets that they probed at another laser power. A session
-    with a simulation (a dump of the good die) instead of a netlist gets its waveforms compared, and no candidates.
+    ``others`` are sessions of the same unit at another laser power, for delays without the laser. A session with a
+    simulation (a dump of the good die) instead of a netlist gets its waveforms compared, and no candidates.
 
     Raises:
         SessionError: something is missing or does not fit.
@@ -105,7 +105,7 @@ def probed_waveforms(session: ProbingSession) -> list[ProbedWaveform]:
     """Return the waveforms of ``session`` in its own order, the segments of each averaged.
 
     Raises:
-        SessionError: a file holds not one waveform, does not say its sample interval, or its segments do not repeat.
+        SessionError: a file holds not one waveform, no sample interval, or segments that do not repeat.
     """
     stage = stage_map(session.document)
     return [_probed(session, probe, stage) for probe in session.document["waveforms"]]
@@ -147,11 +147,18 @@ def _problem(
         cycle_s=cycle_s,
         places_um=places_of(session),
         averages=session.document["stimulus"].get("averages"),
-        beam=next((waveform.spot for waveform in waveforms if waveform.spot is not None), None),
+        beam=_beam(session, waveforms),
         sequential=sequential,
         delays=told.delays,
     )
     return problem, told
+
+
+def _beam(session: ProbingSession, waveforms: Sequence[ProbedWaveform]) -> Spot | None:
+    """Return the spot of the first probe with a place; before any probe a well-placed one of the stated width."""
+    known = next((waveform.spot for waveform in waveforms if waveform.spot is not None), None)
+    fwhm = session.document.get("spot_fwhm_nm")
+    return Spot(0.0, 0.0, float(fwhm)) if known is None and fwhm and not waveforms else known
 
 
 def to_circuit(netlist: Netlist, patterns: PatternSet | None = None) -> Circuit:
@@ -237,8 +244,6 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
                 "p_faulty": item.p_faulty,
                 "p_faulty_alone": item.p_faulty_alone,
                 "snr": item.snr,
-                "skew_ps": _picoseconds(item.skew_s),
-                "skew_sigma_ps": _picoseconds(item.skew_sigma_s),
                 **timing,
                 **waveform_places(item, waveform.spot),
             }
@@ -257,10 +262,6 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
         "simulated": bool(session.document.get("simulated", False)),
         "provenance": _provenance(session),
     }
-
-
-def _picoseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds * 1e12
 
 
 def _provenance(session: ProbingSession) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def _noise_of_segments(record: Waveform) -> NoiseModel | None:
 
 
 def timing_documents(session: ProbingSession, verdicts: Sequence[WaveformVerdict]) -> list[dict[str, Any]]:
-    """Return for each of ``verdicts`` of ``session`` what goes with its skew: bound, outlier probability, edges."""
+    """Return for each of ``verdicts`` of ``session`` its skew with its error, bound, outlier probability and edges."""
     skews = [Skew(item.skew_s, item.skew_sigma_s, item.delay or delay_estimation.NO_DELAY) for item in verdicts]
     doubts = weigh_skews(skews, float(session.document["stimulus"]["cycle_s"]))
     return [_timing(skew, doubt) for skew, doubt in zip(skews, doubts, strict=True)]
@@ -54,8 +54,12 @@ def timing_documents(session: ProbingSession, verdicts: Sequence[WaveformVerdict
 
 def _timing(skew: Skew, doubt: float | None) -> dict[str, Any]:
     detail = skew.detail
+    # Edges that fall between two samples have next to no slope at any, so that the bound there is no bound.
+    regular = skew.sigma_s is not None and detail.bound_s is not None and detail.bound_s <= skew.sigma_s
     return {
-        "skew_bound_ps": _ps(detail.bound_s),
+        "skew_ps": _ps(skew.skew_s),
+        "skew_sigma_ps": _ps(skew.sigma_s),
+        "skew_bound_ps": _ps(detail.bound_s) if regular else None,
         "skew_outlier_probability": doubt,
         "skew_refused": detail.refused or None,
         "edge_sigma_ps": _ps(detail.width_s),
