@@ -79,7 +79,7 @@ def run_timed(
         column = bits[:, place].tolist()
         start[net] = column[0]
         changes = [(float(k - 1) * cycle_s, column[k]) for k in range(1, len(column)) if column[k] != column[k - 1]]
-        events[net] = _late(changes, slow, net)
+        events[net] = _late(changes, slow, net, start[net])
     waiting = [gate for gate in circuit.gates if gate.function != "DFF"]
     while waiting:
         later = []
@@ -88,15 +88,15 @@ def run_timed(
                 later.append(gate)
                 continue
             start[gate.output], changes = _respond(gate, start, events, delays[gate.output])
-            events[gate.output] = _late(changes, slow, gate.output)
+            events[gate.output] = _late(changes, slow, gate.output, start[gate.output])
         if len(later) == len(waiting):
             raise ValueError(f"the gates of {later[0].output} and others form a loop, or miss an input")
         waiting = later
     return TimedLoop(start, events, cycle_s, len(stimulus.bits))
 
 
-def _late(events: Events, slow: SlowNet | None, net: str) -> Events:
-    """Delay edges; an edge that would come before an earlier one replaces it."""
+def _late(events: Events, slow: SlowNet | None, net: str, start: int) -> Events:
+    """Delay edges of a net whose level was ``start``; an edge that would come before an earlier one replaces it."""
     if slow is None or slow.net != net:
         return events
     result: Events = []
@@ -104,7 +104,7 @@ def _late(events: Events, slow: SlowNet | None, net: str) -> Events:
         moved = time + (slow.rise_s if value else slow.fall_s)
         while result and result[-1][0] >= moved:
             result.pop()
-        if not result or result[-1][1] != value:
+        if value != (result[-1][1] if result else start):
             result.append((moved, value))
     return result
 

@@ -1,5 +1,7 @@
 """Late edges bit by bit in time: against plain definitions, and against an event simulator of its own."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -151,3 +153,13 @@ def test_told_delays_take_their_part_of_the_cycle() -> None:
     assert all(0.15 * 2 / 3 * 0.85 < part < 0.15 * 4 / 3 * 1.1 for part in parts)
     slow = draw_loops(circuit, good, 5, 1, ToldDelays({"x": 0.9, "y": 0.9, "z": 0.9}, spread=0.0))
     assert not ((slow[0].good[:, -1] ^ good) & pattern_mask(5)).any()
+
+
+@pytest.mark.parametrize(("rise_s", "fall_s"), [(9e-11, 0.0), (0.0, 9e-11), (3e-10, 2e-10)])
+def test_no_edge_of_the_event_simulator_goes_to_the_level_that_is(rise_s: float, fall_s: float) -> None:
+    delays = {gate.output: 5e-11 for gate in DEMO.gates}
+    for gate in DEMO.gates:
+        loop = run_timed(DEMO, STIMULUS, delays, 4e-10, SlowNet(gate.output, rise_s, fall_s))
+        for net, events in loop.events.items():
+            levels = [loop.start[net], *(level for _, level in events)]
+            assert all(before != after for before, after in pairwise(levels)), net
