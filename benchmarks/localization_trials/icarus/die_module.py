@@ -80,7 +80,7 @@ class DieModule:
         wired = ", ".join(f".{pin}({_name(net)})" for pin, net in pins)
         output = cell.output.removesuffix(_DRIVER).removesuffix(_OTHER)
         delay_s = self.parts.delays_s.get(output, self.parts.delays_s[gate])
-        return f"{PREFIX}{cell.kind} #({round(delay_s * _FEMTO)}) u{place} ({wired});"
+        return f"{PREFIX}{cell.kind} #({round(delay_s * _FEMTO)}) tester__cell{place} ({wired});"
 
     def _gate(self, net: str) -> DemoGate:
         for gate in self.parts.circuit.gates:
