@@ -66,6 +66,7 @@ from services.settings import Settings, get_settings
 from services.stores import open_blobs, open_engine, open_reading_engine
 from services.telemetry import configure_logging
 from services.web import console
+from services.web.stray_addresses import install_refusals
 from services.workers.doorbell import Doorbell
 
 log = structlog.get_logger(__name__)
@@ -120,6 +121,7 @@ def make_app(lifespan: Callable[[FastAPI], Any] | None = None) -> FastAPI:
     for router in console.ROUTERS:
         app.include_router(router)
     install_error_handlers(app)
+    install_refusals(app)
     app.add_middleware(RequestFrame, labels=_label_routes())
     app.openapi = _cached(app)  # type: ignore[method-assign]
     return app

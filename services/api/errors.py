@@ -28,7 +28,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(AccessError, _answer_access)
     app.add_exception_handler(RequestValidationError, _answer_validation)
-    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(HTTPException, answer_http)
     app.add_exception_handler(exc.SQLAlchemyError, _answer_database)
     app.add_exception_handler(BlobMissing, _answer_blob)
     app.add_exception_handler(BadCursor, _answer_invalid)
@@ -89,9 +89,17 @@ async def _answer_validation(request: Request, error: Any) -> Response:
     return answer_problem(problem, request.url.path)
 
 
-async def _answer_http(request: Request, error: Any) -> Response:
+def problem_of_http(error: HTTPException) -> Problem:
+    """Return the problem of what the framework itself refuses."""
     name = _STATUS_PROBLEMS.get(error.status_code, "invalid-request")
-    return answer_problem(Problem(name, str(error.detail), headers=error.headers), request.url.path)
+    told = {404: "nothing is at this address", 405: "this address does not take that method"}
+    detail = told.get(error.status_code, str(error.detail))
+    return Problem(name, detail, headers=error.headers)
+
+
+async def answer_http(request: Request, error: Any) -> Response:
+    """Return the document that tells what the framework itself refuses."""
+    return answer_problem(problem_of_http(error), request.url.path)
 
 
 async def _answer_database(request: Request, error: Any) -> Response:

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from db.blobs import BlobMissing
@@ -35,6 +36,8 @@ SIGN_IN = "/sign-in"
 FORGERY_FIELD = "forgery"
 THEMES = ("light", "dark")
 MOST_PROGRAMS = 1000
+SERVER_FAILURE = 500
+"""From this status on a refusal asks the database nothing more."""
 MOST_FIELDS = 1500
 """Fields of one form: a report's fifty mechanisms have up to twenty each."""
 
@@ -178,7 +181,13 @@ class PageRoute(APIRoute):
                 ValidationError,
                 SQLAlchemyError,
             ) as error:
-                return _show_refusal(request, _problem_of(error))
+                return await run_in_threadpool(show_refusal, request, _problem_of(error))
+            except Exception:
+                request_id: str = request.scope["state"]["request_id"]
+                log.exception("request_failed", method=request.method, path=told_path(request.url.path))
+                return await run_in_threadpool(
+                    show_refusal, request, Problem("internal-error", f"see the log of request {request_id}")
+                )
 
         return handle_page
 
@@ -203,7 +212,8 @@ def _problem_of(error: Exception) -> Problem:
     return Problem("invalid-request", str(error))
 
 
-def _show_refusal(request: Request, problem: Problem) -> Response:
+def show_refusal(request: Request, problem: Problem) -> Response:
+    """Return the page that tells ``problem``, with the way on for whoever is signed in; strangers go to sign in."""
     if problem.kind.name == "unauthenticated":
         path = request.url.path if request.method == "GET" else "/"
         asked = f"{path}?{request.url.query}" if request.url.query and request.method == "GET" else path
@@ -215,7 +225,21 @@ def _show_refusal(request: Request, problem: Problem) -> Response:
         problem=problem,
         request_id=request.scope["state"]["request_id"],
         theme=theme_of(request),
-        viewer=None,
+        viewer=_viewer_of(request) if problem.kind.status < SERVER_FAILURE else None,
         path=request.url.path,
+        narrowed=request.method == "GET" and problem.kind.name == "invalid-request" and bool(request.url.query),
         programs={},
     )
+
+
+def _viewer_of(request: Request) -> Viewer | None:
+    """Return who is refused, for the links of the page; ``None`` when that cannot be told."""
+    presented = replace(Presented.of(request), authorization=None, changes=False)
+    if presented.session is None:
+        return None
+    state: ApiState = request.app.state.api
+    try:
+        with RequestContext(state, presented, request.scope["state"]["request_id"], ()).read() as unit:
+            return Viewer(unit.caller, forgery_token(presented.session))
+    except (Problem, AccessError, SQLAlchemyError):
+        return None
