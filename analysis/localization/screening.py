@@ -57,6 +57,8 @@ MOST_FIRST, MOST_SECOND = 48, 12
 BRIDGED = 0.9
 """Part of the failing patterns in which the nets of a bridge must differ."""
 _SITES = 64
+FLIP_BYTES, FAULT_BYTES = 256 << 20, 32 << 20
+"""Memory that flips of nets at all outputs, and what faults predict there, may take at once."""
 MOST_DOUBLES = 2000
 """Pairs of faults that are tried at most."""
 
@@ -162,10 +164,12 @@ def _count_singles(stimulated: Stimulated, faults: list[Fault], observed: Words)
     sites, starts = np.unique(nets[order], return_index=True)
     ends = [*starts[1:], len(order)]
     bits, count = int(np.bitwise_count(mask).sum()) * len(outputs), int(np.bitwise_count(observed & mask).sum())
-    for begin in range(0, len(sites), 8 * _SITES):
-        flips = propagate_flips(circuit, stimulated.good, sites[begin : begin + 8 * _SITES].tolist(), outputs)
-        for part in range(begin, min(begin + 8 * _SITES, len(sites)), _SITES):
-            last = min(part + _SITES, begin + len(flips))
+    many = int(np.clip(FLIP_BYTES // observed.nbytes, 8, 8 * _SITES))
+    few = int(np.clip(FAULT_BYTES * len(sites) // (observed.nbytes * max(1, len(faults))), 1, _SITES))
+    for begin in range(0, len(sites), many):
+        flips = propagate_flips(circuit, stimulated.good, sites[begin : begin + many].tolist(), outputs)
+        for part in range(begin, begin + len(flips), few):
+            last = min(part + few, begin + len(flips))
             places = order[starts[part] : ends[last - 1]]
             rows = np.searchsorted(sites, nets[places]) - begin
             predicted = flips[rows] & errors[places, None]
@@ -245,16 +249,26 @@ def _hopeful(suspects: Suspects) -> Suspects:
 
 
 def _bridges(stimulated: Stimulated, observed: Words, pairs: NDArray[np.int64]) -> Suspects:
-    """Return bridges of ``pairs`` whose nets differ in the failing patterns, all kinds."""
+    """Return bridges of ``pairs`` whose nets differ in the failing patterns, all kinds, some pairs at a time."""
     failing = np.bitwise_or.reduce(observed, axis=0) & stimulated.mask
     differ = stimulated.good[pairs[:, 0]] ^ stimulated.good[pairs[:, 1]]
     part = np.bitwise_count(differ & failing).sum(axis=1, dtype=np.int64) / int(np.bitwise_count(failing).sum())
-    likely = pairs[part >= BRIDGED]
+    likely, prior = pairs[part >= BRIDGED], bridge_prior(len(pairs))
+    many = max(8, FLIP_BYTES // (2 * observed.nbytes))
+    some = [likely[begin : begin + many] for begin in range(0, max(1, len(likely)), many)]
+    if len(some) == 1:
+        return _score_bridges(stimulated, observed, likely, prior)
+    return join([_hopeful(_score_bridges(stimulated, observed, members, prior)) for members in some])
+
+
+def _score_bridges(
+    stimulated: Stimulated, observed: Words, likely: NDArray[np.int64], prior: NDArray[np.float64]
+) -> Suspects:
+    """Return the bridges of the pairs ``likely``, all kinds, scored."""
     sites = np.unique(likely)
     outputs = list(stimulated.circuit.outputs)
     flips = propagate_flips(stimulated.circuit, stimulated.good, sites.tolist(), outputs)
     here, there = flips[np.searchsorted(sites, likely[:, 0])], flips[np.searchsorted(sites, likely[:, 1])]
-    prior = bridge_prior(len(pairs))
     parts = []
     for kind in BRIDGE_KINDS:
         errors = np.stack(bridge_errors(stimulated.good, likely, kind), axis=1)
@@ -336,8 +350,12 @@ def _score_doubles(stimulated: Stimulated, observed: Words, singles: _Singles, p
     none = np.full(len(chosen), -np.inf)
     scores = np.full((len(chosen), len(ACTIVITIES)), -np.inf)
     table = Suspects(stimulated, list(defects), every[chosen], singles.errors[chosen], scores, none, unset(len(chosen)))
-    predicted = table.simulate(list(stimulated.circuit.outputs))
-    evidence = fail_evidence(count_fails(predicted, observed, stimulated.mask))[:, 0]
+    evidence = np.empty(len(chosen))
+    many = max(8, FAULT_BYTES // observed.nbytes)
+    for begin in range(0, len(chosen), many):
+        places = np.arange(begin, min(begin + many, len(chosen)))
+        predicted = table.pick(places).simulate(list(stimulated.circuit.outputs))
+        evidence[places] = fail_evidence(count_fails(predicted, observed, stimulated.mask))[:, 0]
     prior = shared_prior([fault for fault in singles.faults if not fault.is_delay])
     scores[:, 0] = evidence + double_prior(prior[chosen[:, 0]], prior[chosen[:, 1]])
     return table

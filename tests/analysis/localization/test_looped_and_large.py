@@ -8,8 +8,9 @@ import pytest
 from analysis.circuits.faults import Fault, list_faults, list_opens
 from analysis.circuits.netlist import CircuitError, LogicGate
 from analysis.circuits.sequential import UnsettledLoopError, build_sequential
-from analysis.localization import confinement, localizer
+from analysis.localization import confinement, localizer, screening
 from analysis.localization.localizer import ProbedWaveform, Problem, localize_fault
+from analysis.localization.stimulation import Shelf
 from benchmarks.simulation_trials.generated_netlist import generate_netlist
 from tests.naive.logic import simulate_one
 from tests.naive.sequential import Machine
@@ -115,6 +116,31 @@ def test_a_large_circuit_gives_the_answer_of_the_whole(monkeypatch: pytest.Monke
         assert [item.net for item in part.candidates[:3]] == [item.net for item in whole.candidates[:3]]
         expected = [item.posterior for item in whole.candidates[:3]]
         assert [item.posterior for item in part.candidates[:3]] == pytest.approx(expected, abs=0.02)
+
+
+def test_little_memory_gives_the_same_suspects(monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit = generate_netlist(60)
+    patterns = np.random.default_rng(5).integers(0, 2, (64, len(circuit.inputs)), dtype=np.uint8)
+    problem = plain_die(circuit, list_faults(circuit)[40], patterns)
+    assert problem.fails is not None
+    few = np.zeros_like(problem.fails)
+    few[np.flatnonzero(problem.fails.any(axis=1))[:1]] = True
+    places = {net: (0.3 * (place % 8), 0.3 * (place // 8)) for place, net in enumerate(circuit.nets)}
+    for fails in (problem.fails, problem.fails & few):
+        asked = replace(problem, fails=fails, places_um=places)
+        found = []
+        for flips, faults in ((screening.FLIP_BYTES, screening.FAULT_BYTES), (1, 1)):
+            with monkeypatch.context() as patch:
+                patch.setattr(screening, "FLIP_BYTES", flips)
+                patch.setattr(screening, "FAULT_BYTES", faults)
+                patch.setattr(screening, "_SHELF", Shelf(1))
+                found.append(localize_fault(asked))
+        usual, little = found
+        assert [(item.net, item.fault) for item in little.candidates] == [
+            (item.net, item.fault) for item in usual.candidates
+        ]
+        expected = [item.posterior for item in usual.candidates]
+        assert [item.posterior for item in little.candidates] == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_large_circuit_without_any_hint_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
