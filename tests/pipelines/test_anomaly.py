@@ -23,7 +23,7 @@ from services.pipelines.context import JobRefused
 from services.pipelines.ingestion.ingest import open_reader
 from services.pipelines.probing.anomaly_job import run
 from services.pipelines.probing.golden_comparison import compare_paths
-from services.pipelines.probing.localization import SessionError
+from services.pipelines.probing.localization import SessionError, localize_path
 from services.pipelines.probing.signal_maps import judge_chain
 from tests.analysis.anomaly.scenes import draw_map, map_noise
 from tests.pipelines.bench import Bench
@@ -162,6 +162,8 @@ def test_maps_alone_are_compared_and_a_chain_needs_no_golden_session(
     bad, golden = (without_waveforms(sessions[role], tmp_path / role) for role in ("bad", "golden"))
     alone = compare_paths(bad, [golden])
     assert (alone["verdict"], alone["nets"], alone["maps"]) == ("different", [], found["maps"])
+    with pytest.raises(SessionError, match="there is nothing to localize"):
+        localize_path(bad)
     chain = compare_paths(bad, [])
     assert (chain["verdict"], chain["nets"], chain["maps"]) == ("different", [], [])
     assert chain["scan_chain"] == found["scan_chain"]

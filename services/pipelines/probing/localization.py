@@ -77,17 +77,15 @@ def localize(
     simulation (a dump of the good die) instead of a netlist gets its waveforms compared, and no candidates.
 
     Raises:
-        SessionError: something is missing or does not fit.
-        services.pipelines.probing.power_sessions.PowerSessionError: ``others`` do not go with ``session``.
+        SessionError: something is missing or does not fit; so PowerSessionError, of ``others``.
         analysis.waveforms.cycles.WaveformError: a waveform cannot be compared.
         analysis.circuits.netlist.CircuitError: the netlist cannot be simulated.
     """
     check_power_sessions(session, others)
     result, waveforms, told = _measure(session, progress)
     delays = [(session, result.waveforms), *((other, _measure(other, _silent)[0].waveforms) for other in others)]
-    document = _document(session, result, waveforms)
-    document |= {"zero_power": zero_power_documents(delays), "cell_delays": delay_document(session, told)}
-    return LocalizationReport(result, document)
+    more = {"zero_power": zero_power_documents(delays), "cell_delays": delay_document(session, told)}
+    return LocalizationReport(result, _document(session, result, waveforms) | more)
 
 
 def _measure(
@@ -96,6 +94,8 @@ def _measure(
     waveforms = probed_waveforms(session)
     cycle_s = float(session.document["stimulus"]["cycle_s"])
     if session.netlist is None or session.patterns is None:
+        if not waveforms:
+            raise SessionError("without waveforms, netlist and patterns there is nothing to localize")
         return compare_with_simulation(session, waveforms, cycle_s), waveforms, None
     problem, told = _problem(session, session.netlist, session.patterns, waveforms, cycle_s)
     return localize_fault(problem, progress), waveforms, told
@@ -119,8 +119,8 @@ def build_problem(session: ProbingSession) -> Problem:
     """
     if session.netlist is None or session.patterns is None:
         raise SessionError("the session has no netlist and patterns: there are no suspects to tell apart")
-    cycle_s = float(session.document["stimulus"]["cycle_s"])
-    return _problem(session, session.netlist, session.patterns, probed_waveforms(session), cycle_s)[0]
+    waveforms, cycle_s = probed_waveforms(session), float(session.document["stimulus"]["cycle_s"])
+    return _problem(session, session.netlist, session.patterns, waveforms, cycle_s)[0]
 
 
 def _problem(
@@ -156,9 +156,9 @@ def _problem(
 
 def _beam(session: ProbingSession, waveforms: Sequence[ProbedWaveform]) -> Spot | None:
     """Return the spot of the first probe with a place; before any probe a well-placed one of the stated width."""
-    known = next((waveform.spot for waveform in waveforms if waveform.spot is not None), None)
     fwhm = session.document.get("spot_fwhm_nm")
-    return Spot(0.0, 0.0, float(fwhm)) if known is None and fwhm and not waveforms else known
+    begun = Spot(0.0, 0.0, float(fwhm)) if fwhm and not waveforms else None
+    return next((waveform.spot for waveform in waveforms if waveform.spot is not None), begun)
 
 
 def to_circuit(netlist: Netlist, patterns: PatternSet | None = None) -> Circuit:
@@ -206,8 +206,8 @@ def _probed(session: ProbingSession, probe: dict[str, Any], stage: StageMap | No
     if fwhm and place is not None:
         spot = Spot(place.x_um, place.y_um, float(fwhm), place.ellipse.major_nm, place.covariance_nm2)
     t0_s = record.t0_s if record.t0_s is not None else 0.0
-    values = _average_segments(record, probe["file"])
-    return ProbedWaveform(str(probe["net"]), values, t0_s, record.dt_s, spot, acquisition_of(session, record))
+    values, acquisition = _average_segments(record, probe["file"]), acquisition_of(session, record)
+    return ProbedWaveform(str(probe["net"]), values, t0_s, record.dt_s, spot, acquisition)
 
 
 def _average_segments(record: Waveform, file: str) -> NDArray[np.float64]:
