@@ -94,7 +94,7 @@ def test_files_of_something_else_are_refused(tmp_path) -> None:
 def session_with(tables: tuple, **document: object) -> ProbingSession:
     stimulus = {"cycle_s": 1e-10}
     return ProbingSession(
-        "s", "suspect", {"stimulus": stimulus, **document}, NETLIST, None, None, None, (), {}, {}, tables
+        "s", "suspect", {"stimulus": stimulus} | document, NETLIST, None, None, None, (), {}, {}, tables
     )
 
 
@@ -127,4 +127,16 @@ def test_a_delay_file_of_another_netlist_is_not_used_and_that_is_said(tmp_path) 
     none = told_delays(session_with(()), to_circuit(NETLIST), looped=False)
     assert none.notes == ("the session has no delay file",)
     unread = told_delays(session_with((), delays="top.sdf"), to_circuit(NETLIST), looped=False)
-    assert unread.notes == ("top.sdf was not read",)
+    assert unread.notes == ("top.sdf was not read: the warnings of the session's reading say why",)
+
+
+def test_delays_that_do_not_fit_the_cycle_are_told_or_not_used(tmp_path) -> None:
+    circuit, tables = to_circuit(NETLIST), tuple(read(StandardDelayAdapter(), tmp_path, SDF))
+    # x and y take 15.5 ps, and z the middle of both after q, which changes 25 ps after the clock: 32.75 ps.
+    for cycle_s, used in ((1e-10, True), (2e-11, True), (1e-12, False)):
+        session = session_with(tables, delays="top.sdf", stimulus={"cycle_s": cycle_s})
+        told = told_delays(session, circuit, looped=False)
+        assert (told.delays is not None) is used
+        notes = " ".join(told.notes)
+        assert ("the longest path takes 1.64 cycles; delays are shortened" in notes) is (cycle_s == 2e-11)
+        assert ("the longest path takes 32.8 cycles: its unit" in notes) is not used

@@ -1,5 +1,6 @@
 """What a session's SDF or Liberty file says of its cells' delays, as the localizer takes it, and how that is told."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from services.pipelines.probing.cell_delays import CellDelays, DelayFileError, f
 
 FEMTOSECONDS = 1e15
 MOST_NAMED = 20
+MOST_CYCLES = 4.0
+"""Cycles that the longest path may take: one that is never used may take more than one, but not as many."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ def told_delays(session: ProbingSession, circuit: Circuit, *, looped: bool) -> S
         return SessionDelays(None, gates, (), ("in a functional loop late edges are late by whole cycles",))
     if not session.delays or session.netlist is None:
         told = session.document.get("delays")
-        reason = f"{told} was not read" if told else "the session has no delay file"
+        unread = f"{told} was not read: the warnings of the session's reading say why"
+        reason = unread if told else "the session has no delay file"
         return SessionDelays(None, gates, (), (reason,))
     try:
         found = find_delays(session.netlist, circuit, session.delays)
@@ -44,8 +48,26 @@ def told_delays(session: ProbingSession, circuit: Circuit, *, looped: bool) -> S
         return SessionDelays(None, gates, (), (str(error),))
     if len(found.typical) == gates:
         return SessionDelays(None, gates, (), ("the delay file names no gate of the netlist",))
-    cycle_s = float(session.document["stimulus"]["cycle_s"])
-    return SessionDelays(ToldDelays(_parts(circuit, found, cycle_s)), gates, found.typical, found.notes)
+    parts = _parts(circuit, found, float(session.document["stimulus"]["cycle_s"]))
+    longest = _longest(circuit, parts)
+    if longest > MOST_CYCLES:
+        reason = (
+            f"by the delay file the longest path takes {longest:.3g} cycles: its unit, or stimulus.cycle_s, is wrong"
+        )
+        return SessionDelays(None, gates, (), (reason,))
+    late = f"the longest path takes {longest:.3g} cycles; delays are shortened until a good die has its values in time"
+    notes = (*found.notes, *[late] * (longest * min(lateness.CORNERS) > 1.0))
+    return SessionDelays(ToldDelays(parts), gates, found.typical, notes)
+
+
+def _longest(circuit: Circuit, parts: Mapping[str, float]) -> float:
+    """Return how many cycles the longest path takes; a gate without a delay takes the median of the others."""
+    told = [parts[circuit.nets[net]] for net in circuit.drives if circuit.nets[net] in parts]
+    usual = float(np.median(told))
+    arrival = np.asarray([parts.get(name, 0.0) for name in circuit.nets])
+    for pins, net in zip(circuit.fan_in, circuit.drives, strict=True):
+        arrival[net] = parts.get(circuit.nets[net], usual) + max((arrival[pin] for pin in pins), default=0.0)
+    return float(arrival.max(initial=0.0))
 
 
 def _parts(circuit: Circuit, found: CellDelays, cycle_s: float) -> dict[str, float]:
