@@ -4,6 +4,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from types import FrameType
@@ -12,6 +13,7 @@ import uvicorn
 from rich.console import Console
 
 from services.demo.demonstration import Demonstration, DemonstrationFailed
+from services.demo.fab import FabDemonstration
 from services.embedded import EmbeddedServerError
 from services.settings import Settings, get_settings
 from services.stack import Stack, StackError
@@ -45,6 +47,8 @@ def run_until_interrupted(*, demonstration: bool) -> int:
             if demonstration:
                 _show_demonstration(stack, console)
             _show_addresses(stack, console)
+            if demonstration:
+                _load_fab(stack, console)
             while True:
                 for name in stack.check():
                     console.print(f"[yellow]{name} ended and is started again (logs in {stack.log_folder})")
@@ -86,6 +90,20 @@ def _show_demonstration(stack: Stack, console: Console) -> None:
         Demonstration(stack.url, stack.key, stack.settings.data_dir / "demonstration", console).load_and_show()
     except DemonstrationFailed as error:
         console.print(f"[red]The demonstration did not finish: {error}", soft_wrap=True)
+
+
+def _load_fab(stack: Stack, console: Console) -> None:
+    """Load the rest of the demonstration beside everything else, so that nobody waits for it."""
+
+    def load() -> None:
+        try:
+            FabDemonstration(stack.url, stack.key, stack.settings.data_dir / "demonstration-fab").load()
+            console.print("The demonstration has its lots, layout, case, model and report too; all of it is SIMULATED.")
+        except DemonstrationFailed as error:
+            console.print(f"[yellow]The rest of the demonstration was not loaded: {error}", soft_wrap=True)
+
+    console.print("Lots, a layout, a case, a model and a report follow within minutes; pages fill meanwhile.")
+    threading.Thread(target=load, name="demonstration-fab", daemon=True).start()
 
 
 def _show_addresses(stack: Stack, console: Console) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, insert
 from db.blobs import BlobStore, report_key
 from db.identifiers import uuid7
 from db.schema.reports import report, report_delivery, report_schedule
+from db.schema.work import job
 from services.pipelines.reliability.report_requests import ReportContent
 
 FORMS = {"document": b'{"title":"monthly"}', "html": b"<!DOCTYPE html><title>monthly</title>", "pdf": b"%PDF-1.7"}
@@ -43,3 +44,20 @@ def add_report(engine: Engine, blobs: BlobStore, program: uuid.UUID) -> dict[str
         for table, values in rows.items():
             connection.execute(insert(table).values(program_id=program, **values))
     return ids
+
+
+def add_failed_report(engine: Engine, program: uuid.UUID) -> uuid.UUID:
+    """Add a report whose job has failed; its id."""
+    now = datetime.now(UTC)
+    identity, job_id = uuid7(), uuid7()
+    of_job = {"kind": "report", "queue": "cpu", "payload": {"report_id": str(identity)}, "requested_by": "test"}
+    values = {
+        "title": "late", "content": ReportContent().model_dump(mode="json"), "recipients": [], "freeze_at": now,
+        "period_from": now - timedelta(days=1), "requested_by": "test",
+    }  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(
+            insert(job).values(id=job_id, job_key=uuid.uuid4().hex, program_id=program, state="failed", **of_job)
+        )
+        connection.execute(insert(report).values(id=identity, program_id=program, job_id=job_id, **values))
+    return identity

@@ -27,7 +27,7 @@ from tests.api.population import (
     add_webhook,
     populate,
 )
-from tests.api.report_rows import add_report
+from tests.api.report_rows import add_failed_report, add_report
 from tests.api.test_die_maps import store
 from tests.instruments.electrical.wafer_map_writer import e142
 
@@ -256,6 +256,8 @@ def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
         with engine.begin() as connection:
             connection.execute(delete(probes.planned_probe))
         ids["probe_id"] = add_planned_probe(engine, ids, program)
+    if path.endswith("/makings"):
+        ids["report_id"] = add_failed_report(engine, program)
     if path.endswith("/printing-pictures"):
         payload = {"raw_file_id": str(ids["file_id"]), "question": PRINTABILITY}
         ids["job_id"] = add_row(

@@ -16,6 +16,16 @@ from services.demo.die import (
     observed_nets,
     random_stimulus,
 )
+from services.demo.fab_files import (
+    LIFETIMES,
+    STRESS_TESTS,
+    simulate_lot,
+    write_inspection,
+    write_layout,
+    write_log,
+    write_outcomes,
+    write_readouts,
+)
 from services.demo.machine import HiddenFault, run
 from services.demo.session_files import LABEL
 from services.pipelines.ingestion.reading import open_sandbox, read_document
@@ -188,3 +198,34 @@ def test_waveform_files_hold_what_was_measured(tmp_path: Path) -> None:
     error = records[0].values() - measured
     assert np.abs(error - error.mean()).max() < step
     assert abs(error.mean()) < np.finfo(np.float32).eps
+
+
+def test_the_lots_of_the_fab_say_that_they_are_simulated_and_more_of_the_far_ones_come_back() -> None:
+    lots = [simulate_lot(number) for number in range(2)]
+    assert write_log(lots[0]) == write_log(simulate_lot(0)) != write_log(lots[1])
+    assert "DTR:simulated: true" in write_log(lots[0])
+    rows = [line.split(",") for line in write_outcomes(lots).splitlines()[2:]]
+    assert len(rows) == sum(int((~lot.failed).sum()) for lot in lots)
+    far = {f"{lot.name}-{die}" for lot in lots for die in lot.planted.tolist()}
+    came_back = {row[0] for row in rows if row[2] == "failed"}
+    assert len(came_back & far) / len(far) > 0.3
+    assert len(came_back - far) / (len(rows) - len(far)) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "form"),
+    [
+        ("lot.atdf", write_log(simulate_lot(1)), "atdf"),
+        ("returns.csv", write_outcomes([simulate_lot(1)]), "unit_evidence"),
+        ("lifetimes.csv", LIFETIMES, "lifetimes"),
+        ("stress-tests.csv", STRESS_TESTS, "lifetimes"),
+        ("drift.csv", write_readouts(), "readouts"),
+        ("wiring.klarf", write_inspection(), "klarf-1.2"),
+        ("wiring.gds", write_layout(), "gdsii"),
+    ],
+)
+def test_what_the_fab_uploads_is_read(tmp_path: Path, name: str, content: str | bytes, form: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with open_sandbox() as sandbox:
+        assert read_document(path, None, sandbox)["format"] == form

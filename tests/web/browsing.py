@@ -82,8 +82,11 @@ def page_paths(ids: Mapping[str, str], waveforms: str, clean: str) -> list[str]:
         "/reliability", "/reliability?kind=screening", f"/reliability/screenings/{ids['screening_result']}",
         f"/reliability/life/{ids['life_result']}?paper=lognormal&others=1",
         f"/reliability/degradations/{ids['degradation_result']}", f"/reliability/risks/{ids['risk_result']}",
+        "/reliability/evidence", f"/reliability/evidence/{ids['evidence']}",
+        "/reliability/evidence/new?lots=LOT7&wafer_map-given=on&modality-lvp=on", f"/results/{ids['evidence']}",
         "/reliability/models", f"/reliability/models/{ids['version']}", "/reliability/reports",
         f"/reliability/reports/{ids['report']}", "/reliability/deliveries", "/reliability/schedules",
         f"/reliability/schedules/{ids['schedule']}", f"/reliability/schedules/{ids['schedule']}/edit",
         f"/reliability/schedules/{ids['schedule']}/send", "/reliability/schedules/new?name=Weekly&cron=0+7+*+*+1",
+        "/reliability/schedules/new?mechanism-0-name=oxide&mechanism-0-law=tddb-e&mechanism-1-law=peck",
     ]  # fmt: skip

@@ -58,7 +58,10 @@ def furnish_reports(url: str, key: str, folder: Path) -> dict[str, str]:
         scored = _post(http, f"tables/{scoring}/latent-risk-scores", {"model": "latent risk"})
         _await(lambda: http.get("results", params={"job": scored["id"]}).json()["items"])
         (answer,) = http.get("results", params={"job": scored["id"]}).json()["items"]
-        return ids | {"version": version["id"], "risk_result": answer["id"]}
+        assembled = _post(http, "evidence-assemblies", {"program": "demo"})
+        _await(lambda: http.get("results", params={"job": assembled["id"]}).json()["items"])
+        (evidence,) = http.get("results", params={"job": assembled["id"]}).json()["items"]
+        return ids | {"version": version["id"], "risk_result": answer["id"], "evidence": evidence["id"]}
 
 
 def _upload(http: httpx.Client, client: UploadClient, folder: Path) -> tuple[str, str, str]:

@@ -29,7 +29,6 @@ router = APIRouter(prefix="/reliability/evidence", include_in_schema=False, rout
 
 KIND = "unit-evidence"
 LIST = ListSource(RESULTS, ResultQuery, "results", (("kind", KIND),))
-EVIDENCE_FORMATS = ("stdf", "atdf", "lifetimes", "readouts", "unit_evidence", "klarf-1.1", "klarf-1.2", "klarf-1.8")
 MOST_OFFERED = 200
 MOST_MODALITIES = 8
 MOST_BYTES = 32 << 20
@@ -73,7 +72,7 @@ def _show_form(
     allowed = unit.caller.programs(Action.ANALYSE)
     tables = load_rows(unit, TABLES, {"kind": "unit_outcome"}, MOST_OFFERED)
     may_see_files = unit.caller.programs(Action.READ_OPERATIONS) != frozenset()
-    files = load_rows(unit, FILES, {"formats": list(EVIDENCE_FORMATS)}, MOST_OFFERED) if may_see_files else []
+    files = load_rows(unit, FILES, {"state": "stored"}, MOST_OFFERED) if may_see_files else []
     return page.show(
         unit,
         "evidence_form.html",
@@ -84,7 +83,7 @@ def _show_form(
         frames=FRAMES,
         outcomes=tables,
         files=files,
-        inspections=[row for row in files if row["format"].startswith("klarf")],
+        inspections=[row for row in files if (row["format"] or "").startswith("klarf")],
         rows={kind: row_numbers(values, kind) for kind in ("stated", "mask")},
         allowed=allowed if allowed is None else {str(each) for each in allowed},
     )
