@@ -1,7 +1,7 @@
 """Evidence for each fault hypothesis: from the fail log, and from each waveform."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -303,6 +303,12 @@ def weigh_waveform(comparison: Comparison, prior: RatioPrior) -> WaveformEvidenc
         other=float(np.logaddexp(other, elsewhere) - np.log(2)),
         differs=comparison.differs,
     )
+
+
+def say_nothing(waveform: WaveformEvidence) -> WaveformEvidence:
+    """Return the evidence of ``waveform`` if its spot was surely elsewhere: the same under every hypothesis."""
+    nothing = waveform.elsewhere
+    return replace(waveform, faults=np.full_like(waveform.faults, nothing), good=nothing, other=nothing)
 
 
 def misplaced(evidence: NDArray[np.float64] | float, elsewhere: float) -> NDArray[np.float64]:

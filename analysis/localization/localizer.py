@@ -19,6 +19,7 @@ from analysis.localization.evidence import (
     SpotPrediction,
     WaveformEvidence,
     compare_waveform,
+    say_nothing,
     weigh_waveform,
 )
 from analysis.localization.history import posterior_history
@@ -114,12 +115,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class _Spotted:
-    """A waveform's observation, and the nets under its spot: the probed one first, then neighbours."""
+    """A waveform's observation, and the nets under its spot: the probed one first, then neighbours.
+
+    ``on_net`` says whether the stated place is on the probed net.
+    """
 
     observation: Observation
     window: tuple[float, float]
     nets: list[int]
     spreads: NDArray[np.float64]
+    on_net: bool
 
     @property
     def key(self) -> str:
@@ -250,7 +255,8 @@ def _weigh(spotted: _Spotted, prior: RatioPrior, suspects: Suspects) -> Waveform
         )
         return compare_waveform(spotted.observation, prior.ratios, prediction, bits)
 
-    return weigh_waveform(suspects.comparisons.take(spotted.key + prior.ratios.tobytes().hex(), compare), prior)
+    weighed = weigh_waveform(suspects.comparisons.take(spotted.key + prior.ratios.tobytes().hex(), compare), prior)
+    return weighed if spotted.on_net else say_nothing(weighed)
 
 
 def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
@@ -271,6 +277,7 @@ def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
         levels.window,
         [circuit.number[waveform.net], *(net for net, _ in known)],
         np.asarray([weight for _, weight in known], np.float64),
+        problem.layout.is_on(waveform.net, waveform.spot),
     )
 
 
@@ -344,6 +351,7 @@ def _describe(
         delay=skew.detail,
         mixture=(),
         problems=assess_quality(waveform.values).problems,
+        counted=spotted.on_net,
     )
 
 

@@ -58,6 +58,7 @@ class Layout:
 
     def __init__(self, places_um: Mapping[str, tuple[float, float]]) -> None:
         self.nets = tuple(places_um)
+        self._number = {net: number for number, net in enumerate(self.nets)}
         self._places = np.asarray(list(places_um.values()), np.float64).reshape(-1, 2)
         self._tree = cKDTree(self._places) if self.nets else None
 
@@ -65,6 +66,13 @@ class Layout:
         """Return the places by ``number`` of the net instead of its name; nets without a number are left out."""
         places = self._places.tolist()
         return {number[net]: (x, y) for net, (x, y) in zip(self.nets, places, strict=True) if net in number}
+
+    def is_on(self, net: str, spot: Spot | None) -> bool:
+        """Return whether the stated place of ``spot`` is on ``net``; taken for granted where either is unknown."""
+        if spot is None or net not in self._number:
+            return True
+        there, brightest = _spot_weights(spot, np.stack([self._places[self._number[net]], (spot.x_um, spot.y_um)]))
+        return bool(there >= LEAST_WEIGHT * brightest)
 
     def neighbours(self, net: str, spot: Spot | None) -> list[tuple[str, float]]:
         """Return the nets under ``spot`` besides ``net`` with their intensity, strongest first; none without a spot."""

@@ -83,7 +83,13 @@ def test_a_spot_with_the_wrong_name_is_doubted_and_the_right_net_named(document:
     wrong, right = (item["spot"] for item in document["waveforms"])
     assert wrong["p_on_net"] < 0.05
     assert wrong["nets"][0]["net"] == "g3_n"
-    assert document["waveforms"][0]["doubts"][0].startswith("the spot was rather on g3_n")
+    assert [item["counted"] for item in document["waveforms"]] == [False, True]
+    assert document["waveforms"][0]["doubts"][0].startswith("the stated place is not on y0")
+    assert document["waveforms"][0]["doubts"][1].startswith("the spot was rather on g3_n")
+    first, second, _ = document["history"]
+    assert [site["posterior"] for site in second["sites"]] == pytest.approx(
+        [site["posterior"] for site in first["sites"]]
+    )
     assert right["p_on_net"] > 0.95
     assert right["p_on_net"] + right["p_elsewhere"] == pytest.approx(1.0, abs=0.02)
 

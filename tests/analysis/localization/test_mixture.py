@@ -44,3 +44,12 @@ def test_neighbours_equal_a_search_through_all(seed: int) -> None:
 def test_without_a_spot_or_places_there_are_no_neighbours() -> None:
     assert Layout({"a": (0.0, 0.0)}).neighbours("b", None) == []
     assert Layout({}).neighbours("b", Spot(0.0, 0.0, 279.0)) == []
+
+
+@pytest.mark.parametrize(("sigma_nm", "reach_um"), [(0.0, 0.15), (30.0, 0.2), (4000.0, 8.0)])
+def test_a_spot_is_on_its_net_within_its_width_and_error(sigma_nm: float, reach_um: float) -> None:
+    layout = Layout({"a": (1.0, 2.0), "far": (40.0, 2.0)})
+    for off_um, on in ((0.0, True), (reach_um, True), (4 * reach_um, False)):
+        assert layout.is_on("a", Spot(1.0 + off_um, 2.0, 250.0, sigma_nm)) is on
+    assert layout.is_on("unplaced", Spot(9.0, 9.0, 250.0, sigma_nm))
+    assert layout.is_on("a", None)
