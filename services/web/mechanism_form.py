@@ -103,7 +103,7 @@ def _show(number: int, row: Row) -> ShownMechanism:
         for name, each in law.coefficients.items()
     ]
     stress = [
-        Asked(name, each, "empty: as the tables tell" if name in TOLD_BY_TABLES else "no table tells it")
+        Asked(name, each, "empty: as the tables tell" if name in TOLD_BY_TABLES else "needed: no table tells it")
         for name, each in law.conditions.items()
     ]
     return ShownMechanism(
@@ -112,7 +112,7 @@ def _show(number: int, row: Row) -> ShownMechanism:
         values=defaultdict(str, row),
         law=law,
         coefficients=[*coefficients, *_others(row, _COEFFICIENT_PARTS, law.coefficients, {})],
-        use=[*(Asked(name, each) for name, each in use.items()), *_others(row, ("use",), use, law.conditions)],
+        use=[*(Asked(name, each, "needed") for name, each in use.items()), *_others(row, ("use",), use, law.conditions)],
         stress=[*stress, *_others(row, ("stress",), law.conditions, law.conditions)],
     )
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import Engine, delete, select, update
 
 from db.repositories.access import INSTALLATION_ACTIONS, ROLE_ACTIONS, SCOPE_OF_ACTION, Action
-from db.schema import cases, people, probes, work
+from db.schema import cases, layers, people, probes, work
 from instruments.electrical.e142_map import E142MapAdapter
 from services.api.contract import ACTIONS_MEMBER
 from tests.api.conftest import CHUNK, TUS, Api, encode_metadata
@@ -179,6 +179,7 @@ def body_of(method: str, path: str, ids: dict[str, uuid.UUID]) -> Any:
         ("post", "/population-outliers"): {"session_ids": [str(ids["session_id"])]},
         ("post", "/files/{file_id}/printabilities"): PRINTABILITY,
         ("post", "/files/{file_id}/nets"): {},
+        ("put", "/files/{file_id}/layer-names"): {"names": {"68/20": "met1"}},
         ("post", "/files/{file_id}/matches"): {"inspection_file_id": str(ids["file_id"]), "sigma_nm": [1, 1]},
         ("post", "/files/{file_id}/tiles"): {},
         ("post", "/files/{file_id}/signatures"): {},
@@ -239,6 +240,21 @@ def headers_of(method: str, path: str) -> dict[str, str]:
     return {**CHUNK, **headers} if method == "patch" else headers
 
 
+def _clear(engine: Engine, path: str) -> None:
+    """Take away what an attempt before has made, of which there can be one."""
+    once = {"planned-probes": probes.planned_probe, "/layer-names": layers.layer_names}
+    with engine.begin() as connection:
+        for table in (table for part, table in once.items() if part in path):
+            connection.execute(delete(table))
+
+
+def _fresh_report(world: World, path: str) -> dict[str, uuid.UUID]:
+    """A report whose mail can be sent again, or one that can be made again, where the path needs it."""
+    if path.endswith("/resend"):
+        return add_report(world.api.engine, world.api.state.blobs, world.program)
+    return {"report_id": add_failed_report(world.api.engine, world.program)} if path.endswith("/makings") else {}
+
+
 def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
     """The ids of rows that no attempt before has changed."""
     engine, program, ids = world.api.engine, world.program, dict(world.ids)
@@ -252,12 +268,9 @@ def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
     if path.endswith("/sign-off"):
         with engine.begin() as connection:
             connection.execute(update(cases.case_step).values(ended_at=cases.case_step.c.began_at))
+    _clear(engine, path)
     if "planned-probes" in path:
-        with engine.begin() as connection:
-            connection.execute(delete(probes.planned_probe))
         ids["probe_id"] = add_planned_probe(engine, ids, program)
-    if path.endswith("/makings"):
-        ids["report_id"] = add_failed_report(engine, program)
     if path.endswith("/printing-pictures"):
         payload = {"raw_file_id": str(ids["file_id"]), "question": PRINTABILITY}
         ids["job_id"] = add_row(
@@ -270,8 +283,7 @@ def fresh_ids(world: World, path: str) -> dict[str, uuid.UUID]:
         ids["result_id"] = add_scored_result(engine, world.api.state.blobs, program, ids["job_id"])
     if "{upload_id}" in path:
         ids["upload_id"] = add_upload(engine, program, ids["instrument_id"])
-    if path.endswith("/resend"):
-        ids |= add_report(engine, world.api.state.blobs, program)
+    ids |= _fresh_report(world, path)
     if "{webhook_id}" in path:
         ids["webhook_id"] = add_webhook(engine, program)
     if "{membership_id}" in path:

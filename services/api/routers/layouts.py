@@ -6,10 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from db.repositories import layer_names
 from db.repositories.catalogue import FILES, RESULTS, fetch_row
 from db.repositories.tiles import find_tile
 from services.api.analysis_requests import JOB_ANSWERS, AnalysisRequest, ask_for_analysis, find_inputs
+from services.api.answers import JsonAnswer
 from services.api.context import Analyses, ReadsRecords, RequestContext
+from services.api.contract import describe_problems
+from services.api.layer_names import LayerNamesAnswer, LayerNamesRequest, load_layer_names
 from services.api.tile_answers import PICTURE_ANSWERS, answer_tile
 from services.pipelines.job_keys import make_key
 from services.pipelines.mask.layout_requests import (
@@ -73,6 +77,28 @@ def match_defects(file_id: uuid.UUID, question: MatchRequest, context: Analyses)
 def find_signatures(file_id: uuid.UUID, question: SignaturesRequest, context: Analyses) -> Response:
     """Ask for clusters, rings, scratches and repeaters of a stored inspection, against chance."""
     return _ask(context, "signatures", file_id, question)
+
+
+@router.get(
+    "/files/{file_id}/layer-names", responses={200: {"model": LayerNamesAnswer}, **describe_problems("not-found")}
+)
+def read_layer_names(file_id: uuid.UUID, context: ReadsRecords) -> Response:
+    """Return what the layers of a stored layout are called, by a person or by the file itself."""
+    with context.read() as unit:
+        names = load_layer_names(unit, context.state.blobs, file_id)
+    return JsonAnswer(names.answer().model_dump())
+
+
+@router.put(
+    "/files/{file_id}/layer-names",
+    responses={200: {"model": LayerNamesAnswer}, **describe_problems("not-found", "conflict", "invalid-request")},
+)
+def name_layers(file_id: uuid.UUID, body: LayerNamesRequest, context: Analyses) -> Response:
+    """Say what the layers of a stored layout are called, in place of what was said before."""
+    with context.begin() as unit:
+        layer_names.give(unit.connection, unit.caller, file_id, body.names, body.source.strip(), body.revision)
+        names = load_layer_names(unit, context.state.blobs, file_id)
+    return JsonAnswer(names.answer().model_dump())
 
 
 @router.get(
