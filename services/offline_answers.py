@@ -42,10 +42,16 @@ def refusal_of(error: Exception) -> dict[str, Any]:
 
 
 def print_refusal(error: dict[str, Any], *, as_json: bool) -> None:
-    """Tell of ``error``, the document of a refusal: as JSON on stdout, or to a person on stderr."""
+    """Tell of ``error``, the document of a refusal: as JSON on stdout, or to a person on stderr.
+
+    Where adapters took the file for theirs and refused it, a person is not told what the others looked for.
+    """
     if as_json:
         print_json({"error": error})
         return
     typer.echo(f"refused: {error['message']}", err=True)
-    for reason in error.get("reasons") or ():
-        typer.echo(f"  {reason.get('adapter', '?')}: {reason.get('reason', '')}", err=True)
+    reasons = error.get("reasons") or ()
+    refused = [each for each in reasons if each.get("verdict") == "refused"]
+    for reason in refused or reasons:
+        if reason.get("reason") != error["message"]:
+            typer.echo(f"  {reason.get('adapter', '?')}: {reason.get('reason', '')}", err=True)
