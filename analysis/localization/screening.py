@@ -37,6 +37,7 @@ from analysis.localization.late_suspects import (
     refined_fails,
     usual_settings,
 )
+from analysis.localization.lateness import steps_of
 from analysis.localization.priors import PRIORS, bridge_prior, double_prior, fault_prior, shared_prior
 from analysis.localization.stimulation import Shelf, Stimulated
 from analysis.localization.suspects import Suspects, join, unset
@@ -44,8 +45,13 @@ from analysis.localization.suspects import Suspects, join, unset
 HOPELESS = 25.0
 """Log evidence behind the best from which a suspect is dropped."""
 MOST_SUSPECTS = 3000
-MOST_LATE, MOST_SIMULATED, MOST_FINE = 400, 64, 32
-"""Delay faults that are simulated in time at most, those of them that are in every draw, and at every lateness."""
+MOST_LATE = 400
+"""Delay faults that are simulated in time at most."""
+LEAST_SIMULATED, LEAST_FINE, FINE_PART = 64, 32, 3
+"""Those of them that are in every draw in any circuit, and at every lateness: a part of the former, or so many."""
+WORDS_OF_SIMULATED = 10_000_000
+"""Of all nets in time under the delay faults that are in every draw: more of them in small circuits, where the one fail
+of a glitch is met in a draw or two only."""
 FAR_BEHIND = 60.0
 """Log evidence behind a static fault from which a delay fault is given up while its lateness is rough."""
 TOO_FAR = 30.0
@@ -205,6 +211,7 @@ def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: i
     First those are dropped that cannot, however late; then those that explain little at a few latenesses, or far less
     than the ``best`` score of a static fault. The most likely are then tried at every lateness.
     """
+    most = _most_simulated(stimulated)
     prior = shared_prior(singles.faults[static:])
     chosen = _best(prior + resembling_fail_evidence(singles.counts)[static:], MOST_LATE)
     draws, rough = range(len(stimulated.timed_loops)), range(len(LATENESSES))[ROUGH // 2 :: ROUGH]
@@ -215,13 +222,13 @@ def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: i
         faults = [singles.faults[static + place] for place in chosen]
         evidence = late_fails(stimulated, faults, observed, trial)
         worth = prior[chosen] + logsumexp(evidence, axis=(1, 2))
-        kept = _best(worth, MOST_SIMULATED)
+        kept = _best(worth, most)
         kept = kept[worth[kept] > best - FAR_BEHIND]
         chosen, evidence = chosen[kept], evidence[kept]
     if not chosen.size:
         return _table(stimulated, [], singles.errors[:0], np.empty((0, KEPT)), np.empty(0))
     worth = prior[chosen] + logsumexp(evidence, axis=(1, 2))
-    fine = _best(worth, MOST_FINE)
+    fine = _best(worth, max(LEAST_FINE, most // FINE_PART))
     fine = fine[worth[fine] > best - TOO_FAR]
     faults = [singles.faults[static + place] for place in chosen]
     by_lateness, settings = keep_likeliest(refined_fails(stimulated, faults, observed, evidence, fine))
@@ -230,6 +237,12 @@ def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: i
     nothing = np.full(len(chosen), -np.inf)
     table = _table(stimulated, [singles.faults[place] for place in places], singles.errors[places], scores, nothing)
     return replace(table, settings=settings)
+
+
+def _most_simulated(stimulated: Stimulated) -> int:
+    """Return how many delay faults are simulated in every draw: what takes about as long in any circuit."""
+    words = steps_of(stimulated.circuit) * stimulated.good.size
+    return int(np.clip(WORDS_OF_SIMULATED // words, LEAST_SIMULATED, MOST_LATE))
 
 
 def _best(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
