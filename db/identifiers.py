@@ -1,9 +1,11 @@
 """Row identifiers: UUID version 7 (RFC 9562), made in Python because PostgreSQL 15 has no ``uuidv7()``."""
 
+import math
 import os
 import threading
 import time
 import uuid
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +57,12 @@ def uuid7() -> uuid.UUID:
     """
     milliseconds, counter = divmod(_take_ticks(1), 1 << _COUNTER_BITS)
     return uuid.UUID(int=(milliseconds << 80) | ((_VERSION | counter) << 64) | _VARIANT | _take_random())
+
+
+def uuid7_floor(moment: datetime) -> uuid.UUID:
+    """Return the smallest UUIDv7 of the millisecond of ``moment``: identifiers made since then are no smaller."""
+    milliseconds = max(0, math.floor(moment.timestamp() * 1000))
+    return uuid.UUID(int=(min(milliseconds, (1 << 48) - 1) << 80) | (_VERSION << 64) | _VARIANT)
 
 
 def uuid7_column(count: int) -> NDArray[np.void]:

@@ -19,7 +19,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Attention:
-    """One look; each list has at most ``MOST`` rows, the newest."""
+    """One look; each list has at most ``MOST`` rows, the newest. ``last`` of a chart is its newest signal."""
 
     quarantined: Rows
     running: Rows
@@ -110,6 +110,7 @@ def _charts(connection: Connection, caller: Caller) -> Rows:
             chart.unit,
             chart.simulated,
             chart.evaluated_at,
+            chart.evaluation["signals"].label("signals"),
             instrument.c.name.label("instrument"),
         )
         .select_from(control_chart.join(instrument, instrument.c.id == chart.instrument_id))
@@ -117,7 +118,11 @@ def _charts(connection: Connection, caller: Caller) -> Rows:
         .order_by(chart.evaluated_at.desc().nulls_last())
         .limit(MOST)
     )
-    return _fetch(connection, query)
+    rows = _fetch(connection, query)
+    for row in rows:
+        signals = row.pop("signals") or []
+        row["last"] = max(signals, key=lambda signal: str(signal["observed_at"]), default=None)
+    return rows
 
 
 def count_quarantined(connection: Connection, caller: Caller) -> int:

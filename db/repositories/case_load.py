@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, false, func, select
 
 from db.repositories.access import Action, Caller
 from db.repositories.case_turnaround import Turnaround, measure
@@ -52,6 +52,16 @@ def read_load(connection: Connection, caller: Caller, now: datetime | None = Non
     closed = select(fa_case).where(fa_case.c.state == "closed", fa_case.c.closed_at > now - CLOSED_WITHIN, allowed)
     newest = closed.order_by(fa_case.c.closed_at.desc()).limit(MOST_CLOSED)
     return CaseLoad(count, rows, stages, _summarize(_with_steps(connection, newest)))
+
+
+def list_open(connection: Connection, caller: Caller, most: int) -> Rows:
+    """Return ``most`` open cases as :class:`CaseLoad` tells them: the caller's own, nobody's, then those of others."""
+    conditions = (fa_case.c.state == "open", caller.restriction(Action.READ_RECORDS, fa_case.c.program_id))
+    own = func.coalesce(fa_case.c.assigned_to_id == caller.account_id, false()).desc()
+    query = _open_query(conditions).order_by(None)
+    query = query.order_by(own, fa_case.c.assigned_to_id.is_(None).desc(), fa_case.c.id.desc()).limit(most)
+    now = datetime.now(UTC)
+    return [_describe_open(*pair, now) for pair in _with_steps(connection, query)]
 
 
 def _open_query(conditions: Sequence[Any]) -> Any:

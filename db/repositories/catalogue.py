@@ -344,7 +344,8 @@ AUDIT_EVENTS = Listing(
         people.audit_event.c.actor,
         people.audit_event.c.action,
         people.audit_event.c.subject_id,
-    ),
+    )
+    | {"since": people.audit_event.c.id.__ge__, "until": people.audit_event.c.id.__lt__},
 )
 MEMBERSHIPS = Listing(
     "membership",

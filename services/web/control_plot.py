@@ -7,7 +7,7 @@ from typing import Any
 from services.web.formatting import parse_moment
 from services.web.plot_frame import PlotFrame, axis_ticks, polyline, widen
 
-FRAME = PlotFrame(height=260.0, left=70.0, right=888.0, bottom=230.0)
+FRAME = PlotFrame(height=200.0, left=62.0, right=888.0, bottom=172.0)
 TITLES = {
     "individuals": "Individual values",
     "ewma": "EWMA",
@@ -18,13 +18,14 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Point:
-    """One reading in the drawing."""
+    """One reading in the drawing; ``bar``: from and to where one standard error reaches, where that is known."""
 
     x: float
     y: float
     out: bool
     judged: bool
     title: str
+    bar: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,9 @@ def _plot(
         for value, point in zip(chart["statistic"], points, strict=True)
     ]
     finite = [value for value in (*values, *chart["lower"], *chart["upper"], chart["centre"]) if value is not None]
+    if raw:
+        errors = [(point["value"], point["sigma"]) for point in points if point.get("sigma")]
+        finite += [value + side * sigma for value, sigma in errors for side in (-1, 1)]
     low, high = widen(finite or (0.0, 1.0), 0.08)
 
     def x_of(at: int) -> float:
@@ -80,7 +84,8 @@ def _plot(
             y_of(value),
             (kind, point["reading_id"]) in fired,
             chart["statistic"][at] is not None,
-            f"{_date(point['observed_at'])}: {value:.6g} {unit if raw else ''}".strip(),
+            f"{_date(point['observed_at'])}: {value:.6g}{_spread(point) if raw else ''} {unit if raw else ''}".strip(),
+            (y_of(value - point["sigma"]), y_of(value + point["sigma"])) if raw and point.get("sigma") else None,
         )
         for at, (value, point) in enumerate(zip(values, points, strict=True))
         if value is not None
@@ -98,6 +103,10 @@ def _plot(
         dates=[(x_of(at), _date(points[at]["observed_at"])) for at in _few(len(points))],
         summary=f"{len(drawn)} points, {out} of which a rule fired at",
     )
+
+
+def _spread(point: Mapping[str, Any]) -> str:
+    return f" \N{PLUS-MINUS SIGN} {point['sigma']:.2g}" if point.get("sigma") else ""
 
 
 def _steps(values: Sequence[float | None], x_of: Any, y_of: Any) -> str:

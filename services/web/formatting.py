@@ -136,8 +136,11 @@ def write_si(value: float | None, unit: str, digits: int = 4) -> str:
 
 
 def write_person(actor: str | None) -> str:
-    """Return who did something without the kind of actor that everybody sees: ``account:ada`` is ada."""
-    return UNKNOWN if actor is None else actor.removeprefix("account:")
+    """Return who did something: ``account:ada`` is ada, ``service:scheduler`` the service scheduler."""
+    if actor is None:
+        return UNKNOWN
+    kind, _, name = actor.partition(":")
+    return f"{kind} {name}" if kind in ("service", "instrument") else actor.removeprefix("account:")
 
 
 def write_json(value: Any) -> Markup:

@@ -1,11 +1,14 @@
 """Programs, accounts, memberships, instruments, API keys and the audit trail."""
 
 import uuid
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 from starlette.responses import Response
 
+from db.identifiers import uuid7_floor
 from db.repositories import administration
 from db.repositories.administration import KeyRequest
 from db.repositories.catalogue import AUDIT_EVENTS, INSTRUMENTS, MEMBERSHIPS, PROGRAMS, read_row
@@ -71,11 +74,22 @@ class MembershipQuery(ProgramQuery):
 
 
 class AuditQuery(ProgramQuery):
-    """Filters of the audit trail."""
+    """Filters of the audit trail; times without a zone are UTC."""
 
     actor: Name | None = None
     action: Name | None = None
     subject: uuid.UUID | None = None
+    since: Annotated[datetime | None, Field(description="written at this time or later")] = None
+    until: Annotated[datetime | None, Field(description="written before this time")] = None
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters that were sent; a time is the identifier that it would begin with."""
+        sent = super().filters()
+        return sent | {name: uuid7_floor(_in_utc(sent[name])) for name in ("since", "until") if name in sent}
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 @router.get("/programs", responses=describe_page(ProgramItem))

@@ -32,6 +32,12 @@ router = APIRouter(prefix="/admin", include_in_schema=False, route_class=PageRou
 
 AUDIT = ListSource(AUDIT_EVENTS, AuditQuery, "audit-events")
 MOST = 500
+PAGES_OF = {
+    "fa_case": "/cases", "job": "/jobs", "raw_file": "/files", "bundle": "/bundles", "instrument": "/instruments",
+    "probing_session": "/sessions", "control_chart": "/charts", "model_version": "/reliability/models",
+    "report": "/reliability/reports", "report_schedule": "/reliability/schedules",
+}  # fmt: skip
+"""Where the subject of an audit entry has a page."""
 ROLES = ("viewer", "engineer", "reliability", "operator", "admin")
 
 
@@ -178,4 +184,4 @@ def list_audit(page: AnyPage) -> Response:
         return answer_export(page, AUDIT, "audit-events")
     with page.read() as unit:
         unit.caller.require(Action.READ_ADMINISTRATION)
-        return page.show(unit, "audit.html", shown=load_list(page, unit, AUDIT))
+        return page.show(unit, "audit.html", shown=load_list(page, unit, AUDIT), pages=PAGES_OF)

@@ -6,8 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from db.repositories import attention, report_attention
-from db.repositories.cases import CASES
-from services.web.lists import load_rows
+from db.repositories.case_load import list_open
 from services.web.page import AnyPage, PageRoute
 from services.web.schedule_words import tell_schedule
 
@@ -26,8 +25,7 @@ def show_home(page: AnyPage) -> Response:
         found = attention.look(unit.connection, unit.caller, now - NEWS)
         reports = report_attention.look(unit.connection, unit.caller, now + SOON, now - NEWS)
         instruments = attention.names_of_instruments(unit.connection, unit.caller)
-        own = {"state": "open", "assigned_to": unit.caller.account_id}
-        cases = load_rows(unit, CASES, own, attention.MOST)
+        cases = list_open(unit.connection, unit.caller, attention.MOST)
         quiet = not (found.quarantined or found.dead or found.agents or found.charts)
         quiet = quiet and not (cases or reports.not_made or reports.undelivered)
         return page.show(

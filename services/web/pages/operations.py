@@ -13,7 +13,7 @@ from db.repositories.monitoring_catalogue import CHART_BASELINES, CONTROL_CHARTS
 from services.api.monitoring_documents import BaselineRequest, ChartParameters, ChartQuery
 from services.api.routers import monitoring as api
 from services.api.routers.administration import InstrumentQuery
-from services.web.control_plot import plot_charts
+from services.web.control_plot import TITLES, plot_charts
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, PageRoute, redirect
 
@@ -77,6 +77,7 @@ def show_chart(chart_id: uuid.UUID, page: AnyPage) -> Response:
             plots=plot_charts(evaluation, row["unit"]) if evaluation else [],
             baselines=load_rows(unit, CHART_BASELINES, {"chart": chart_id}, MOST_EVENTS),
             rules=ChartParameters().rules,
+            titles=TITLES,
         )
 
 

@@ -75,9 +75,22 @@ export function themeColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function packColour(text) {
+const STRONGER = 0.35; // of the way from a trace's colour to that of ink, for what is simulated of it
+
+/** What is simulated has one colour, unless several traces share the lane: then each has a stronger one of its trace. */
+function simulatedColour(meta, lane) {
+  const ink = hexOf(themeColour("--ink"));
+  const alone = lane.members.filter((each) => each.part === "simulated").length < 2;
+  return alone ? hexOf(themeColour("--simulated")) : colourOf(meta.index).map((part, k) => Math.round(part + STRONGER * (ink[k] - part)));
+}
+
+function hexOf(text) {
   const n = Number.parseInt(text.slice(1), 16);
-  return packRgb([(n >> 16) & 255, (n >> 8) & 255, n & 255]);
+  return [(n >> 16) & 255, (n >> 8) & 255, n & 255];
+}
+
+function packColour(text) {
+  return packRgb(hexOf(text));
 }
 
 function packRgb([red, green, blue]) {
@@ -171,7 +184,7 @@ export class Plot {
     const { ratio, pixels } = this;
     const stride = this.canvas.width;
     const outline = meta.part === "simulated" ? Math.max(1, Math.round(1.5 * ratio)) : 0;
-    const colour = outline ? packColour(themeColour("--simulated")) : packRgb(colourOf(meta.index));
+    const colour = packRgb(outline ? simulatedColour(meta, lane) : colourOf(meta.index));
     const left = Math.round(MARGIN.left * ratio);
     const right = Math.round((this.width - MARGIN.right) * ratio);
     const scaleX = ((right - left) / (state.to - state.from)) * trace.step;
@@ -213,15 +226,15 @@ export class Plot {
 
   #drawLine(trace, meta, lane, state) {
     const context = this.context;
-    const [red, green, blue] = colourOf(meta.index);
     const simulated = meta.part === "simulated";
+    const [red, green, blue] = simulated ? simulatedColour(meta, lane) : colourOf(meta.index);
     const yOf = (value) => lane.top + lane.height * (1 - (value - lane.low) / (lane.high - lane.low));
     const wide = ((state.to - state.from) / trace.step) * 6 < this.innerWidth;
     context.save();
     context.beginPath();
     context.rect(MARGIN.left, lane.top, this.innerWidth, lane.height);
     context.clip();
-    context.strokeStyle = context.fillStyle = simulated ? themeColour("--simulated") : `rgb(${red} ${green} ${blue})`;
+    context.strokeStyle = context.fillStyle = `rgb(${red} ${green} ${blue})`;
     context.lineWidth = simulated ? 1.6 : 1.3;
     if (simulated) context.setLineDash([7, 3]);
     context.beginPath();

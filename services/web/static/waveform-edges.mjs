@@ -53,8 +53,11 @@ function drawEdges(plot, state, { top, height }, items) {
   context.fillStyle = themeColour("--faint");
   context.textAlign = "left";
   const refused = items.reduce((sum, item) => sum + (item.refused ?? 0), 0);
-  const told = `skew of edges, ps, ± one standard error: ${shown} here, hollow ones are probably outliers; band: the whole waveform`;
-  context.fillText(refused ? `${told}; ${refused} too noisy for a delay of ${refused === 1 ? "its" : "their"} own` : told, MARGIN.left + 6, top + 13);
+  const noisy = refused ? `; ${refused} too noisy for a delay of ${refused === 1 ? "its" : "their"} own` : "";
+  const told = `skew of edges, ps, ± one standard error: ${shown} here`;
+  const texts = [`${told}, hollow ones are probably outliers; band: the whole waveform${noisy}`, `${told}${noisy}`, told];
+  const fitting = texts.find((text) => context.measureText(text).width < plot.innerWidth - 12) ?? told;
+  context.fillText(fitting, MARGIN.left + 6, top + 13);
 }
 
 function drawScale(plot, most, yOf, { top, height }) {

@@ -1,0 +1,115 @@
+"""What a day at the console turns on: open cases on the first page, jobs, operations, charts, the audit trail."""
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import update
+
+from db.identifiers import uuid7, uuid7_floor
+from db.repositories.workers import GraphicsCard, WorkerSign, keep_sign
+from db.schema import cases, files, people, work, workers
+from services.web.formatting import write_person, write_posterior, write_seconds
+from tests.api.population import add_row
+from tests.web.conftest import Console, check_html
+from tests.web.furnishing import add_chart
+
+NOW = datetime.now(UTC)
+
+
+def test_open_cases_on_the_first_page_are_ones_own_then_nobodys_then_others(console: Console) -> None:
+    mine = console.person("engineer")
+    with console.api.engine.connect() as connection:
+        account = connection.execute(people.account.select().where(people.account.c.name.like("engineer-%"))).one()
+    console.add_person("eve", "engineer")
+    with console.api.engine.connect() as connection:
+        other = connection.execute(people.account.select().where(people.account.c.name == "eve")).one()
+    for title, assigned in (("of eve", other.id), ("of nobody", None), ("my own", account.id)):
+        add_row(console.api.engine, cases.fa_case, program_id=console.program, title=title, assigned_to_id=assigned)
+    text = mine.get("/").text
+    check_html(text)
+    assert re.findall(r'href="/cases/[^"]+">([^<]+)</a></td><td>(?:<[^>]+>)?([^<]+)', text) == [
+        ("my own", "you"), ("of nobody", "nobody"), ("of eve", "eve"),
+    ]  # fmt: skip
+    assert "/api/v1/cases?state=open" in text
+    assert "no step under way" in text
+
+
+def test_a_job_says_how_long_it_took_and_that_its_file_is_in_quarantine(console: Console) -> None:
+    ids = console.populate()
+    with console.api.engine.begin() as connection:
+        connection.execute(update(files.raw_file).values(state="quarantined", quarantine_reasons=[]))
+    began = NOW - timedelta(minutes=5)
+    add_row(
+        console.api.engine, work.job, job_key=uuid.uuid4().hex, program_id=console.program, kind="ingest",
+        queue="ingest", payload={"raw_file_id": str(ids["file_id"])}, requested_by="instrument:scope-1",
+        state="succeeded", started_at=began, finished_at=began + timedelta(seconds=2.5),
+    )  # fmt: skip
+    text = console.person("viewer").get("/jobs?kind=ingest").text
+    check_html(text)
+    assert f'href="/files/{ids["file_id"]}">in quarantine</a>' in text
+    assert "2.5\u00a0s" in text
+    assert "instrument scope-1" in text
+
+
+def test_operations_tell_workers_cards_and_a_queue_that_nobody_serves(console: Console) -> None:
+    console.populate()
+    cards = [GraphicsCard(0, "NVIDIA H200", 150 << 30, 3 << 30, 0.25), GraphicsCard(1, "A", 1 << 30, None, None)]
+    with console.api.engine.begin() as connection:
+        keep_sign(connection, WorkerSign("gpu@rack4:17", ("gpu",), cards, "1.2", NOW))
+        keep_sign(connection, WorkerSign("old@rack1:2", ("cpu",), (), "1.1", NOW))
+        long_ago = datetime.now(UTC) - timedelta(minutes=5)
+        silent = update(workers.worker).where(workers.worker.c.name == "old@rack1:2")
+        connection.execute(silent.values(seen_at=long_ago))
+    text = console.person("viewer").get("/operations").text
+    check_html(text)
+    assert "0: NVIDIA H200, 3 GiB of 150 GiB, 25 % busy" in text
+    assert "1: A, 1 GiB</div>" in text
+    assert '<span class="state state-failed">silent</span>' in text
+    assert "jobs wait until a worker with <code>--queue cpu</code> is started" in text
+    assert "1 open case: 1 in intake" in text
+    operator = console.person("operator").get("/operations").text
+    assert "Work in progress" not in operator
+    assert "gpu@rack4:17" in operator
+
+
+def test_readings_of_a_control_chart_have_their_error_bars(console: Console) -> None:
+    ids = console.populate()
+    chart = add_chart(console.api.engine, console.program, ids["instrument_id"])
+    browser = console.person("viewer")
+    text = browser.get(f"/charts/{chart}").text
+    check_html(text)
+    assert text.count('<path class="error"') == 60
+    assert "\u00b1 0.004 V" in text
+    assert "Nelson 1" in text
+    assert "beyond 3 sigma" in browser.get("/").text or "too large" in browser.get("/").text
+
+
+def test_the_audit_trail_is_searched_by_time_and_leads_to_its_subjects(console: Console) -> None:
+    browser = console.person("admin")
+    made = browser.post("/cases", program=str(console.program), title="Found by its time")
+    case = made.headers["location"].rsplit("/", 1)[1]
+    text = browser.get(f"/admin/audit?subject={case}").text
+    check_html(text)
+    assert f'href="/cases/{case}"' in text
+    assert "1 field</summary>" in text
+    soon = f"{NOW + timedelta(days=1):%Y-%m-%dT%H:%M}"
+    assert "case.opened" in browser.get(f"/admin/audit?until={soon}").text
+    assert "case.opened" not in browser.get(f"/admin/audit?since={soon}").text
+    exported = browser.get(f"/admin/audit?since={soon}&export=csv").text
+    assert exported.count("\n") == 1
+    assert browser.get("/admin/audit?since=yesterday").status_code == 422
+
+
+def test_numbers_say_no_more_than_they_know() -> None:
+    assert [write_posterior(each) for each in (1.0, 0.0, 0.5, None)] == ["> 0.999", "< 0.001", "0.500", "\u2013"]
+    assert [write_seconds(each) for each in (0.0123, 3.44, 59.4, 61.0, None)] == [
+        "12 ms", "3.4 s", "59 s", "1 min 1 s", "\u2013",
+    ]  # fmt: skip
+    assert write_person("service:scheduler") == "service scheduler"
+    assert write_person("account:service:odd") == "service:odd"
+
+
+def test_an_identifier_made_since_a_moment_is_no_smaller_than_that_moments() -> None:
+    before = datetime.now(UTC)
+    assert uuid7_floor(before) <= uuid7() < uuid7_floor(before + timedelta(minutes=1))
