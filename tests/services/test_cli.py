@@ -108,8 +108,9 @@ def test_read_refuses_with_the_facts_and_exit_2(tmp_path: Path) -> None:
     assert plain.stdout == ""
     assert "refused: cut.bench: the statement is neither a port nor a gate" in plain.stderr
     assert plain.stderr.count("\n") == 1, "what other adapters look for is no help"
-    path.write_text("nothing known")
-    assert call("read", str(path)).stderr.count("\n") > 10
+    unknown = tmp_path / "unknown"
+    unknown.write_text("nothing known")
+    assert call("read", str(unknown)).stderr.count("\n") > 10
 
 
 @pytest.mark.parametrize(
