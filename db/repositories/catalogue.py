@@ -331,9 +331,10 @@ FINDINGS = Listing(
     "finding",
     work.finding,
     Action.READ_RECORDS,
-    frozenset(),
-    frozenset({"evidence"}),
-    filter_by(work.finding.c.program_id, work.finding.c.result_id, work.finding.c.kind, work.finding.c.subject),
+    detail_only=frozenset({"evidence"}),
+    conditions=filter_by(
+        work.finding.c.program_id, work.finding.c.result_id, work.finding.c.kind, work.finding.c.subject
+    ),
 )
 AUDIT_EVENTS = Listing(
     "audit event",

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from instruments.mask.process import known_processes, load_process
-
 _FIRST = re.compile(r"(\d{1,5})\s*[/,;\s]\s*(\d{1,5})(?:\s*[:=,;]\s*|\s+|$)(.*)")
 _LAST = re.compile(r"(\S+)\s+(\S+)\s+(\d{1,5})\s+(\d{1,5})")
 _DRAWN = "drawing"
@@ -55,11 +53,15 @@ def write_layer_text(keys: Iterable[str], names: Mapping[str, str]) -> str:
 
 def process_names() -> tuple[str, ...]:
     """Return the processes whose levels have names here."""
+    from instruments.mask.process import known_processes  # noqa: PLC0415  (the API starts without instruments)
+
     return known_processes()
 
 
 def names_of_process(process: str) -> dict[str, str]:
     """Return what a known process calls its layers: conductors, vias, and what cuts and labels conductors."""
+    from instruments.mask.process import load_process  # noqa: PLC0415  (the API starts without instruments)
+
     rules = load_process(process)
     names: dict[str, str] = {}
     groups = [(each.layers, each.name) for each in rules.conductors]

@@ -1,10 +1,10 @@
 """Where the values of units come from, as tables of unit evidence say it: the columns ``<modality>_source``."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from instruments.electrical.unit_evidence import SOURCE_SUFFIX
+from services.pipelines.latent_risk.source_cell import read_source
 from services.pipelines.table_source import SourceTable
 
 
@@ -33,12 +33,3 @@ class EvidenceSources:
         texts = {text for _, columns in self._tables for each in columns.values() for text in each}
         found = (read_source(text).get("result") for text in texts)
         return sorted({str(each) for each in found if each is not None})
-
-
-def read_source(text: str) -> dict[str, Any]:
-    """Return what a cell of such a column says; other text than the assembly's JSON is a plain name."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) else {"source": text}

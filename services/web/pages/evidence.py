@@ -15,8 +15,8 @@ from services.api.context import RequestUnit
 from services.api.listing import ResultQuery
 from services.api.routers import models as models_api
 from services.api.routers import unit_evidence as api
-from services.pipelines.latent_risk.evidence_sources import read_source
 from services.pipelines.latent_risk.risk_requests import StoredScoringRequest, StoredTrainingRequest
+from services.pipelines.latent_risk.source_cell import read_source
 from services.problems import Problem
 from services.web.body_tables import BodyColumn, answer_table, show_table
 from services.web.evidence_form import FRAMES, MODALITIES, fill_assembly, read_assembly, row_numbers
