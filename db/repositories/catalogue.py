@@ -336,24 +336,6 @@ FINDINGS = Listing(
         work.finding.c.program_id, work.finding.c.result_id, work.finding.c.kind, work.finding.c.subject
     ),
 )
-AUDIT_EVENTS = Listing(
-    "audit event",
-    people.audit_event,
-    Action.READ_ADMINISTRATION,
-    conditions=filter_by(
-        people.audit_event.c.program_id,
-        people.audit_event.c.actor,
-        people.audit_event.c.action,
-        people.audit_event.c.subject_id,
-    )
-    | {"since": people.audit_event.c.id.__ge__, "until": people.audit_event.c.id.__lt__},
-)
-MEMBERSHIPS = Listing(
-    "membership",
-    people.membership,
-    Action.READ_ADMINISTRATION,
-    conditions=filter_by(people.membership.c.program_id, people.membership.c.account_id, people.membership.c.role),
-)
 
 
 def _documents(kind: str, table: Table, *filters: Column[Any]) -> Listing:

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from db.identifiers import uuid7_floor
 from db.repositories import administration
 from db.repositories.administration import KeyRequest
-from db.repositories.catalogue import AUDIT_EVENTS, INSTRUMENTS, MEMBERSHIPS, PROGRAMS, read_row
+from db.repositories.catalogue import INSTRUMENTS, PROGRAMS, read_row
+from db.repositories.people_catalogue import AUDIT_EVENTS, MEMBERSHIPS
 from services.api.administration_documents import (
     AccountChange,
     AccountItem,

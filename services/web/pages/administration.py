@@ -11,12 +11,8 @@ from db.pagination import PageRequest
 from db.repositories import administration, console_access
 from db.repositories.access import Action, Conflict
 from db.repositories.administration import KeyRequest
-from db.repositories.catalogue import (
-    AUDIT_EVENTS,
-    INSTRUMENTS,
-    MEMBERSHIPS,
-    RowPage,
-)
+from db.repositories.catalogue import INSTRUMENTS, RowPage
+from db.repositories.people_catalogue import AUDIT_EVENTS, MEMBERSHIPS
 from services.api.administration_documents import (
     AccountRequest,
     InstrumentRequest,
