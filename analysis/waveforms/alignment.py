@@ -1,13 +1,13 @@
 """Skew: the delay of a waveform against the looped patterns that its net should show, edge by edge and as a whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.waveforms.cycles import MOST_DELAY, WaveformError
-from analysis.waveforms.delay_estimation import WaveformDelay, estimate_delay
+from analysis.waveforms.delay_estimation import NO_DELAY, WaveformDelay, estimate_delay
 from analysis.waveforms.delay_fit import DelaySetting
 from analysis.waveforms.delay_outliers import weigh_outliers
 from analysis.waveforms.delay_posterior import Search, WidthPrior
@@ -19,6 +19,8 @@ FINEST_EDGE_S = 2e-11
 """Standard deviation of the narrowest edge that any detector shows."""
 WIDEST_EDGE = 0.05
 """Standard deviation of the widest edge, as a part of a cycle."""
+UNSETTLED_EDGE = 0.5
+"""Standard deviation of a stated edge, as a part of a cycle, above which there are no levels to time edges between."""
 BASELINE_TERMS = 3
 
 
@@ -72,6 +74,9 @@ def estimate_skew(
     first, last = int(inside[0]), int(inside[-1]) + 1
     record = Record(values[first:last], t0_s + first * dt_s, dt_s)
     others = [Neighbour(cycle_edges(other, cycle_s), spread) for other, spread in neighbours if np.ptp(other) > 0]
+    if known.edge_sigma_s is not None and known.edge_sigma_s > UNSETTLED_EDGE * cycle_s:
+        reason = f"edges of {known.edge_sigma_s * 1e12:.3g} ps (standard deviation) do not settle in a cycle"
+        return Skew(None, None, replace(NO_DELAY, refused=reason))
     delay = estimate_delay(record, cycle_edges(bits, cycle_s), _setting(dt_s, cycle_s, known), others)
     return Skew(delay.delay_s, delay.sigma_s, delay)
 

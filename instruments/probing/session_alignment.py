@@ -13,6 +13,8 @@ from instruments.errors import CorruptField
 
 FORMS = ("affine", "similarity", "mirrored-similarity", "translation")
 MAX_POINTS = 10_000
+MAX_UM = 10**9
+"""A kilometre: no stage goes farther, and squares of distances stay numbers."""
 _PLACES = ("stage_x_um", "stage_y_um", "layout_x_um", "layout_y_um")
 
 
@@ -43,8 +45,8 @@ def check_places(document: Mapping[str, Any], name: str) -> None:
 
 def _check_point(point: Mapping[str, Any], path: str, name: str) -> None:
     for key in _PLACES:
-        if not _is_number(point.get(key)):
-            raise _refuse(name, f"{path}.{key}", "a number", point.get(key))
+        if not (_is_number(point.get(key)) and abs(point[key]) <= MAX_UM):
+            raise _refuse(name, f"{path}.{key}", "a number of at most 9 digits before the point", point.get(key))
     sigma = point.get("sigma_nm")
     if sigma is not None and not (_is_number(sigma) and sigma > 0):
         raise _refuse(name, f"{path}.sigma_nm", "a positive number", sigma)

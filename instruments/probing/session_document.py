@@ -8,7 +8,7 @@ from typing import Any
 
 from instruments.bundle import check_member_path
 from instruments.errors import CorruptField, UnsupportedVersion
-from instruments.probing.session_alignment import check_places, is_alignment
+from instruments.probing.session_alignment import MAX_UM, check_places, is_alignment
 from instruments.probing.signal_map_document import is_affine
 
 FILE = "session.json"
@@ -19,6 +19,8 @@ MAX_NAME_CHARACTERS = 200
 MAX_PLACE = 10**9
 MAX_MAPS = 10_000
 _A_NAME = f"a text of at most {MAX_NAME_CHARACTERS} characters"
+
+_UM = "a number of at most 9 digits before the point"
 
 Check = Callable[[Any], bool]
 
@@ -41,6 +43,10 @@ def _is_count(value: Any) -> bool:
 
 def _is_place(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < MAX_PLACE
+
+
+def _is_um(value: Any) -> bool:
+    return _is_number(value) and abs(value) <= MAX_UM
 
 
 def _is_name(value: Any) -> bool:
@@ -95,10 +101,10 @@ _RULES: tuple[tuple[str, str, bool, str, Check], ...] = (
 _PROBE_RULES: tuple[tuple[str, bool, str, Check], ...] = (
     ("file", True, "a file name", _is_text),
     ("net", True, "a text", _is_text),
-    ("x_um", False, "a number", _is_number),
-    ("y_um", False, "a number", _is_number),
-    ("stage_x_um", False, "a number", _is_number),
-    ("stage_y_um", False, "a number", _is_number),
+    ("x_um", False, _UM, _is_um),
+    ("y_um", False, _UM, _is_um),
+    ("stage_x_um", False, _UM, _is_um),
+    ("stage_y_um", False, _UM, _is_um),
     ("placement_sigma_nm", False, "a number not below 0", _is_not_negative),
     ("power_mw", False, "a number not below 0", _is_not_negative),
 )

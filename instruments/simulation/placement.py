@@ -11,6 +11,7 @@ from instruments.errors import CorruptField
 from instruments.records import Placement, Record
 from instruments.simulation.tables import header_of, read_table, sniff_header
 
+MAX_UM = 1e9
 HEADER = ("instance", "net", "x_um", "y_um")
 
 
@@ -18,7 +19,7 @@ class PlacementTableAdapter:
     """Reads ``instance,net,x_um,y_um`` into a Placement."""
 
     name = "placement_table"
-    version = "2"
+    version = "3"
     formats = ("placement",)
     reach = Reach.WALK
 
@@ -54,7 +55,7 @@ def _coordinate(source: Source, text: str, line: int) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        message = "a coordinate is no finite number"
+    if not abs(value) <= MAX_UM:
+        message = "a coordinate is no number, or farther than a kilometre"
         raise CorruptField(message, file=source.name, offset=line, found=text, offset_unit="line")
     return value

@@ -141,6 +141,24 @@ def test_edges_between_samples_have_no_bound(tmp_path: Path) -> None:
     assert item["skew_bound_ps"] is None or item["skew_bound_ps"] <= item["skew_sigma_ps"]
 
 
+@pytest.mark.parametrize("timing", [{"jitter_ps": 1e9, "bandwidth_hz": 4e9}, {"bandwidth_hz": 1e3}])
+def test_edges_that_fill_the_cycle_are_not_timed(tmp_path: Path, timing: dict[str, float]) -> None:
+    write_session(tmp_path, [1.0], timing=timing)
+    (item,) = localize_path(tmp_path).to_document()["waveforms"]
+    assert (item["skew_ps"], item["edges"]) == (None, [])
+    assert "do not settle in a cycle" in item["skew_refused"]
+
+
+@pytest.mark.parametrize("key", ["x_um", "stage_y_um"])
+def test_places_beyond_any_stage_are_refused(tmp_path: Path, key: str) -> None:
+    write_session(tmp_path, [1.0])
+    document = json.loads((tmp_path / "session.json").read_text())
+    document["waveforms"][0][key] = 1e300
+    (tmp_path / "session.json").write_text(json.dumps(document))
+    with pytest.raises(CorruptField, match=rf"waveforms\[0\]\.{key} is not right"):
+        localize_path(tmp_path)
+
+
 def test_a_trigger_that_wanders_widens_every_skew(tmp_path: Path) -> None:
     write_session(tmp_path, [1.0], timing={"trigger_ps": 50.0})
     (item,) = localize_path(tmp_path).to_document()["waveforms"]
