@@ -3,7 +3,7 @@
 LOCALIZATION_VERSION = "14"
 """Of :mod:`services.pipelines.probing.localization`; raised whenever the same input may give another answer."""
 
-BATCH_LOCALIZATION_VERSION = "3"
+BATCH_LOCALIZATION_VERSION = "4"
 """Of :mod:`services.pipelines.probing.batch_localization`, in the same sense."""
 
 MONITORING_VERSION = "2"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import uuid
 import zipfile
 from pathlib import Path
@@ -33,6 +34,7 @@ def write_die(folder: Path, seed: int, fault: HiddenFault | None, patterns: int 
     write_session(folder, SimulatedDie(build_accumulator(), options), ["b0"])
     path = folder / "session.json"
     document = json.loads(path.read_text())
+    document["unit"]["x"] = seed
     path.write_text(json.dumps(document | {"session": folder.name}))
 
 
@@ -93,6 +95,11 @@ def test_other_products_are_refused(folder: Path, tmp_path: Path) -> None:
     stray.write_text("cycle,output\n3,nowhere\n")
     with pytest.raises(SessionError, match="the fail log of stray names output nowhere in cycle 3"):
         localize_batch_paths([folder / "D0", stray])
+    shutil.copytree(folder / "D0", tmp_path / "again")
+    with pytest.raises(SessionError, match=r"D0 and D0 are of the same die \(P1 L1 W03 0 7\): give it once"):
+        localize_batch_paths([folder / "D0", tmp_path / "again"])
+    with pytest.raises(SessionError, match=r"log\.csv is given twice"):
+        localize_batch_paths([folder / "D0", folder / "log.csv", folder / "log.csv"])
     with pytest.raises(SessionError, match=r"between 0 and 1, not 1\.5"):
         localize_batch_paths([folder / "D0"], 1.5)
 

@@ -22,6 +22,7 @@ from instruments.sandbox import Sandbox
 from services.pipelines.ingestion.reading import open_sandbox
 from services.pipelines.probing.die_documents import Places, candidate_place
 from services.pipelines.probing.localization import SessionError, parameters, read_session_in, to_circuit, to_sequential
+from services.pipelines.probing.population_levels import name_die
 from services.pipelines.probing.session_places import places_of
 from services.pipelines.versions import BATCH_LOCALIZATION_VERSION
 
@@ -58,7 +59,7 @@ def localize_batch(
     :func:`analysis.device.choose_device`; waveforms are not looked at.
 
     Raises:
-        SessionError: something is missing or does not fit.
+        SessionError: something is missing or does not fit, or two entries are of one die.
         ValueError: the rate is not between 0 and 1, or there is no such device.
         analysis.circuits.netlist.CircuitError: the netlist cannot be simulated.
     """
@@ -66,6 +67,7 @@ def localize_batch(
         raise SessionError(f"a false-discovery rate is between 0 and 1, not {false_discovery_rate}")
     if not dies:
         raise SessionError("the batch has no die")
+    _check_each_once(dies)
     chosen = choose_device(device)
     circuit, patterns = _product(product)
     logs = np.stack([_pack_log(die, circuit, len(patterns)) for die in dies])
@@ -81,6 +83,17 @@ def localize_batch(
         "simulated": bool(product.document.get("simulated", False)),
         "provenance": _provenance(product, chosen.type),
     }
+
+
+def _check_each_once(dies: Sequence[Die]) -> None:
+    """Refuse two entries of one die, with a :class:`SessionError`: its fails would recur by themselves."""
+    seen: dict[str, str] = {}
+    for die in dies:
+        name = name_die(die.unit or {})
+        if name is not None and name in seen:
+            raise SessionError(f"{seen[name]} and {die.name} are of the same die ({name}): give it once")
+        if name is not None:
+            seen[name] = die.name
 
 
 def die_of(session: ProbingSession) -> Die:
@@ -113,6 +126,10 @@ def localize_batch_paths(
     missing = next((path for path in paths if not path.exists()), None)
     if missing is not None:
         raise FileNotFoundError(f"there is no file {missing}")
+    places = Counter(path.resolve() for path in paths)
+    twice = next((path for path in paths if places[path.resolve()] > 1), None)
+    if twice is not None:
+        raise SessionError(f"{twice.name} is given twice")
     product: ProbingSession | None = None
     dies = []
     with open_sandbox() as sandbox:
