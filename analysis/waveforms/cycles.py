@@ -9,6 +9,8 @@ from analysis.waveforms.edges import Record
 
 MOST_DELAY = 0.25
 """Largest delay looked for, as a part of a cycle."""
+LARGEST = 1e100
+"""Size of a sample from which its powers overflow; one over it underflows as well."""
 SETTLED = (0.3, 0.75)
 """Part of a cycle, from its beginning, that is settled whatever the delay, and free of edges and spikes."""
 LEAST_COVERED = 0.9
@@ -57,6 +59,7 @@ def read_cycle_levels(
         raise WaveformError(
             "the waveform has no samples" if not values.size else "the waveform has samples that are not finite"
         )
+    _check_size(values)
     if not (np.isfinite([t0_s, dt_s, cycle_s]).all() and dt_s > 0 and cycle_s > 0 and cycles > 0):
         raise WaveformError(f"a cycle of {cycle_s} s, samples of {dt_s} s from {t0_s} s on cannot be compared")
     if cycle_s / dt_s < 3:
@@ -83,9 +86,17 @@ def levels_within(record: Record, cycle_s: float, cycles: int, window: tuple[flo
     """
     if not np.isfinite(record.values).all():
         raise WaveformError("the waveform has samples that are not finite")
+    _check_size(record.values)
     offset = float(record.values.mean())
     levels, covered = _mean_within(record.values - offset, record.times_s / cycle_s, cycles, window)
     return CycleLevels(levels + offset, covered, window)
+
+
+def _check_size(values: NDArray[np.float64]) -> None:
+    """Refuse samples whose squares, or whose steps' squares, are no numbers any more."""
+    largest, span = float(np.abs(values).max()), float(np.ptp(values))
+    if largest > LARGEST or 0 < span < 1 / LARGEST:
+        raise WaveformError(f"the waveform's samples (up to {largest:.3g}, over {span:.3g}) are too large or too alike")
 
 
 def _mean_within(

@@ -60,6 +60,8 @@ def test_an_offset_far_larger_than_the_signal_does_no_harm(offset: float) -> Non
         (np.empty(0), 1e-9, 1e-8, 8, "the waveform has no samples"),
         (np.r_[np.zeros(99), np.nan], 1e-9, 1e-8, 8, "the waveform has samples that are not finite"),
         (np.r_[np.zeros(99), np.inf], 1e-9, 1e-8, 8, "the waveform has samples that are not finite"),
+        (np.r_[np.zeros(99), 1e200], 1e-9, 1e-8, 8, "are too large or too alike"),
+        (np.r_[np.zeros(99), 1e-200], 1e-9, 1e-8, 8, "are too large or too alike"),
         (np.zeros(100), float("nan"), 1e-8, 8, "cannot be compared"),
         (np.zeros(100), 0.0, 1e-8, 8, "cannot be compared"),
         (np.zeros(100), -1e-9, 1e-8, 8, "cannot be compared"),
