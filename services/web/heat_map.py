@@ -3,7 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+from services.web.map_labels import Label, LabelPlacer, place_all
 
 CREDIBLE = 0.95
 LEAST_SHOWN = 1e-3
@@ -54,6 +57,23 @@ class Drawing:
     probes: list[Mark]
     drains: list[tuple[float, float]]
     scale_bar_um: float
+
+    @cached_property
+    def labels(self) -> list[tuple[str, Label, float, float]]:
+        """Names of suspects, then of probed nets, each with its style and its mark's place; none over another."""
+        placer = LabelPlacer(self.width, self.height)
+        for mark in (*self.spots, *self.probes):
+            placer.keep_free(mark.x, mark.y, self.unit)
+        named = {mark.label for mark in self.suspects}
+        groups = (
+            ("suspect", self.suspects, 2.4),
+            ("quiet", [mark for mark in self.spots if mark.label not in named], 2.0),
+        )
+        return [
+            (style, *placed)
+            for style, marks, size in groups
+            for placed in place_all(placer, [(mark.label, mark.x, mark.y) for mark in marks], size * self.unit)
+        ]
 
     @property
     def unit(self) -> float:

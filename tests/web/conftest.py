@@ -25,8 +25,9 @@ from tests.api.conftest import (
 )
 from tests.api.population import add_program, add_row, populate
 from tests.web.reliability_rows import add_reliability
+from tests.web.running_fab import fab
 
-__all__ = ["api", "quiet_logs", "settings", "shared_app", "start_api"]
+__all__ = ["api", "fab", "quiet_logs", "settings", "shared_app", "start_api"]
 
 PASSWORD = "correct horse battery"
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}

@@ -1,91 +1,27 @@
 """The console with the demonstration data in headless Chromium: nothing fails, axe is content, a path can be walked."""
 
+import base64
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
-from rich.console import Console as Terminal
-from sqlalchemy import Engine
 
-from db.engine import make_engine
-from services.demo.demonstration import Demonstration
 from services.demo.die import DieOptions, make_session
-from services.settings import Settings
-from services.stack import Stack
-from tests.web.browsing import Complaints, audit, find_chromium, page_paths, screenshot
-from tests.web.furnishing import furnish
-from tests.web.furnishing_reliability import furnish_reliability
-from tests.web.furnishing_reports import RECIPIENTS, furnish_mail, furnish_reports
+from tests.web.browsing import Complaints, audit, page_paths, screenshot
+from tests.web.furnishing_reports import RECIPIENTS
+from tests.web.running_fab import PATIENCE_MS, Fab
 
 pytestmark = pytest.mark.browser
-ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-PATIENCE_MS = 60_000
-SIZE = {"width": 1360, "height": 900}
-
-
-class Fab:
-    """A running service with the demonstration and some trouble, and a browser whose user has signed in."""
-
-    def __init__(self, stack: Stack, ids: dict[str, str], browser: Any, folder: Path) -> None:
-        self.stack, self.ids, self.browser = stack, ids, browser
-        configured = os.environ.get("FAULTLIGHT_SCREENSHOTS")
-        self.screenshots = Path(configured) if configured else folder / "screenshots"
-        context = browser.new_context(base_url=stack.url)
-        page = context.new_page()
-        page.goto(stack.issue_sign_in_link())
-        page.click("button.primary")
-        page.wait_for_url("**/account")
-        self.signed_in = context.storage_state()
-        context.close()
-
-    def open(self, scheme: str = "light", **rest: Any) -> tuple[Any, Complaints]:
-        context = self.browser.new_context(
-            base_url=self.stack.url, color_scheme=scheme, storage_state=self.signed_in,
-            viewport=SIZE, **rest,
-        )  # fmt: skip
-        context.set_default_timeout(PATIENCE_MS)
-        page, complaints = context.new_page(), Complaints()
-        complaints.watch(page)
-        return page, complaints
-
-
-@pytest.fixture(scope="module")
-def fab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fab]:
-    chromium = find_chromium()
-    playwright = pytest.importorskip("playwright.sync_api")
-    folder = tmp_path_factory.mktemp("fab")
-    sink = furnish_mail()
-    stack = Stack(
-        Settings(
-            data_dir=folder / "data", api_port=0, database_url=None, broker_url=None, blob_url=None,
-            smtp_host="127.0.0.1", smtp_port=sink.port, smtp_security="none", smtp_sender="reports@fab.example",
-        )
-    )  # fmt: skip
-    with closing(sink), stack:
-        try:
-            with Terminal(file=(folder / "demonstration.log").open("w")).capture():
-                assert Demonstration(stack.url, stack.key, folder / "demonstration", Terminal()).load_and_show()
-            ids = furnish(stack.url, stack.key, engine_of(stack), folder)
-            ids |= furnish_reliability(stack.url, stack.key, folder)
-            ids |= furnish_reports(stack.url, stack.key, folder)
-            with playwright.sync_playwright() as started:
-                browser = started.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-                yield Fab(stack, ids, browser, folder)
-                browser.close()
-        finally:
-            if stack.postgres is not None:
-                stack.postgres.destroy()
-
-
-def engine_of(stack: Stack) -> Engine:
-    url = stack.settings.database_url
-    assert isinstance(url, SecretStr)
-    return make_engine(url.get_secret_value())
+DROP = """([name, content]) => {
+    const carried = new DataTransfer();
+    carried.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name));
+    for (const kind of ["dragenter", "dragover", "drop"]) {
+        document.querySelector("[data-drop]").dispatchEvent(
+            new DragEvent(kind, { dataTransfer: carried, bubbles: true, cancelable: true }));
+    }
+}"""
 
 
 def paths(fab: Fab) -> list[str]:
@@ -386,3 +322,34 @@ def make_archives(folder: Path) -> tuple[Path, Path]:
 def await_answer(page: Any) -> None:
     """Watch the page of a session, which reloads itself when its job has ended."""
     page.wait_for_selector(".verdict")
+
+
+def drop(page: Any, name: str, content: bytes) -> None:
+    page.evaluate(DROP, [name, base64.b64encode(content).decode()])
+
+
+def test_a_file_that_is_dropped_is_read_or_refused_with_the_reason(fab: Fab) -> None:
+    page, complaints = fab.open()
+    page.goto("/upload")
+    drop(page, "good.csv", b"time_s,v_V\n0,1\n1e-9,2\n2e-9,1\n")
+    page.wait_for_selector("[data-sent] .state-stored")
+    drop(page, "torn.trc", b"#9000800000WAVEDESC" + bytes(range(200)) * 4)
+    page.wait_for_selector("[data-sent] .state-quarantined")
+    told = page.text_content("[data-sent] tr:has(.state-quarantined)")
+    assert "torn.trc" in told
+    assert "WAVEDESC" in told
+    assert not complaints.take()
+    page.context.close()
+
+
+@pytest.mark.parametrize("path", ["cases/{case}", "sessions/{session}"])
+def test_paper_is_black_on_white_whatever_the_theme_and_keeps_the_headings_of_tables(fab: Fab, path: str) -> None:
+    page, complaints = fab.open("dark")
+    page.goto(f"/{path.format(**fab.ids)}")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.querySelector('h1')).color") == "rgb(0, 0, 0)"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("main table th").first.inner_text().strip()
+    assert page.locator("main input:visible").count() == 0
+    assert not complaints.take()
+    page.context.close()

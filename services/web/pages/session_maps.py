@@ -71,7 +71,7 @@ def _pair(
 ) -> dict[str, Any]:
     """Return a map with what was said of it, its golden map, the band to show, and one scale of grey for both.
 
-    There is none, and each is drawn from its own smallest to its own largest value, where the band shown is computed.
+    There is none, and each is drawn from its own smallest to its own largest value, where several bands have one range.
     """
     names = [name for name, _ in raster["bands"]]
     same = [each for each in golden if each["bands"] == raster["bands"] and _same_frequency(each, raster)]
@@ -81,9 +81,16 @@ def _pair(
     window = None
     if ends and band in names and len(names) == 1:
         window = (min(each["minimum"] for each in ends), max(each["maximum"] for each in ends))
+    elif ends and band == "amplitude" and len(names) == 2:
+        # No amplitude is larger, whatever the phase, so nothing is cut off.
+        window = (0.0, math.sqrt(2) * max(max(abs(each["minimum"]), abs(each["maximum"])) for each in ends))
     found = compared.get((raster["name"], raster["frequency_hz"]))
     marks = found["differences"][:MOST_MARKS] if found else []
-    return {"map": raster, "golden": reference, "band": band, "window": window, "compared": found, "marks": marks}
+    unit = next((unit for name, unit in raster["bands"] if name in (band, "real")), "")
+    return {
+        "map": raster, "golden": reference, "band": band, "window": window, "compared": found, "marks": marks,
+        "unit": unit,
+    }  # fmt: skip
 
 
 def _same_frequency(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:

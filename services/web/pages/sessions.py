@@ -28,6 +28,8 @@ MOST_WAVEFORMS = 200
 MOST_RESULTS = 50
 MOST_OF_UNIT = 20
 MOST_DRAINS = 5000
+LEAST_BITS = 0.01
+"""A next probe that tells less is listed only where none tells more."""
 MOST_PLACEMENT_BYTES = 4 << 20
 _SAID = ("no_fault", "unmodelled", "missing_bits", "expected_probes", "decided", "heat_map")
 _LISTS = {
@@ -88,6 +90,7 @@ def show_session(session_id: uuid.UUID, page: AnyPage) -> Response:
             drawing=draw(_worth_drawing(result["body"]), drains) if result else None,
             sentence=VERDICTS.get(result["body"]["verdict"], "") if result else "",
             most_waveforms=MOST_WAVEFORMS,
+            least_bits=LEAST_BITS,
             asked="asked" in page.query,
             history=draw_history(result["body"].get("history")) if result else None,
             planned=_planned(unit, session, waveforms),

@@ -174,14 +174,15 @@ if (drop) {
   drop.addEventListener("drop", async (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-    const files = [...event.dataTransfer.files];
-    for (const [i, entry] of entries.entries()) {
-      if (entry.isDirectory) {
+    // Both must be asked for before the first wait; what comes from another program may be a file without an entry.
+    const dropped = [...event.dataTransfer.items].filter((item) => item.kind === "file")
+      .map((item) => ({ entry: item.webkitGetAsEntry?.(), file: item.getAsFile() }));
+    for (const { entry, file } of dropped) {
+      if (entry?.isDirectory) {
         const found = await listEntry(entry);
         const cut = entry.name.length + 1;
-        await uploadFolder(entry.name, found.map(({ path, file }) => ({ path: path.slice(cut), file })), program());
-      } else await uploadOne(files[i], program());
+        await uploadFolder(entry.name, found.map(({ path, file: member }) => ({ path: path.slice(cut), file: member })), program());
+      } else if (file) await uploadOne(file, program());
     }
   });
   document.querySelector("[data-files]").addEventListener("change", async (event) => {
