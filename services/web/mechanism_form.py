@@ -106,13 +106,14 @@ def _show(number: int, row: Row) -> ShownMechanism:
         Asked(name, each, "empty: as the tables tell" if name in TOLD_BY_TABLES else "needed: no table tells it")
         for name, each in law.conditions.items()
     ]
+    asked_of_use = [Asked(name, each, "needed") for name, each in use.items()]
     return ShownMechanism(
         prefix=f"mechanism-{number}",
         number=number + 1,
         values=defaultdict(str, row),
         law=law,
         coefficients=[*coefficients, *_others(row, _COEFFICIENT_PARTS, law.coefficients, {})],
-        use=[*(Asked(name, each, "needed") for name, each in use.items()), *_others(row, ("use",), use, law.conditions)],
+        use=[*asked_of_use, *_others(row, ("use",), use, law.conditions)],
         stress=[*stress, *_others(row, ("stress",), law.conditions, law.conditions)],
     )
 

@@ -12,7 +12,7 @@ from services.demo.fab import MODEL, SCHEDULE, FabDemonstration
 from services.settings import Settings
 from services.stack import Stack
 from tests.web.browsing import audit, find_chromium, screenshot
-from tests.web.test_in_a_browser import Fab
+from tests.web.running_fab import Fab
 
 pytestmark = pytest.mark.browser
 LISTS = (
@@ -67,7 +67,7 @@ def test_no_list_of_the_demonstration_is_empty(demonstrated: Fab) -> None:
         assert page.locator("tbody tr").count(), path
         screenshot(page, demonstrated.screenshots, f"demo {path}")
     page.goto("/")
-    assert "Nothing waits" in page.text_content("main")
+    assert "DEMO-0020 fails its scan test" in page.text_content("main")
     assert not complaints.take()
     page.context.close()
 
@@ -88,5 +88,103 @@ def test_the_demonstration_has_one_report_and_units_at_risk_that_name_their_sour
     assert not audit(page)
     page.click("text=Where it is shown")
     page.wait_for_url("**/reliability/screenings/**")
+    assert not complaints.take()
+    page.context.close()
+
+
+SHIFT = """() => new Promise((resolve) => {
+  let sum = 0;
+  new PerformanceObserver((list) => { for (const each of list.getEntries()) sum += each.value; })
+    .observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => resolve(sum), 300);
+})"""
+
+
+def test_mechanisms_change_in_place_and_stay_in_the_address(demonstrated: Fab) -> None:
+    page, complaints = demonstrated.open()
+    page.goto("/reliability/schedules/new")
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate(SHIFT) < 0.01
+    page.fill("[name=name]", "Two mechanisms")
+    page.fill("[name=mechanism-0-name]", "oxide")
+    page.focus("[name=mechanism-0-law]")
+    page.select_option("[name=mechanism-0-law]", "tddb-e")
+    page.wait_for_selector("[name=mechanism-0-use-field_mv_per_cm]")
+    assert page.evaluate("document.activeElement.name") == "mechanism-0-law"
+    page.fill("[name=mechanism-0-modes]", "short")
+    page.keyboard.press("Tab")
+    page.fill("[name=mechanism-0-use-field_mv_per_cm]", "5")
+    page.fill("[name=mechanism-0-stress-field_mv_per_cm]", "8,5")
+    page.focus("text=Add a mechanism")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[name=mechanism-1-name]")
+    page.keyboard.type("rest")
+    page.wait_for_url("**mechanism-1-name=rest**")
+    page.goto(page.url)
+    assert page.input_value("[name=mechanism-0-stress-field_mv_per_cm]") == "8,5"
+    assert page.input_value("[name=mechanism-1-name]") == "rest"
+    page.click("text=Make the schedule")
+    page.wait_for_selector("#wrong-mechanism-0-stress-field_mv_per_cm")
+    assert not audit(page)
+    assert [each for each in complaints.take() if not each.startswith(("422", "console"))] == []
+    page.fill("[name=mechanism-0-stress-field_mv_per_cm]", "8.5")
+    page.click("text=Make the schedule")
+    page.click("text=Change")
+    assert page.input_value("[name=mechanism-0-law]") == "tddb-e"
+    page.click("[value=remove-mechanism-1]")
+    page.wait_for_selector("[name=mechanism-1-name]", state="detached")
+    assert not complaints.take()
+    page.context.close()
+
+
+def test_mechanisms_are_entered_without_scripts(demonstrated: Fab) -> None:
+    page, _ = demonstrated.open(java_script_enabled=False)
+    page.goto("/reliability/schedules/new")
+    page.fill("[name=name]", "Without scripts")
+    for number in range(3):
+        page.fill(f"[name=mechanism-{number}-name]", f"m{number}")
+        page.fill(f"[name=mechanism-{number}-modes]", f"mode {number}")
+        page.click("text=Add a mechanism")
+    page.click("[value=remove-mechanism-3]")
+    page.select_option("[name=mechanism-0-law]", "tddb-power")
+    page.locator("text=Show the fields of the chosen law").first.click()
+    page.fill("[name=mechanism-0-use-voltage_v]", "1.1")
+    page.press("[name=name]", "Enter")  # saves, whatever buttons stand before
+    page.wait_for_url("**/reliability/schedules/*-*")
+    page.context.close()
+
+
+def test_layers_are_named_where_they_are_shown(demonstrated: Fab) -> None:
+    page, complaints = demonstrated.open()
+    page.goto("/layouts")
+    page.click("tbody a")
+    page.wait_for_selector("canvas[data-drawn]")
+    assert page.evaluate(SHIFT) < 0.01
+    assert "layer 68/20" in page.text_content("fieldset.layers")
+    page.click("summary:has-text('Names of layers')")
+    page.click("text=Fill in from the process sky130")
+    page.wait_for_selector("canvas[data-drawn]")
+    assert "68/20 met1" in page.input_value("[name=names]")
+    assert not audit(page)
+    page.click("text=Name the layers")
+    page.wait_for_selector("canvas[data-drawn]")
+    assert "met1 68/20" in " ".join(page.text_content("fieldset.layers").split())
+    assert not complaints.take()
+    page.context.close()
+
+
+def test_evidence_is_asked_for_and_shown_with_its_sources(demonstrated: Fab) -> None:
+    page, complaints = demonstrated.open()
+    page.goto("/reliability/evidence")
+    page.click("text=Assemble evidence")
+    page.fill("[name=lots]", "L7")
+    page.check("[name=modality-electrical]")
+    page.wait_for_url("**lots=L7**modality-electrical=on**")
+    page.click("button:has-text('Assemble')")
+    page.wait_for_selector("a[href^='/reliability/evidence/']")
+    page.click("a[href^='/reliability/evidence/']")
+    page.wait_for_selector("#modalities")
+    assert page.evaluate(SHIFT) < 0.01
+    assert not audit(page)
     assert not complaints.take()
     page.context.close()

@@ -73,42 +73,40 @@ function keepInAddress() {
 }
 
 /** Do with the rows of mechanisms what a button does, in place; where that fails, send the form as without scripts. */
-async function changeRows(button) {
+async function changeRows(action) {
   const number = ++latestRows;
   const sent = new URLSearchParams(new FormData(form));
-  sent.set("do", button.value);
+  sent.set("do", action);
   try {
     const answer = await fetch(form.action, { method: "POST", body: sent });
     if (!answer.ok) throw new Error(String(answer.status));
     const made = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-mechanisms]");
     if (number !== latestRows) return;
     const focused = document.activeElement?.name;
+    // What was typed while the answer was on its way.
+    const typed = [...new FormData(form)].filter(([name, text]) => OF_ROWS.test(name) && sent.get(name) !== text);
     form.querySelector("[data-mechanisms]").replaceWith(document.adoptNode(made));
-    enhanceRows();
+    if (!action.startsWith("remove")) for (const [name, text] of typed) if (form.elements[name]) form.elements[name].value = text;
     keepInAddress();
     const last = [...form.querySelectorAll("[data-mechanism]")].at(-1);
-    const place = button.value === "show-mechanisms" ? form.elements[focused] : button.value === "add-mechanism" ? last.querySelector("input[type=text], input:not([type])") : form.querySelector("[value=add-mechanism]");
+    const place = action === "show-mechanisms" ? form.elements[focused] : action === "add-mechanism" ? last.querySelector("input[type=text], input:not([type])") : form.querySelector("[value=add-mechanism]");
     place?.focus();
   } catch {
+    const button = Object.assign(document.createElement("button"), { name: "do", value: action, formNoValidate: true, hidden: true });
+    form.append(button);
     form.requestSubmit(button);
   }
 }
 
-/** A law that is chosen shows its fields by itself, so its button is not needed. */
-function enhanceRows() {
-  for (const button of form.querySelectorAll("[data-show-law]")) button.hidden = true;
-}
-
 if (form) {
-  enhanceRows();
   form.addEventListener("click", (event) => {
     const button = event.target.closest("[data-mechanisms] button");
     if (!button) return;
     event.preventDefault();
-    changeRows(button);
+    changeRows(button.value);
   });
   form.addEventListener("change", (event) => {
-    if (event.target.matches("[data-law]")) changeRows(event.target.closest("[data-mechanism]").querySelector("[data-show-law]"));
+    if (event.target.matches("[data-law]")) changeRows("show-mechanisms");
   });
   form.addEventListener("input", (event) => {
     keepInAddress();
