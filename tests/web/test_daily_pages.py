@@ -10,6 +10,7 @@ from db.identifiers import uuid7, uuid7_floor
 from db.repositories.workers import GraphicsCard, WorkerSign, keep_sign
 from db.schema import cases, files, people, work, workers
 from services.web.formatting import write_person, write_posterior, write_seconds
+from services.web.pages.sessions import _worth_listing
 from tests.api.population import add_row
 from tests.web.conftest import Console, check_html
 from tests.web.furnishing import add_chart
@@ -71,6 +72,27 @@ def test_operations_tell_workers_cards_and_a_queue_that_nobody_serves(console: C
     operator = console.person("operator").get("/operations").text
     assert "Work in progress" not in operator
     assert "gpu@rack4:17" in operator
+
+
+def test_next_probes_that_tell_next_to_nothing_are_left_out_but_for_the_best() -> None:
+    told = [{"net": "a", "bits": 0.001}, {"net": "b", "bits": 0.2}, {"net": "c", "bits": 0.004}]
+    assert [item["net"] for item in _worth_listing(told)] == ["a", "b"]
+    assert _worth_listing([]) == []
+
+
+def test_a_session_whose_probes_tell_next_to_nothing_has_a_page(console: Console) -> None:
+    ids = console.populate()
+    body = {
+        "verdict": "ambiguous", "no_fault": 0.0, "unmodelled": 0.0, "candidates": [], "waveforms": [],
+        "next_probes": [{"net": "G10", "bits": 0.0, "seconds": 4.0}, {"net": "G11", "bits": 0.001, "seconds": None}],
+    }  # fmt: skip
+    with console.api.engine.begin() as connection:
+        connection.execute(update(work.result).where(work.result.c.kind == "localize").values(body=body))
+    answer = console.person("viewer").get(f"/sessions/{ids['session_id']}")
+    assert answer.status_code == 200
+    check_html(answer.text)
+    assert "G10" in answer.text
+    assert ">0.067<" in answer.text
 
 
 def test_readings_of_a_control_chart_have_their_error_bars(console: Console) -> None:

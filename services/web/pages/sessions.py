@@ -28,6 +28,7 @@ MOST_WAVEFORMS = 200
 MOST_RESULTS = 50
 MOST_OF_UNIT = 20
 MOST_DRAINS = 5000
+MOST_PROBES = 10
 LEAST_BITS = 0.01
 """A next probe that tells less is listed only where none tells more."""
 MOST_PLACEMENT_BYTES = 4 << 20
@@ -90,6 +91,7 @@ def show_session(session_id: uuid.UUID, page: AnyPage) -> Response:
             drawing=draw(_worth_drawing(result["body"]), drains) if result else None,
             sentence=VERDICTS.get(result["body"]["verdict"], "") if result else "",
             most_waveforms=MOST_WAVEFORMS,
+            worthwhile=_worth_listing(result["body"]["next_probes"]) if result else [],
             least_bits=LEAST_BITS,
             asked="asked" in page.query,
             history=draw_history(result["body"].get("history")) if result else None,
@@ -120,6 +122,11 @@ def _others_of_unit(unit: RequestUnit, session: dict[str, Any]) -> list[dict[str
     for row in others:
         row["newest"] = _newest(unit, row["id"], "localize")
     return others
+
+
+def _worth_listing(probes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first probes without those that tell next to nothing; the best one, whatever it tells."""
+    return [item for at, item in enumerate(probes[:MOST_PROBES]) if at == 0 or (item["bits"] or 0.0) >= LEAST_BITS]
 
 
 def _wrongest_first(item: dict[str, Any]) -> float:
