@@ -95,7 +95,7 @@ SUMMARIES: dict[str, FormatSummary] = {
         "a folder or .zip with session.json, schema faultlight.probing-session/1",
         "the document verbatim, netlist, patterns, fails, placement, dump, waveforms, maps",
         "patterns drive every input, fails name outputs, probes name nets, cycles agree",
-        "a named file that is missing or refused",
+        "a named file that is missing or refused; no waveform without maps, or netlist and patterns",
     ),
     "value_change_dump": FormatSummary(
         "VCD: aliases, split vectors, lone bits and words by their index, escaped names, reals, strings, events, "
