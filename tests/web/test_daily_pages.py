@@ -4,11 +4,11 @@ import re
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from db.identifiers import uuid7, uuid7_floor
 from db.repositories.workers import GraphicsCard, WorkerSign, keep_sign
-from db.schema import cases, files, people, work, workers
+from db.schema import cases, data, files, people, work, workers
 from services.web.formatting import write_person, write_posterior, write_seconds
 from services.web.pages.sessions import _worth_listing
 from tests.api.population import add_row
@@ -93,6 +93,16 @@ def test_a_session_whose_probes_tell_next_to_nothing_has_a_page(console: Console
     check_html(answer.text)
     assert "G10" in answer.text
     assert ">0.067<" in answer.text
+
+
+def test_the_list_of_waveforms_says_which_session_each_is_of(console: Console) -> None:
+    console.populate()
+    with console.api.engine.begin() as connection:
+        session = connection.execute(select(data.probing_session.c.id)).scalar_one()
+        connection.execute(update(data.waveform).values(probing_session_id=session))
+    text = console.person("viewer").get("/waveforms").text
+    check_html(text)
+    assert f'<a href="/sessions/{session}">S-1</a>' in text
 
 
 def test_readings_of_a_control_chart_have_their_error_bars(console: Console) -> None:

@@ -108,15 +108,17 @@ def _identity(text: str) -> uuid.UUID:
 
 
 def mark_simulated(unit: RequestUnit, rows: list[dict[str, Any]]) -> None:
-    """Give each waveform ``simulated``: whether its session says that it was not measured."""
+    """Give each waveform ``simulated``, whether its session says that it was not measured, and the session's name."""
     sessions = sorted({str(row["probing_session_id"]) for row in rows if row["probing_session_id"]})
-    told: dict[str, bool] = {}
+    told: dict[str, Mapping[str, Any]] = {}
     if sessions:
         identities = [uuid.UUID(each) for each in sessions]
-        found = fetch_rows(unit.connection, unit.caller, SESSIONS, identities, ("simulated",))
-        told = {each: row["simulated"] for each, row in zip(sessions, found, strict=True)}
+        found = fetch_rows(unit.connection, unit.caller, SESSIONS, identities, ("simulated", "name"))
+        told = dict(zip(sessions, found, strict=True))
     for row in rows:
-        row["simulated"] = told.get(str(row["probing_session_id"]), False)
+        session = told.get(str(row["probing_session_id"]))
+        row["simulated"] = session is not None and session["simulated"]
+        row["session_name"] = session["name"] if session else None
 
 
 @router.post("/simulations")
