@@ -112,7 +112,7 @@ class WaveformVerdict:
         mixture: weights of the nets under the spot; empty where nothing is known of what lies there.
         spot: where the spot really was, and what is left of the waveform; ``None`` when it was not asked for.
         problems: what is wrong with the waveform itself, in words.
-        counted: whether it counts for the suspects: not where the stated place of the beam is not on the net.
+        uncounted: why it does not count for the suspects; empty where it does.
     """
 
     net: str
@@ -125,7 +125,7 @@ class WaveformVerdict:
     problems: tuple[str, ...]
     delay: WaveformDelay | None = None
     spot: SpotReport | None = None
-    counted: bool = True
+    uncounted: str = ""
 
 
 @dataclass(frozen=True)

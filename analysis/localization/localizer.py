@@ -117,14 +117,14 @@ class Problem:
 class _Spotted:
     """A waveform's observation, and the nets under its spot: the probed one first, then neighbours.
 
-    ``on_net`` says whether the stated place is on the probed net.
+    ``uncounted`` says why nothing may be concluded from it, empty where something may.
     """
 
     observation: Observation
     window: tuple[float, float]
     nets: list[int]
     spreads: NDArray[np.float64]
-    on_net: bool
+    uncounted: str
 
     @property
     def key(self) -> str:
@@ -256,7 +256,7 @@ def _weigh(spotted: _Spotted, prior: RatioPrior, suspects: Suspects) -> Waveform
         return compare_waveform(spotted.observation, prior.ratios, prediction, bits)
 
     weighed = weigh_waveform(suspects.comparisons.take(spotted.key + prior.ratios.tobytes().hex(), compare), prior)
-    return weighed if spotted.on_net else say_nothing(weighed)
+    return say_nothing(weighed) if spotted.uncounted else weighed
 
 
 def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
@@ -277,7 +277,7 @@ def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
         levels.window,
         [circuit.number[waveform.net], *(net for net, _ in known)],
         np.asarray([weight for _, weight in known], np.float64),
-        problem.layout.is_on(waveform.net, waveform.spot),
+        problem.layout.why_uncounted(waveform.net, waveform.spot),
     )
 
 
@@ -351,7 +351,7 @@ def _describe(
         delay=skew.detail,
         mixture=(),
         problems=assess_quality(waveform.values).problems,
-        counted=spotted.on_net,
+        uncounted=spotted.uncounted,
     )
 
 

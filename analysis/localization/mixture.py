@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 LEAST_WEIGHT = 0.05
-MOST_NEIGHBOURS = 9
+MOST_NEIGHBOURS = 24
+"""Nets besides the probed one that a spot may see. Leaving out one that shows would make a wrong suspect certain."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,13 @@ class Layout:
         places = self._places.tolist()
         return {number[net]: (x, y) for net, (x, y) in zip(self.nets, places, strict=True) if net in number}
 
+    def why_uncounted(self, net: str, spot: Spot | None) -> str:
+        """Return why a waveform on ``net`` tells no suspects apart, empty where it may."""
+        if not self.is_on(net, spot):
+            return f"the stated place is not on {net}"
+        shown = len(self._visible(net, spot))
+        return f"{shown} other nets lie under the spot, more than {MOST_NEIGHBOURS}" if shown > MOST_NEIGHBOURS else ""
+
     def is_on(self, net: str, spot: Spot | None) -> bool:
         """Return whether the stated place of ``spot`` is on ``net``; taken for granted where either is unknown."""
         if spot is None or net not in self._number:
@@ -75,7 +83,13 @@ class Layout:
         return bool(there >= LEAST_WEIGHT * brightest)
 
     def neighbours(self, net: str, spot: Spot | None) -> list[tuple[str, float]]:
-        """Return the nets under ``spot`` besides ``net`` with their intensity, strongest first; none without a spot."""
+        """Return the nets under ``spot`` besides ``net`` with their intensity, strongest first; none without a spot.
+
+        They are :data:`MOST_NEIGHBOURS` at most.
+        """
+        return sorted(self._visible(net, spot), key=lambda item: -item[1])[:MOST_NEIGHBOURS]
+
+    def _visible(self, net: str, spot: Spot | None) -> list[tuple[str, float]]:
         if spot is None or self._tree is None:
             return []
         reach_um = _reach_nm(spot) / 1e3
@@ -83,8 +97,7 @@ class Layout:
         indices = sorted(index for index in found if self.nets[index] != net)
         intensities = _spot_weights(spot, self._places[indices]).tolist()
         weights = [(self.nets[index], weight) for index, weight in zip(indices, intensities, strict=True)]
-        near = [item for item in weights if item[1] >= LEAST_WEIGHT]
-        return sorted(near, key=lambda item: -item[1])[:MOST_NEIGHBOURS]
+        return [item for item in weights if item[1] >= LEAST_WEIGHT]
 
 
 def _reach_nm(spot: Spot) -> float:

@@ -28,14 +28,14 @@ def waveform_places(verdict: WaveformVerdict, spot: Spot | None) -> dict[str, An
     return {
         "mixture": [_part(part) for part in verdict.mixture],
         "spot": _spot(verdict.spot, spot),
-        "counted": verdict.counted,
-        "doubts": [*_off_net(verdict), *([] if verdict.spot is None else _doubts(verdict.net, verdict.spot))],
+        "counted": not verdict.uncounted,
+        "doubts": [*_not_counted(verdict), *([] if verdict.spot is None else _doubts(verdict.net, verdict.spot))],
     }
 
 
-def _off_net(verdict: WaveformVerdict) -> list[str]:
-    told = f"the stated place is not on {verdict.net}, so that the waveform does not count for the suspects"
-    return [] if verdict.counted else [told]
+def _not_counted(verdict: WaveformVerdict) -> list[str]:
+    told = f"{verdict.uncounted}, so that the waveform does not count for the suspects"
+    return [told] if verdict.uncounted else []
 
 
 def _doubts(net: str, report: SpotReport) -> list[str]:
@@ -158,7 +158,7 @@ def heat_map_document(result: Localization, places_um: Places) -> dict[str, Any]
 
 CONVENTIONS = {
     "mixture": "parts of the sum of absolute weights if the beam was near its place; mean, standard error, 95 %",
-    "counted": "for the suspects; a waveform whose stated place is not on its net says nothing of them",
+    "counted": "for the suspects; one whose stated place is not on its net, or sees too many nets, says nothing",
     "p_on_net": "that the net's drain was the nearest to the beam, given placement, ellipse and waveform",
     "ellipse": "one standard deviation; the alignment's error is in it, and common to all probes",
     "p_stranger": "that noise alone looks as much like a net that is not under the spot, all nets asked",

@@ -6,7 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from analysis.localization.localizer import ProbedWaveform, localize_fault
+from analysis.circuits.netlist import LogicGate, build_circuit
+from analysis.localization.localizer import ProbedWaveform, Problem, localize_fault
+from analysis.localization.mixture import Spot, spot_weight
 from analysis.results import LOCATED_ABOVE, VERDICTS, Localization
 from analysis.waveforms.cycles import WaveformError
 from services.demo.circuit import build_accumulator
@@ -183,3 +185,44 @@ def test_the_same_problem_gives_the_same_answer() -> None:
     die = make_die(DEMO, HiddenFault("y3", "pin-stuck-1", 1), 22)
     problem = problem_of(die, CIRCUIT, [probe(die, "y3"), probe(die, "m3_1")])
     assert localize_fault(problem) == localize_fault(problem)
+
+
+SMALL = """t1 AND a one, t3 XOR t1 b, t4 XNOR t3 d, q NOT t4, t5 OR q zero, y NAND t5 c, z XOR t3 c"""
+
+
+def crowded_die(seed: int) -> Problem:
+    """A small circuit whose ``t3`` is stuck at 0, all of its nets 30 nm from each other: more than ten in each spot."""
+    gates = [LogicGate(net, function, tuple(pins)) for net, function, *pins in map(str.split, SMALL.split(", "))]
+    gates += [LogicGate("one", "CONST1", ()), LogicGate("zero", "CONST0", ())]
+    circuit = build_circuit(gates, ["a", "b", "c", "d"], ["y", "z"])
+    numbers = np.random.default_rng(seed)
+    patterns = numbers.integers(0, 2, (64, 4), dtype=np.uint8)
+
+    def run(*, stuck: bool) -> dict[str, np.ndarray]:
+        a, b, c, d = patterns.T
+        t3 = np.zeros_like(a) if stuck else a ^ b
+        t4 = 1 - (t3 ^ d)
+        values = {"a": a, "b": b, "c": c, "d": d, "t1": a, "t3": t3, "t4": t4, "q": 1 - t4, "t5": 1 - t4}
+        return values | {"y": 1 - ((1 - t4) & c), "z": t3 ^ c, "one": np.ones_like(a), "zero": np.zeros_like(a)}
+
+    good, bad = run(stuck=False), run(stuck=True)
+    places = {net: (0.03 * (index % 4), 0.03 * (index // 4)) for index, net in enumerate(circuit.nets)}
+    waveforms = []
+    for net in ("t3", "q", "z", "y"):
+        own, spot = places[net], Spot(*places[net], 250.0, 30.0)
+        weights = {other: spot_weight(spot, *place) for other, place in places.items()}
+        total = sum(bad[other] * weights[other] * numbers.choice((-1, 1)) * numbers.uniform(0.6, 1.4) for other in bad)
+        values = np.repeat(total, 16) + numbers.normal(0, 1.0, 64 * 16)
+        waveforms.append(ProbedWaveform(net, values, 0.0, 1e-8 / 16, Spot(*own, 250.0, 30.0)))
+    fails = np.stack([good[circuit.nets[net]] != bad[circuit.nets[net]] for net in circuit.outputs], axis=1)
+    stimulus = np.stack([patterns[:, "abcd".index(circuit.nets[net])] for net in circuit.inputs], axis=1)
+    return Problem(circuit, np.ascontiguousarray(stimulus), fails, waveforms, 1e-8, places)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_wrong_suspect_is_certain_where_many_nets_are_in_the_spot(seed: int) -> None:
+    answer = localize_fault(crowded_die(seed))
+    assert max(len(item.mixture) for item in answer.waveforms) > 10
+    first = answer.candidates[0]
+    assert answer.verdict != "located" or first.net == "t3"
+    assert "t3" in [item.net for item in answer.candidates[:3]]

@@ -53,3 +53,13 @@ def test_a_spot_is_on_its_net_within_its_width_and_error(sigma_nm: float, reach_
         assert layout.is_on("a", Spot(1.0 + off_um, 2.0, 250.0, sigma_nm)) is on
     assert layout.is_on("unplaced", Spot(9.0, 9.0, 250.0, sigma_nm))
     assert layout.is_on("a", None)
+
+
+def test_more_nets_than_can_be_told_apart_are_said() -> None:
+    places = {f"n{index}": (0.004 * index, 0.0) for index in range(MOST_NEIGHBOURS + 2)}
+    spot = Spot(*places["n0"], 250.0, 30.0)
+    assert Layout(places).why_uncounted("n0", spot) == "25 other nets lie under the spot, more than 24"
+    assert len(Layout(places).neighbours("n0", spot)) == MOST_NEIGHBOURS
+    del places["n3"]
+    assert Layout(places).why_uncounted("n0", spot) == ""
+    assert Layout(places).why_uncounted("n0", Spot(5.0, 0.0, 250.0, 30.0)) == "the stated place is not on n0"
