@@ -24,6 +24,8 @@ FREE_PATHS = {
     "/docs/assets/{name}",
     "/problems/{name}",
 }
+OVERVIEWS = {"/api/v1/operations"}
+"""Answers that are one document of counts instead of a list."""
 
 
 class Worlds:
@@ -77,8 +79,10 @@ def test_lists_hold_rows_of_the_callers_programs_only(worlds: Worlds) -> None:
         if answer.status_code == 403:
             assert path == "/api/v1/accounts"
             continue
-        items = answer.json()["items"]
         assert str(worlds.alpha) not in answer.text, path
+        if path in OVERVIEWS:
+            continue
+        items = answer.json()["items"]
         assert {item["program_id"] for item in items if item.get("program_id")} <= {str(worlds.foreign)}, path
         seen += bool(items)
     assert seen > 15
