@@ -121,20 +121,35 @@ def _likelihood(
     )
 
 
-def keep_likeliest(evidence: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the latenesses that explain the log best, :data:`KEPT` of each fault.
+def keep_likely(evidence: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return latenesses that stand for all that explain the log, :data:`KEPT` of each fault.
 
-    ``evidence`` is that of :func:`late_fails` for all latenesses. Returns their log likelihood, float64
-    ``(faults, KEPT)``, the mean over all draws and latenesses shared out between them with :data:`TRUST`; and int64
-    ``(faults, KEPT, 2)``: the best draw and the place of the lateness.
+    ``evidence`` is that of :func:`late_fails` for all latenesses. Many explain a log alike, from the first by which an
+    edge misses the cycle on, and only one of them the waveforms: what is kept lies in the middle of equal shares of
+    what the log says with :data:`TRUST`. Returns their log likelihood, float64 ``(faults, KEPT)``, the mean over all
+    draws and latenesses shared out between them; and int64 ``(faults, KEPT, 2)``: the best draw and the place of the
+    lateness.
     """
     by_part = logsumexp(evidence, axis=1) - np.log(evidence.shape[1])
-    order = np.argsort(-by_part, axis=1, kind="stable")[:, :KEPT]
-    kept = TRUST * np.take_along_axis(by_part, order, axis=1)
+    share = TRUST * by_part
+    share = np.exp(share - logsumexp(share, axis=1, keepdims=True))
+    middles = (np.arange(KEPT) + 0.5) / KEPT
+    places = (np.cumsum(share, axis=1)[:, :, None] > middles).argmax(axis=1)
+    for row, chosen in enumerate(places):
+        _replace_repeated(chosen, by_part[row])
+    nearest = np.abs(np.arange(share.shape[1])[None, :, None] - places[:, None, :]).argmin(axis=2)
+    mass = np.stack([np.where(nearest == rank, share, 0.0).sum(axis=1) for rank in range(KEPT)], axis=1)
     whole = logsumexp(by_part, axis=1, keepdims=True) - np.log(by_part.shape[1])
-    kept = kept + whole - logsumexp(kept, axis=1, keepdims=True)
-    draws = np.take_along_axis(evidence.argmax(axis=1), order, axis=1)
-    return kept, np.stack([draws, order], axis=2)
+    draws = np.take_along_axis(evidence.argmax(axis=1), places, axis=1)
+    return whole + np.log(np.maximum(mass, np.finfo(np.float64).tiny)), np.stack([draws, places], axis=2)
+
+
+def _replace_repeated(places: NDArray[np.int64], likelihood: NDArray[np.float64]) -> None:
+    """Put the likeliest places that are not among ``places`` where one stands again."""
+    others = (int(place) for place in np.argsort(-likelihood, kind="stable") if place not in places)
+    for rank in range(1, len(places)):
+        if places[rank] in places[:rank]:
+            places[rank] = next(others)
 
 
 def usual_settings(faults: int, draws: int) -> NDArray[np.int64]:
@@ -156,7 +171,7 @@ def late_levels(
 ) -> NDArray[np.float32]:
     """Return the levels of ``nets`` of ``stimulated`` under each of ``faults`` in each of its ``settings``.
 
-    ``settings`` are of :func:`keep_likeliest`, ``window`` is as in :func:`levels_within`; float32, 0..1, of shape
+    ``settings`` are of :func:`keep_likely`, ``window`` is as in :func:`levels_within`; float32, 0..1, of shape
     ``(faults, KEPT, shifts, nets, cycles)``: a shift of the window by :data:`SHIFTS` stands for the delays of this
     die that are not those of the draw.
     """

@@ -32,7 +32,7 @@ from analysis.localization.late_suspects import (
     KEPT,
     LATENESSES,
     ROUGH,
-    keep_likeliest,
+    keep_likely,
     late_fails,
     refined_fails,
     usual_settings,
@@ -45,13 +45,12 @@ from analysis.localization.suspects import Suspects, join, unset
 HOPELESS = 25.0
 """Log evidence behind the best from which a suspect is dropped."""
 MOST_SUSPECTS = 3000
-MOST_LATE = 400
-"""Delay faults that are simulated in time at most."""
-LEAST_SIMULATED, LEAST_FINE, FINE_PART = 64, 32, 3
-"""Those of them that are in every draw in any circuit, and at every lateness: a part of the former, or so many."""
-WORDS_OF_SIMULATED = 10_000_000
-"""Of all nets in time under the delay faults that are in every draw: more of them in small circuits, where the one fail
-of a glitch is met in a draw or two only."""
+MOST_LATE, SOME_LATE, LEAST_SIMULATED, LEAST_FINE = 2000, 400, 64, 32
+"""Delay faults that are simulated in time: at most in a small circuit and in any; of them in every draw, and at every
+lateness, in any circuit."""
+WORDS_OF_LATE, WORDS_OF_SIMULATED, FINE_PART = 40_000_000, 10_000_000, 3
+"""Of all nets in time under the delay faults that are simulated, and that are in every draw: more of them in small
+circuits, where the one fail of a glitch is met in a draw or two only. A part of these is tried at every lateness."""
 FAR_BEHIND = 60.0
 """Log evidence behind a static fault from which a delay fault is given up while its lateness is rough."""
 TOO_FAR = 30.0
@@ -132,7 +131,7 @@ def _unscreened(stimulated: Stimulated) -> Suspects:
     static, late = stimulated.static_faults, stimulated.delay_faults
     prior = fault_prior(static)
     table = _table(stimulated, static, stimulated.errors(static), prior + PRIORS["static"], _alike(prior))
-    if len(late) > MOST_LATE:
+    if len(late) > SOME_LATE:
         return table
     settings = usual_settings(len(late), len(stimulated.timed_loops))
     scores = np.repeat(shared_prior(late)[:, None] - np.log(KEPT) + PRIORS["late"], KEPT, axis=1)
@@ -211,9 +210,11 @@ def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: i
     First those are dropped that cannot, however late; then those that explain little at a few latenesses, or far less
     than the ``best`` score of a static fault. The most likely are then tried at every lateness.
     """
-    most = _most_simulated(stimulated)
+    words = steps_of(stimulated.circuit) * stimulated.good.size
+    tried = int(np.clip(WORDS_OF_LATE // words, SOME_LATE, MOST_LATE))
+    most = int(np.clip(WORDS_OF_SIMULATED // words, LEAST_SIMULATED, SOME_LATE))
     prior = shared_prior(singles.faults[static:])
-    chosen = _best(prior + resembling_fail_evidence(singles.counts)[static:], MOST_LATE)
+    chosen = _best(prior + resembling_fail_evidence(singles.counts)[static:], tried)
     draws, rough = range(len(stimulated.timed_loops)), range(len(LATENESSES))[ROUGH // 2 :: ROUGH]
     evidence = np.empty((0, len(draws), len(rough)))
     for trial in ((draws[:1], rough[1::3]), (draws, rough)):
@@ -231,18 +232,12 @@ def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: i
     fine = _best(worth, max(LEAST_FINE, most // FINE_PART))
     fine = fine[worth[fine] > best - TOO_FAR]
     faults = [singles.faults[static + place] for place in chosen]
-    by_lateness, settings = keep_likeliest(refined_fails(stimulated, faults, observed, evidence, fine))
+    by_lateness, settings = keep_likely(refined_fails(stimulated, faults, observed, evidence, fine))
     places = static + chosen
     scores = prior[chosen, None] + PRIORS["late"] + by_lateness
     nothing = np.full(len(chosen), -np.inf)
     table = _table(stimulated, [singles.faults[place] for place in places], singles.errors[places], scores, nothing)
     return replace(table, settings=settings)
-
-
-def _most_simulated(stimulated: Stimulated) -> int:
-    """Return how many delay faults are simulated in every draw: what takes about as long in any circuit."""
-    words = steps_of(stimulated.circuit) * stimulated.good.size
-    return int(np.clip(WORDS_OF_SIMULATED // words, LEAST_SIMULATED, MOST_LATE))
 
 
 def _best(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:

@@ -28,7 +28,7 @@ class Suspects:
         scores: float64 of shape ``(suspects, activities)``: log of prior and fail evidence.
         resembling: float64 of shape ``(suspects,)``: the same for a defect outside the model that is like this one.
         settings: int64 of shape ``(suspects, activities, 2)``: of a delay fault the columns are latenesses, see
-            :func:`~analysis.localization.late_suspects.keep_likeliest`; -1 of others.
+            :func:`~analysis.localization.late_suspects.keep_likely`; -1 of others.
         comparisons: the last waveforms that all of them were compared with.
     """
 

@@ -11,7 +11,7 @@ from analysis.circuits.netlist import LogicGate, build_circuit
 from analysis.localization.late_suspects import (
     KEPT,
     LATENESSES,
-    keep_likeliest,
+    keep_likely,
     late_fails,
     late_levels,
     late_machine,
@@ -110,7 +110,7 @@ def test_the_fault_that_made_the_log_explains_it_best_and_its_levels_follow() ->
     assert observed.any()
     draws = range(len(STIMULATED.timed_loops))
     evidence = late_fails(STIMULATED, faults, observed, (draws, range(len(LATENESSES))))
-    kept, settings = keep_likeliest(evidence)
+    kept, settings = keep_likely(evidence)
     assert int(np.logaddexp.reduce(kept, axis=1).argmax()) == true
     assert np.logaddexp.reduce(kept, axis=1) == pytest.approx(np.log(np.exp(evidence).mean(axis=(1, 2))))
     levels = late_levels(STIMULATED, faults, settings, [CIRCUIT.number["g1"], CIRCUIT.number["a"]], (0.5, 1.0))
@@ -120,6 +120,28 @@ def test_the_fault_that_made_the_log_explains_it_best_and_its_levels_follow() ->
     assert (
         np.abs(levels[true, 0, 1, 0] - levels_within(loop.good[CIRCUIT.number["g1"]], (0.5, 1.0), CYCLES)).max() > 0.3
     )
+
+
+def test_latenesses_that_explain_a_log_alike_are_kept_from_the_first_to_the_last() -> None:
+    """Some draws want a later edge than others; from there on all latenesses are as good, as one cycle is missed."""
+    evidence = np.full((1, 4, len(LATENESSES)), -60.0)
+    for draw, first in enumerate((14, 16, 20, 24)):
+        evidence[0, draw, first:] = -2.0
+    kept, settings = keep_likely(evidence)
+    places = np.sort(settings[0, :, 1])
+    assert places[0] <= 18
+    assert places[-1] >= 32
+    assert np.diff(places).max() <= 5
+    assert all(evidence[0, draw, place] == -2.0 for draw, place in settings[0])
+    assert np.logaddexp.reduce(kept[0]) == pytest.approx(np.log(np.exp(evidence).mean()))
+    assert kept[0].min() > kept[0].max() - 1.5
+
+
+def test_where_the_log_tells_one_lateness_the_next_likeliest_stand_beside_it() -> None:
+    evidence = np.linspace(-400.0, -500.0, len(LATENESSES))[None, None, :].repeat(2, axis=1)
+    evidence[0, :, 20] = -2.0
+    _, settings = keep_likely(evidence)
+    assert sorted(settings[0, :, 1].tolist()) == [0, 1, 2, 3, 20]
 
 
 def test_without_a_log_every_lateness_is_open() -> None:
