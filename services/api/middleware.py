@@ -50,7 +50,7 @@ def body_limit(path: str) -> int | None:
     """Return how many bytes a body may have; ``None`` for uploads, which have limits of their own."""
     if is_upload_path(path):
         return None
-    return 16 * MEBIBYTE if path == f"{API}/bundles" else MEBIBYTE
+    return 16 * MEBIBYTE if path in (f"{API}/bundles", "/tables") else MEBIBYTE
 
 
 def _framing_headers(scope: Scope) -> dict[bytes, bytes]:

@@ -25,6 +25,7 @@ from services.web.pages import (
     session_maps,
     sessions,
     signing_in,
+    tables,
     waveforms,
 )
 
@@ -56,5 +57,6 @@ ROUTERS = tuple(
         models,
         maps,
         administration,
+        tables,
     )
 )

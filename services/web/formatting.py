@@ -7,6 +7,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from services.web.fault_words import tell_fault
+
 UNKNOWN = "\u2013"
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
 _KIBI = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -187,4 +189,5 @@ FILTERS = {
     "si": write_si,
     "person": write_person,
     "document": write_json,
+    "fault": tell_fault,
 }

@@ -31,6 +31,7 @@ class ShownList:
     export_urls: dict[str, str]
     api_url: str
     newest_first: bool
+    order_url: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def load_list(page: Page, unit: RequestUnit, source: ListSource) -> ShownList:
         export_urls={form: f"{path}?{urlencode(kept | {'export': form})}" for form in FORMATS},
         api_url=f"/api/v1/{source.api_path}" + (f"?{urlencode(asked)}" if asked else ""),
         newest_first=query.order == "newest",
+        order_url=f"{path}?{urlencode(kept | {'order': 'oldest' if query.order == 'newest' else 'newest'})}",
     )
 
 

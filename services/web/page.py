@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 SIGN_IN = "/sign-in"
 FORGERY_FIELD = "forgery"
 THEMES = ("light", "dark")
+TABLE_STATE = ("sort.", "filter.")
+"""How names begin under which the tables' module keeps its state in the address: no page looks at them."""
 MOST_PROGRAMS = 1000
 SERVER_FAILURE = 500
 """From this status on a refusal asks the database nothing more."""
@@ -84,8 +86,9 @@ class Page:
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """The query of the address without what was left empty, as forms send it."""
-        return {name: value for name, value in self.request.query_params.items() if value != ""}
+        """The query of the address without what was left empty, as forms send it, and what tables in a page keep."""
+        sent = self.request.query_params.items()
+        return {name: value for name, value in sent if value != "" and not name.startswith(TABLE_STATE)}
 
     def viewer(self, unit: RequestUnit) -> Viewer:
         """Return who looks at the page."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 from services.demo.die import DieOptions, make_session
 from tests.web.browsing import Complaints, audit, page_paths, screenshot
@@ -282,6 +283,39 @@ def test_the_layout_tells_nets_at_a_place_and_goes_to_a_defect(fab: Fab) -> None
         page.click("text=CSV of these rows")
     assert download.value.suggested_filename == "defects.csv"
     assert not complaints.take()
+    page.context.close()
+
+
+def test_a_table_in_a_page_keeps_its_state_in_the_address_and_gives_its_rows_as_parquet(fab: Fab) -> None:
+    page, complaints = fab.open()
+    page.goto(f"/sessions/{fab.ids['clean']}")
+    rows = page.locator("#suspects ~ .scroll tbody tr")
+    whole = rows.count()
+    page.click("#suspects ~ .scroll th button:has-text('Rank')")
+    page.click("#suspects ~ .scroll th button:has-text('Rank')")
+    page.wait_for_url("**sort.suspects=-Rank**")
+    last = rows.first.inner_text()
+    page.get_by_label("Filter the rows of suspects").fill(rows.first.locator("td").nth(1).inner_text().split()[0])
+    page.wait_for_url("**filter.suspects=**")
+    with page.expect_download() as download:
+        page.locator(".table-tools", has=page.get_by_label("Filter the rows of suspects")).get_by_text(
+            "Parquet"
+        ).click()
+    found = parquet.read_table(download.value.path())
+    assert "sort.suspects=-Rank" in page.url
+    assert found.column_names[:4] == ["Rank", "Gate output", "Fault", "Posterior"]
+    assert found["Rank"][0].as_py() == whole
+    page.reload()
+    assert page.locator("th[aria-sort=descending]").first.inner_text().startswith("Rank")
+    assert rows.first.inner_text() == last
+    assert page.get_by_label("Filter the rows of suspects").input_value()
+    assert page.locator("#suspects ~ .scroll tbody tr:visible").count() == found.num_rows
+    assert not complaints.take() + audit(page)
+    page.goto("/waveforms?sort.rows=Samples")
+    page.click("th a.sort")
+    page.wait_for_url("**order=oldest**")
+    assert page.locator("th[aria-sort=ascending]").inner_text().startswith("Read")
+    assert not complaints.take() + audit(page)
     page.context.close()
 
 

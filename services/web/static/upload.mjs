@@ -89,7 +89,7 @@ function addRow(name) {
   return { bar, outcome: cells[2] };
 }
 
-function showOutcome(place, state, text, href) {
+function showOutcome(place, state, text, href, call) {
   place.replaceChildren();
   const label = document.createElement("span");
   label.className = `state state-${state}`;
@@ -101,18 +101,24 @@ function showOutcome(place, state, text, href) {
     link.textContent = text;
     place.append(link);
   } else place.append(text);
+  if (call) {
+    const link = document.createElement("a");
+    link.href = call;
+    link.textContent = "API call";
+    place.append(" ", link);
+  }
 }
 
 async function follow(path, page, place) {
   for (;;) {
     const row = await (await call("GET", path)).json();
-    if (row.state === "stored") return showOutcome(place, "stored", row.format ? `read as ${row.format}` : "read", page);
+    if (row.state === "stored") return showOutcome(place, "stored", row.format ? `read as ${row.format}` : "read", page, path);
     if (row.state === "quarantined") {
       const reasons = (row.quarantine_reasons ?? []).filter((each) => each.verdict === "refused");
       const first = reasons[0] ?? row.quarantine_reasons?.[0];
-      return showOutcome(place, "quarantined", first ? `${first.adapter ?? "service"}: ${first.reason ?? ""}` : "see the reasons", page);
+      return showOutcome(place, "quarantined", first ? `${first.adapter ?? "service"}: ${first.reason ?? ""}` : "see the reasons", page, path);
     }
-    showOutcome(place, row.state, "waits to be read", page);
+    showOutcome(place, row.state, "waits to be read", page, path);
     await sleep(FOLLOW_MS);
   }
 }
