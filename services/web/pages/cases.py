@@ -27,12 +27,14 @@ from services.api.context import RequestUnit
 from services.api.routers import cases as api
 from services.problems import Problem
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
+from services.web.origins import origins_of
 from services.web.page import AnyPage, Page, PageRoute, redirect
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 LIST = ListSource(CASES, CaseQuery, "cases")
 MOST_OFFERED = 50
+_OF_SESSION = ("name", "role", "simulated", "raw_file_id", "bundle_id")
 
 
 @router.get("/cases")
@@ -78,6 +80,7 @@ def show_case(case_id: uuid.UUID, page: AnyPage) -> Response:
     with page.read() as unit:
         detail = cases.read(unit.connection, unit.caller, case_id)
         program_id = detail.row["program_id"]
+        evidence = [_evidence(unit, row) for row in detail.evidence]
         may_change = unit.caller.may(Action.ANALYSE, program_id) and detail.row["state"] == "open"
         return page.show(
             unit,
@@ -85,7 +88,8 @@ def show_case(case_id: uuid.UUID, page: AnyPage) -> Response:
             case=detail.row,
             detail=detail,
             die=_unit(unit, detail.row["unit_id"]),
-            evidence=[_evidence(unit, row) for row in detail.evidence],
+            evidence=evidence,
+            found=origins_of(unit, [row["session"] or row for row in evidence]),
             people=_people(detail),
             members=console_access.members_of(unit.connection, program_id),
             instruments=attention.names_of_instruments(unit.connection, unit.caller),
@@ -112,7 +116,9 @@ def _evidence(unit: RequestUnit, row: dict[str, Any]) -> dict[str, Any]:
         file = fetch_row(unit.connection, unit.caller, FILES, row["raw_file_id"], names) if visible else None
         return row | {"file": file, "session": None}
     session_id = row["probing_session_id"]
-    session = fetch_row(unit.connection, unit.caller, SESSIONS, session_id, ("name", "role", "simulated"))
+    session = fetch_row(
+        unit.connection, unit.caller, SESSIONS, session_id, ("name", "role", "simulated", "raw_file_id", "bundle_id")
+    )
     found = load_rows(unit, RESULTS, {"probing_session": session_id, "kind": "localize"}, 1)
     suspects = []
     if found:

@@ -21,6 +21,7 @@ from services.presentation.screening_reasons import describe_reason
 from services.problems import Problem
 from services.web.die_map import SHOWS, Show, draw_wafer
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
+from services.web.origins import origins_of
 from services.web.page import AnyPage, Page, PageRoute
 from services.web.pages.reliability import go_to_job, read_answer
 
@@ -53,7 +54,15 @@ def list_maps(page: AnyPage) -> Response:
         return answer_export(page, LIST, "maps")
     with page.read() as unit:
         shown = load_list(page, unit, LIST)
-        return page.show(unit, "maps.html", shown=shown, kind=kind, kinds=KINDS, names=_file_names(unit, shown.rows))
+        return page.show(
+            unit,
+            "maps.html",
+            shown=shown,
+            kind=kind,
+            kinds=KINDS,
+            names=_file_names(unit, shown.rows),
+            found=origins_of(unit, shown.rows),
+        )
 
 
 def _file_names(unit: RequestUnit, rows: list[dict[str, Any]]) -> dict[str, str]:
@@ -104,6 +113,7 @@ def show_map(map_file_id: uuid.UUID, page: AnyPage) -> Response:
             answers=answers,
             outliers=_outliers(dies, screening),
             api_url=_api_url(map_file_id, key, maps),
+            found=origins_of(unit, [{"raw_file_id": map_file_id}]),
         )
 
 

@@ -8,13 +8,14 @@ from starlette.responses import Response
 
 from db.repositories import attention, instrument_health
 from db.repositories.access import Action
-from db.repositories.catalogue import INSTRUMENTS, read_row
+from db.repositories.catalogue import FILES, INSTRUMENTS, read_row
 from db.repositories.monitoring_catalogue import CHART_BASELINES, CONTROL_CHARTS, EVENTS
 from services.api.monitoring_documents import BaselineRequest, ChartParameters, ChartQuery
 from services.api.routers import monitoring as api
 from services.api.routers.administration import InstrumentQuery
 from services.web.control_plot import TITLES, plot_charts
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
+from services.web.origins import origins_of
 from services.web.page import AnyPage, PageRoute, redirect
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -23,6 +24,7 @@ LIST = ListSource(INSTRUMENTS, InstrumentQuery, "instruments")
 CHART_LIST = ListSource(CONTROL_CHARTS, ChartQuery, "control-charts")
 MOST_EVENTS = 20
 MOST_CHARTS = 100
+MOST_FILES = 10
 
 
 @router.get("/instruments")
@@ -47,7 +49,9 @@ def show_instrument(instrument_id: uuid.UUID, page: AnyPage) -> Response:
         health = instrument_health.read(unit.connection, unit.caller, instrument_id)
         charts = load_rows(unit, CONTROL_CHARTS, {"instrument": instrument_id}, MOST_CHARTS)
         events = load_rows(unit, EVENTS, {"instrument": instrument_id}, MOST_EVENTS)
-        return page.show(unit, "instrument.html", row=row, health=health, charts=charts, events=events)
+        newest = load_rows(unit, FILES, {"instrument": instrument_id}, MOST_FILES)
+        found = origins_of(unit, [{"raw_file_id": file["id"]} for file in newest])
+        return page.show(unit, "instrument.html", row=row, health=health, charts=charts, events=events, found=found)
 
 
 @router.get("/charts")

@@ -19,6 +19,7 @@ from services.problems import Problem
 from services.web.heat_map import draw
 from services.web.history_plot import draw_history
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
+from services.web.origins import origins_of
 from services.web.page import AnyPage, Page, PageRoute, redirect
 
 router = APIRouter(prefix="/sessions", include_in_schema=False, route_class=PageRoute)
@@ -55,7 +56,7 @@ def list_sessions(page: AnyPage) -> Response:
     with page.read() as unit:
         shown = load_list(page, unit, LIST)
         verdicts = {row["id"]: _newest(unit, row["id"], "localize") for row in shown.rows}
-        return page.show(unit, "sessions.html", shown=shown, verdicts=verdicts)
+        return page.show(unit, "sessions.html", shown=shown, verdicts=verdicts, found=origins_of(unit, shown.rows))
 
 
 def _newest(unit: RequestUnit, session_id: str, kind: str) -> dict[str, Any] | None:
@@ -97,6 +98,7 @@ def show_session(session_id: uuid.UUID, page: AnyPage) -> Response:
             history=draw_history(result["body"].get("history")) if result else None,
             planned=_planned(unit, session, waveforms),
             of_unit=_others_of_unit(unit, session),
+            found=origins_of(unit, [session]),
         )
 
 

@@ -16,6 +16,7 @@ from services.api.routers import sessions as api
 from services.api.routers.waveform_views import MOST_TRACES
 from services.problems import Problem
 from services.web.lists import ListSource, answer_export, load_list, wants_export
+from services.web.origins import origins_of
 from services.web.page import AnyPage, Page, PageRoute, redirect
 from services.web.pages.beside_waveforms import Beside, nets_worth_simulating
 
@@ -43,7 +44,7 @@ def show_waveforms(page: AnyPage) -> Response:
         mark_simulated(unit, shown.rows)
         for row in shown.rows:
             row["span"] = None if row["minimum"] is None else row["maximum"] - row["minimum"]
-        return page.show(unit, "waveforms.html", shown=shown, most=MOST_TRACES)
+        return page.show(unit, "waveforms.html", shown=shown, most=MOST_TRACES, found=origins_of(unit, shown.rows))
 
 
 def _show_viewer(page: Page, wanted: list[str]) -> Response:
@@ -77,6 +78,7 @@ def _show_viewer(page: Page, wanted: list[str]) -> Response:
             beside=beside,
             api_url=api_url,
             here=page.request.url.query,
+            found=origins_of(unit, rows),
         )
 
 
