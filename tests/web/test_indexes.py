@@ -22,6 +22,8 @@ FILTERED = (
     "/reliability?kind=screening&verdict=outliers", "/maps?kind=wafer_map", "/waveforms?id={waveform_id}",
     "/layouts?filename=a.csv", "/instruments?name=x", "/findings?subject=n1", "/admin/audit?subject={file_id}",
     "/cases?mechanism=not+determined", "/jobs?queue=gpu&state=failed", "/files?instrument={instrument_id}",
+    "/waveforms?order=oldest", "/files?order=oldest", "/cases?order=oldest", "/sessions?order=oldest",
+    "/jobs?order=oldest", "/findings?order=oldest", "/admin/audit?order=oldest", "/maps?order=oldest",
 )  # fmt: skip
 ROWS = 4000
 MOST_ROWS = 1000
@@ -33,6 +35,7 @@ RARE = (
     "/findings?subject=none", "/findings?kind=suspect&subject=none", "/admin/audit?actor=none",
     "/admin/audit?action=none", "/admin/audit?actor=service:many&action=none", "/admin/audit?subject={nothing}",
     "/reliability?kind=screening&verdict=none", "/", "/waveforms", "/jobs", "/files", "/findings", "/admin/audit",
+    "/waveforms?order=oldest", "/jobs?order=oldest", "/files?order=oldest", "/findings?order=oldest",
 )  # fmt: skip
 """Lists of which hardly a row passes the filter, and without one."""
 MANY = (

@@ -116,9 +116,7 @@ def _evidence(unit: RequestUnit, row: dict[str, Any]) -> dict[str, Any]:
         file = fetch_row(unit.connection, unit.caller, FILES, row["raw_file_id"], names) if visible else None
         return row | {"file": file, "session": None}
     session_id = row["probing_session_id"]
-    session = fetch_row(
-        unit.connection, unit.caller, SESSIONS, session_id, ("name", "role", "simulated", "raw_file_id", "bundle_id")
-    )
+    session = fetch_row(unit.connection, unit.caller, SESSIONS, session_id, _OF_SESSION)
     found = load_rows(unit, RESULTS, {"probing_session": session_id, "kind": "localize"}, 1)
     suspects = []
     if found:
