@@ -11,8 +11,8 @@ from db.repositories.access import Action, Caller
 from db.schema.files import bundle, ingest_event, raw_file
 from db.schema.people import audit_event, instrument
 
-RECEIVED = "file.received"
-"""The audit trail's action of a file that is complete; its subject is the file."""
+ARRIVALS = ("file.received", "file.assembled")
+"""The audit trail's actions by which a file comes to be: it is complete, or an analysis has made it."""
 
 
 def find_origins(
@@ -35,7 +35,7 @@ def _among(column: ColumnElement[Any], identities: Collection[uuid.UUID]) -> Col
 def _find_files(connection: Connection, caller: Caller, identities: Collection[uuid.UUID]) -> list[Mapping[str, Any]]:
     first = (
         select(audit_event.c.actor)
-        .where(audit_event.c.subject_id == raw_file.c.id, audit_event.c.action == RECEIVED)
+        .where(audit_event.c.subject_id == raw_file.c.id, audit_event.c.action.in_(ARRIVALS))
         .order_by(audit_event.c.id)
         .limit(1)
         .scalar_subquery()
