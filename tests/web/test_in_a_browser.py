@@ -319,6 +319,32 @@ def test_a_table_in_a_page_keeps_its_state_in_the_address_and_gives_its_rows_as_
     page.context.close()
 
 
+def test_tables_do_not_move_the_page_when_their_tools_come_or_their_state_is_restored(fab: Fab) -> None:
+    shifts = """() => new Promise((resolve) => {
+        let sum = 0;
+        const add = (list) => { for (const each of list.getEntries()) sum += each.value; };
+        new PerformanceObserver(add).observe({ type: "layout-shift", buffered: true });
+        setTimeout(() => resolve(sum), 500);
+    })"""
+    page, complaints = fab.open()
+    session, layout = f"/sessions/{fab.ids['clean']}", f"/layouts/{fab.ids['layout']}"
+    moved = {}
+    for path in (
+        session,
+        f"{session}?sort.suspects=-Rank&filter.suspects=t4",
+        layout,
+        "/operations",
+        "/waveforms",
+        "/upload",
+    ):
+        page.goto(path)
+        settle(page)
+        moved[path] = page.evaluate(shifts)
+    assert max(moved.values()) < 0.01, moved
+    assert not complaints.take()
+    page.context.close()
+
+
 def test_pictures_of_the_readme(fab: Fab) -> None:
     """Written where FAULTLIGHT_PICTURES says, as `make pictures` does."""
     folder = Path(os.environ.get("FAULTLIGHT_PICTURES", fab.screenshots / "readme"))

@@ -98,8 +98,7 @@ function exportTable(table, names, title, form) {
 }
 
 function startTools(table, names, title) {
-  const bar = document.createElement("div");
-  bar.className = "table-tools";
+  const bar = (table.closest(".scroll") ?? table).previousElementSibling; // kept free by the page, so that nothing moves
   const parameter = `filter.${title}`;
   const filter = document.createElement("input");
   Object.assign(filter, { type: "search", placeholder: "filter these rows", value: new URLSearchParams(location.search).get(parameter) ?? "" });
@@ -116,7 +115,6 @@ function startTools(table, names, title) {
     button.addEventListener("click", () => exportTable(table, names, title, form));
     bar.append(button);
   }
-  (table.closest(".scroll") ?? table).before(bar);
 }
 
 for (const table of document.querySelectorAll("table[data-sortable], table[data-tools]")) {
