@@ -1,7 +1,8 @@
 """A suspect's LVI, EOFM or reflectance map against a golden one: where they differ, in amplitude and in phase.
 
-After registration (:mod:`analysis.anomaly.registration`) ``suspect = gain * golden + offset + noise`` is fitted
-robustly; the gain is complex for complex maps, since power and phase reference differ between sessions. The variance of
+After registration (:mod:`analysis.anomaly.registration`) ``suspect = gain * golden + offset + noise``; the gain
+(:mod:`analysis.anomaly.common_gain`) is complex for complex maps, since power and phase reference differ between
+sessions, and is that of the places that did not change, of which there may be few. The variance of
 what is left is not assumed but fitted to it: a constant, a part that grows with the signal (gain that is not uniform)
 and one with its gradient (what registration leaves). The standardised difference is filtered by the spot, since no
 true difference is smaller, and brought to unit variance by its own spread, which takes the correlation of neighbouring
@@ -20,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
-from analysis.anomaly.registration import MapError, Shift, move_map, register_maps
+from analysis.anomaly.common_gain import CommonGain, fit_common_gain
+from analysis.anomaly.registration import MapError, Shift, move_map, refine_shift, register_maps
 from analysis.anomaly.thresholds import false_discovery_adjusted
 
 DIFFERENT_BELOW = 0.05
 MOST_SHIFT = 8
-_FITS = 12
-_BIWEIGHT = 4.685
 _FWHM = 2.3548200450309493
 _LEAST_TAIL = 0.01
+_LEAST_PLACES = 3
 _CHI_MEDIAN = {1: 0.45493642311957, 2: 1.3862943611198906}
 """Medians of chi squared with one and two degrees of freedom."""
 
@@ -65,7 +66,7 @@ class MapComparison:
 
     Attributes:
         shift: of the golden map, in pixels.
-        gain: common, complex; its imaginary part is 0 for real maps.
+        common: gain and offset, and how many places they rest on.
         heights: float64 of the maps' shape: the filtered difference in standard deviations; NaN at the border.
         peaks: above the height from which they are tested, the highest first.
         baseline: pixels whose plain difference exceeds three standard deviations of all: the usual way.
@@ -73,11 +74,16 @@ class MapComparison:
     """
 
     shift: Shift
-    gain: complex
+    common: CommonGain
     heights: NDArray[np.float64]
     peaks: tuple[MapDifference, ...]
     baseline: int
     problems: tuple[str, ...]
+
+    @property
+    def gain(self) -> complex:
+        """The common gain; its imaginary part is 0 for real maps."""
+        return self.common.gain
 
 
 def compare_maps(
@@ -98,17 +104,24 @@ def compare_maps(
     freedom = 2 if np.iscomplexobj(golden) or np.iscomplexobj(suspect) else 1
     if first.shape != second.shape:
         raise MapError(f"maps of {first.shape} and {second.shape} pixels: one size is needed")
-    if shift is None:
-        shift = register_maps(_visible(first, freedom), _visible(second, freedom), MOST_SHIFT)
-    moved = _moved(first, shift)
     edge = MOST_SHIFT + 1
     if min(second.shape) < 2 * (edge + int(np.ceil(spot_px))) + 16:
         raise MapError(f"a map of {second.shape} pixels is too small for a spot of {spot_px:.3g}")
     inside = (slice(edge, -edge), slice(edge, -edge))
+    searched = shift is None
+    if shift is None:
+        shift = _register(first, second, spot_px, freedom)
+    moved = _moved(first, shift)
     known, seen = moved[inside], second[inside]
-    gain, offset = _fit_gain(_blur(known, spot_px), _blur(seen, spot_px))
+    common = fit_common_gain(known, seen, spot_px, freedom)
+    if searched and common.agreeing < min(_LEAST_PLACES, common.places / 2):
+        raise MapError(
+            f"shift and gain would both rest on {common.agreeing} of {common.places} places that stand out in the"
+            " golden map: other places lie alike by chance"
+        )
+    gain, offset = common.gain, common.offset
     residual = seen - gain * known - offset
-    sigma = _fit_sigma(residual, gain * known, freedom)
+    sigma = _fit_sigma(residual, gain * known, common.unchanged, freedom)
     heights = np.full(second.shape, np.nan)
     rim = edge + int(np.ceil(spot_px))  # nearer to the border the filter averages fewer pixels
     whole = (slice(rim, -rim), slice(rim, -rim))
@@ -118,7 +131,7 @@ def compare_maps(
     plain = np.abs(second - moved)[inside]
     return MapComparison(
         shift=shift,
-        gain=complex(gain),
+        common=common,
         heights=heights,
         peaks=tuple(_describe(peak, smooth_known, smooth_seen, freedom) for peak in peaks),
         baseline=int((np.abs(plain - np.median(plain)) > 3 * plain.std()).sum()),
@@ -136,6 +149,20 @@ def _visible(values: NDArray[np.complex128], freedom: int) -> NDArray[np.float64
     return np.abs(values) if freedom == 2 else np.asarray(values.real, np.float64)
 
 
+def _register(first: NDArray[np.complex128], second: NDArray[np.complex128], spot_px: float, freedom: int) -> Shift:
+    """Register by everything, and again by what has not changed."""
+    visible = _visible(first, freedom), _visible(second, freedom)
+    shift = register_maps(*visible, MOST_SHIFT)
+    edge = MOST_SHIFT + 1
+    inside = (slice(edge, -edge), slice(edge, -edge))
+    try:
+        common = fit_common_gain(_moved(first, shift)[inside], second[inside], spot_px, freedom)
+    except MapError:  # which of them have changed is not known: the comparison will say so
+        return shift
+    usable = np.pad(common.unchanged, edge)
+    return refine_shift(*visible, (shift.rows, shift.columns), MOST_SHIFT, usable)
+
+
 def _moved(values: NDArray[np.complex128], shift: Shift) -> NDArray[np.complex128]:
     """Move a map that is mirrored at its borders, so that what wraps around does not jump."""
     rim = 2 * MOST_SHIFT
@@ -143,31 +170,22 @@ def _moved(values: NDArray[np.complex128], shift: Shift) -> NDArray[np.complex12
     return move_map(padded, shift.rows, shift.columns)[rim:-rim, rim:-rim]
 
 
-def _fit_gain(known: NDArray[np.complex128], seen: NDArray[np.complex128]) -> tuple[complex, complex]:
-    """Fit gain and offset by Tukey's biweight to blurred maps: noise of the golden one would lower the gain."""
-    columns = np.column_stack([known.ravel(), np.ones(known.size)])
-    target, weights = seen.ravel(), np.ones(seen.size)
-    for _ in range(_FITS):
-        root = np.sqrt(weights)
-        fit, *_ = np.linalg.lstsq(root[:, None] * columns, root * target, rcond=None)
-        size = np.abs(target - columns @ fit)
-        scale = max(float(np.median(size)) / 0.8, np.finfo(np.float64).tiny)
-        weights = np.clip(1 - (size / (_BIWEIGHT * scale)) ** 2, 0.0, None) ** 2
-    return complex(fit[0]), complex(fit[1])
-
-
-def _fit_sigma(residual: NDArray[np.complex128], expected: NDArray[np.complex128], freedom: int) -> NDArray[np.float64]:
+def _fit_sigma(
+    residual: NDArray[np.complex128], expected: NDArray[np.complex128], usable: NDArray[np.bool_], freedom: int
+) -> NDArray[np.float64]:
     """Return the standard deviation of each pixel's residual (of each part of a complex one).
 
+    ``usable`` leaves out places that have changed: they would be taken for a gain that is not uniform.
     Bins of pixels that are alike in signal and gradient give robust variances, to which the three terms are fitted.
     """
     down, across = np.gradient(expected)
     terms = np.stack([np.ones(residual.shape), np.abs(expected) ** 2, np.abs(down) ** 2 + np.abs(across) ** 2], axis=-1)
-    square = np.abs(residual) ** 2 / _CHI_MEDIAN[freedom]
-    order = np.lexsort((terms[..., 2].ravel(), np.digitize(terms[..., 1].ravel(), _edges(terms[..., 1]))))
-    bins = np.array_split(order, max(3, min(64, residual.size // 256)))
-    variances = np.asarray([np.median(square.ravel()[each]) for each in bins])
-    means = np.asarray([terms.reshape(-1, 3)[each].mean(axis=0) for each in bins])
+    square = np.abs(residual[usable]) ** 2 / _CHI_MEDIAN[freedom]
+    used = terms[usable]
+    order = np.lexsort((used[:, 2], np.digitize(used[:, 1], _edges(used[:, 1]))))
+    bins = np.array_split(order, max(3, min(64, square.size // 256)))
+    variances = np.asarray([np.median(square[each]) for each in bins])
+    means = np.asarray([used[each].mean(axis=0) for each in bins])
     scale = np.maximum(means.max(axis=0), np.finfo(np.float64).tiny)
     floor = max(float(np.median(variances)) * 1e-3, np.finfo(np.float64).tiny)
     weight = 1 / np.maximum(variances, floor)

@@ -55,7 +55,7 @@ def register_maps(golden: NDArray[np.float64], suspect: NDArray[np.float64], mos
         raise MapError("nothing corresponds in the two maps: one is the same everywhere")
     if not (allowed[row, column] > _CERTAIN * noise or alike > _ALIKE):
         raise MapError(f"nothing corresponds in the two maps within {most} pixels; are they of one place?")
-    return _refine(golden, suspect, (float(rows[row]), float(columns[column])), most)
+    return refine_shift(golden, suspect, (float(rows[row]), float(columns[column])), most)
 
 
 def move_map(values: NDArray[np.complex128], rows: float, columns: float) -> NDArray[np.complex128]:
@@ -68,27 +68,40 @@ def move_map(values: NDArray[np.complex128], rows: float, columns: float) -> NDA
     return np.asarray(np.fft.ifft2(np.fft.fft2(values) * turn), np.complex128)
 
 
-def _refine(golden: NDArray[np.float64], suspect: NDArray[np.float64], start: tuple[float, float], most: int) -> Shift:
+def refine_shift(
+    golden: NDArray[np.float64],
+    suspect: NDArray[np.float64],
+    start: tuple[float, float],
+    most: int,
+    usable: NDArray[np.bool_] | None = None,
+) -> Shift:
+    """Return the shift near ``start`` (rows, columns) that leaves least of ``suspect`` unexplained.
+
+    ``golden`` and ``suspect`` are float64 of one shape, ``most`` is the largest shift in pixels. ``usable``, bool of
+    their shape, leaves out pixels of what differs: with them, spots that are missing make the standard error larger.
+    Which pixels those are must not depend on the residual of each: steps would then lead away from the spots that are
+    left.
+    """
     edge = int(np.ceil(most)) + 1
     inside = (slice(edge, -edge), slice(edge, -edge))
+    keep = (np.ones(golden.shape, np.bool_) if usable is None else usable)[inside].ravel()
     shift = np.asarray(start)
     smooth = _smooth(golden), _smooth(suspect)
     for _ in range(_ITERATIONS):
         moved = move_map(smooth[0].astype(np.complex128), float(shift[0]), float(shift[1])).real
         gradients = np.gradient(moved)
-        down, across = -gradients[0][inside].ravel(), -gradients[1][inside].ravel()
-        columns = np.column_stack([moved[inside].ravel(), np.ones(down.size)])
-        target = smooth[1][inside].ravel()
+        down, across = -gradients[0][inside].ravel()[keep], -gradients[1][inside].ravel()[keep]
+        columns = np.column_stack([moved[inside].ravel()[keep], np.ones(down.size)])
+        target = smooth[1][inside].ravel()[keep]
         fit, *_ = np.linalg.lstsq(columns, target, rcond=None)
         jacobian = np.column_stack([fit[0] * down, fit[0] * across, columns])
         residual = target - columns @ fit
-        keep = np.abs(residual) <= np.quantile(np.abs(residual), 0.95)  # what differs says nothing about the shift
-        step, *_ = np.linalg.lstsq(jacobian[keep], residual[keep], rcond=None)
+        step, *_ = np.linalg.lstsq(jacobian, residual, rcond=None)
         shift = np.clip(shift + np.clip(step[:2], -1, 1), -most, most)
         if np.abs(step[:2]).max() < 1e-4:
             break
-    variance = float(residual[keep] @ residual[keep]) / max(1, int(keep.sum()) - 4) * _SHARPEST**2
-    covariance = np.linalg.pinv(jacobian[keep].T @ jacobian[keep])[:2, :2] * variance
+    variance = float(residual @ residual) / max(1, residual.size - 4) * _SHARPEST**2
+    covariance = np.linalg.pinv(jacobian.T @ jacobian)[:2, :2] * variance
     return Shift(float(shift[0]), float(shift[1]), float(np.sqrt(max(0.0, np.trace(covariance) / 2))))
 
 

@@ -10,7 +10,7 @@ MONITORING_VERSION = "2"
 """Of :mod:`services.pipelines.monitoring.reference_readings` and
 :mod:`services.pipelines.monitoring.chart_evaluation`, in the same sense."""
 
-ANOMALY_VERSION = "2"
+ANOMALY_VERSION = "3"
 """Of :mod:`services.pipelines.probing.golden_comparison`, in the same sense."""
 
 POPULATION_VERSION = "1"

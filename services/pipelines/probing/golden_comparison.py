@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.anomaly import golden_die, maps, reference, scan_chain
+from analysis.anomaly import common_gain, golden_die, maps, reference, scan_chain
 from analysis.anomaly.golden_die import NetComparison, compare_dies
 from analysis.anomaly.reference import Recording
 from instruments.records import ProbingSession, Raster, Waveform
@@ -176,6 +176,9 @@ def parameters() -> dict[str, Any]:
         "peak_false_discovery_rate": maps.DIFFERENT_BELOW,
         "unclear_above_swings": golden_die.UNCLEAR_ABOVE,
         "most_shift_px": maps.MOST_SHIFT,
+        "map_gain_spread_factor": common_gain.GAIN_SPREAD,
+        "map_place_spread": common_gain.PLACE_SPREAD,
+        "map_gain_odds": common_gain.GAIN_ODDS,
         "chain_located_above": scan_chain.LOCATED_ABOVE,
         "chain_prior_no_break": scan_chain.PRIOR_NO_BREAK,
         "chain_prior_unmodelled": scan_chain.PRIOR_UNMODELLED,
@@ -189,7 +192,7 @@ def _provenance(suspect: ProbingSession, golden: Sequence[ProbingSession]) -> di
         "parameters": parameters(),
         "conventions": {
             "adjusted": "false-discovery adjusted (Benjamini and Hochberg) among the nets, or the peaks of a map",
-            "gain": "suspect over golden swing, negative when inverted; standard error",
+            "gain": "suspect over golden swing, negative when inverted; of a map, of its unchanged places",
             "least_change_swings": "change of a cycle that five standard errors would show, in golden swings",
             "baseline_pixels": "pixels that differ plainly by three standard deviations: for comparison only",
             "correlation": "plain correlation of the levels: for comparison only",

@@ -112,6 +112,8 @@ def _document(compared: MapComparison | MapError, raster: Raster) -> dict[str, A
         "shift_sigma_px": compared.shift.sigma,
         "gain": abs(compared.gain),
         "turn_rad": float(np.angle(compared.gain)),
+        "gain_places": compared.common.agreeing,
+        "golden_places": compared.common.places,
         "differences": [_place(peak, raster) for peak in different[:MOST_DIFFERENCES]],
         "differences_found": len(different),
         "peaks_tested": len(compared.peaks),
