@@ -110,7 +110,10 @@ def test_a_missing_cell_is_found_on_its_map_in_micrometres(found: dict[str, Any]
     place = clock["differences"][0]
     assert (place["x_um"], place["y_um"]) == pytest.approx((0.05 * SPOTS[6][1], 0.05 * SPOTS[6][0]), abs=0.15)
     assert place["amplitude_ratio"] < 0.3
-    assert data["differences_found"] >= 5
+    assert (data["gain_places"], data["golden_places"]) == (5, 12)
+    assert data["gain"] == pytest.approx(1.0, abs=0.06)
+    dark = {(round(0.05 * column, 1), round(0.05 * row, 1)) for row, column in SPOTS[5:]}
+    assert {(round(each["x_um"], 1), round(each["y_um"], 1)) for each in data["differences"]} == dark
 
 
 def test_the_break_of_the_chain_is_named_with_its_posterior(found: dict[str, Any]) -> None:
