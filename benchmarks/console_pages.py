@@ -19,6 +19,7 @@ from services.demo.demonstration import Demonstration
 from services.stack import Stack
 from tests.web.browsing import page_paths
 from tests.web.furnishing import furnish
+from tests.web.furnishing_maps import furnish_maps
 from tests.web.furnishing_reliability import furnish_reliability
 from tests.web.furnishing_reports import furnish_mail, furnish_reports
 
@@ -96,6 +97,7 @@ def _furnish(stack: Stack, folder: Path) -> list[str]:
     engine.dispose()
     ids |= furnish_reliability(stack.url, stack.key, folder)
     ids |= furnish_reports(stack.url, stack.key, folder)
+    ids |= furnish_maps(stack.url, stack.key)
     with api(stack) as client:
         client.post("programs", json={"name": FEW}).raise_for_status()
         found = [
