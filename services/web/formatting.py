@@ -110,8 +110,8 @@ def write_amount(value: float | None, digits: int = 4) -> str:
 
 
 def write_fixed(value: float | None, decimals: int = 2) -> str:
-    """Return a number with ``decimals`` decimals."""
-    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
+    """Return a number with ``decimals`` decimals; what rounds to nothing has no sign."""
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:z.{decimals}f}"
 
 
 def write_resolving(value: float | None, span: float | None) -> str:

@@ -34,6 +34,7 @@ def test_numbers_have_units_and_no_false_digits() -> None:
     assert formatting.write_number(1.0, 4) == "1.000"
     assert formatting.write_number(1234567) == "1\u202f234\u202f567"
     assert formatting.write_number(math.inf) == formatting.write_fixed(math.nan) == formatting.UNKNOWN
+    assert (formatting.write_fixed(-0.004), formatting.write_fixed(-0.006)) == ("0.00", "-0.01")
 
 
 @pytest.mark.parametrize(
