@@ -117,15 +117,15 @@ def write_outcomes(lots: list[TestedLot]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_readouts(units: int = 12) -> str:
-    """Return readouts of a threshold voltage that rises as a power of time under stress, with its limit."""
+def write_readouts(lot: str = "L1", units: int = 12) -> str:
+    """Return readouts of units of ``lot``: a threshold voltage rises as a power of time under stress; with its limit."""
     numbers = np.random.default_rng(4)
     lines = ["# simulated: true", "device_id,lot_id,time_h,parameter,value,unit,high_limit,stress,temperature_c"]
     for unit in range(units):
         rate = 0.004 * np.exp(0.4 * numbers.normal())
         for hours in (0, 48, 168, 336, 500, 1000):
             value = 0.4 + rate * hours**0.35 + 0.001 * numbers.normal()
-            lines.append(f"D{unit},L1,{hours},vth,{value:.6f},V,0.5,HTOL,125")
+            lines.append(f"D{unit},{lot},{hours},vth,{value:.6f},V,0.5,HTOL,125")
     return "\n".join(lines) + "\n"
 
 

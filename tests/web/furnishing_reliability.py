@@ -5,21 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 
+from services.demo.fab_files import LIFETIMES, write_readouts
 from services.uploader.client import UploadClient
 from tests.instruments.electrical.wafer_map_writer import e142
 from tests.pipelines.simulated_wafers import simulate_wafer, write_atdf
 
-LIFETIMES = """# simulated: true
-# devices: 3000
-status,time_h,lower_h,upper_h,count
-left,,,48,7
-interval,,48,168,3
-interval,,168,500,2
-interval,,500,1000,1
-right,1000,,,2987
-"""
 PATIENCE_S = 120.0
 
 
@@ -32,7 +23,7 @@ def furnish_reliability(url: str, key: str, folder: Path) -> dict[str, str]:
     map_file.write_text(e142())
     lifetimes.write_text(LIFETIMES)
     readouts = folder / "drift.csv"
-    readouts.write_text(write_readouts())
+    readouts.write_text(write_readouts("LOT7"))
     with httpx.Client(
         base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=60
     ) as http:
@@ -59,18 +50,6 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "life": {"hours": 87600},
     "degradation": {"methods": ["last-value", "mixed-power-law"], "horizon_h": 5000},
 }
-
-
-def write_readouts(units: int = 12) -> str:
-    """Return readouts of a threshold voltage that rises as a power of time, with its limit."""
-    numbers = np.random.default_rng(4)
-    lines = ["# simulated: true", "device_id,lot_id,time_h,parameter,value,unit,high_limit,stress,temperature_c"]
-    for unit in range(units):
-        rate = 0.004 * np.exp(0.4 * numbers.normal())
-        for hours in (0, 48, 168, 336, 500, 1000):
-            value = 0.4 + rate * hours**0.35 + 0.001 * numbers.normal()
-            lines.append(f"D{unit},LOT7,{hours},vth,{value:.6f},V,0.5,HTOL,125")
-    return "\n".join(lines) + "\n"
 
 
 def _table(http: httpx.Client, file_id: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from services.demo.fab_files import STRESS_TESTS
 from services.uploader.client import UploadClient
 from tests.analysis.latent_risk.simulated_units import simulate
 from tests.pipelines.simulated_evidence import write_evidence
@@ -16,17 +17,6 @@ RECIPIENTS = ["reliability@fab.example", "quality@fab.example", "gone@fab.exampl
 """Whose mail is accepted, whose is accepted without a word, whom the server does not know."""
 PATIENCE_S = 300.0
 MEASURED = {"value": 0.7, "standard_error": 0.05, "source": "qualification 2025"}
-LIFETIMES = """# simulated: true
-status,time_h,lower_h,upper_h,count,lot_id,stress,temperature_c,mode
-interval,,48,168,1,L1,HTOL,125,oxide
-interval,,500,1000,1,L2,HTOL,125,oxide
-right,1000,,,2308,L2,HTOL,125,
-interval,,0,48,2,L3,ELFR,125,oxide
-right,48,,,2998,L3,ELFR,125,
-interval,,0,24,5,L4,burn-in,125,oxide
-interval,,24,48,3,L4,burn-in,125,oxide
-right,48,,,9992,L4,burn-in,125,
-"""
 CONTENT = {
     "mission_h": 87600,
     "targets": {"fit": 20, "early_life_ppm": 1000, "mission_ppm": 1000, "fallout_ppm": 500, "open_excursions": 2},
@@ -69,7 +59,7 @@ def _upload(http: httpx.Client, client: UploadClient, folder: Path) -> tuple[str
     texts = {
         "evidence.csv": write_evidence(simulate(600)),
         "asked.csv": write_evidence(simulate(60, seed=3), told=False),
-        "stress.csv": LIFETIMES,
+        "stress.csv": STRESS_TESTS,
     }
     with client:
         for name, text in texts.items():

@@ -14,6 +14,7 @@ from instruments.electrical.atdf import AtdfAdapter
 from instruments.electrical.lifetimes import LifetimesAdapter
 from instruments.electrical.readouts import ReadoutsAdapter
 from instruments.electrical.unit_evidence import UnitEvidenceAdapter
+from services.demo.fab_files import LIFETIMES
 from services.pipelines.reliability.life_data import fit_tables
 from services.pipelines.reliability.life_requests import LifeRequest
 from services.pipelines.reliability.screening import screen_parts
@@ -25,7 +26,6 @@ from tests.api.population import add_row
 from tests.instruments.mask.sources import read_all, written
 from tests.pipelines.bench import Bench, reader
 from tests.pipelines.simulated_wafers import simulate_wafer, write_atdf
-from tests.web.furnishing_reliability import LIFETIMES
 from tests.workers.scenery import add_ingest, store_original
 
 LOG = write_atdf([simulate_wafer(1, "<W1>"), simulate_wafer(2, "W2")])
