@@ -118,7 +118,7 @@ def write_outcomes(lots: list[TestedLot]) -> str:
 
 
 def write_readouts(lot: str = "L1", units: int = 12) -> str:
-    """Return readouts of units of ``lot``: a threshold voltage rises as a power of time under stress; with its limit."""
+    """Return readouts of units of ``lot``: a threshold voltage, with its limit, that rises as a power of time."""
     numbers = np.random.default_rng(4)
     lines = ["# simulated: true", "device_id,lot_id,time_h,parameter,value,unit,high_limit,stress,temperature_c"]
     for unit in range(units):
