@@ -94,7 +94,7 @@ def fit_common_gain(
     gain = choose_gain(ratios, freedom)
     shares = _shares(ratios, gain, freedom)
     at, other = _under_places(golden.shape, ratios, shares > _MEMBER, spot_px)
-    smooth = _blur(golden, spot_px / _FWHM), _blur(suspect, spot_px / _FWHM)
+    smooth = blur(golden, spot_px), blur(suspect, spot_px)
     fitted, offset = _refine(*smooth, gain, at, ~other)
     return CommonGain(fitted, offset, ratios.values.size, int((shares > _MEMBER).sum()), ~other)
 
@@ -114,13 +114,13 @@ def measure_ratios(
     Raises:
         MapError: nothing stands out.
     """
-    blurred = _blur(golden, spot_px / _FWHM), _blur(suspect, spot_px / _FWHM)
-    own, other, both = _moments(*blurred, np.sqrt(2) * spot_px / _FWHM)
+    blurred = blur(golden, spot_px), blur(suspect, spot_px)
+    own, other, both = _moments(*blurred, np.sqrt(2) * spot_px)
     noise_suspect = max(float(np.median(other - np.abs(both) ** 2 / np.maximum(own, _TINY))), _TINY)
     noise_golden = float(np.median(own - np.abs(both) ** 2 / np.maximum(other, _TINY)))
     alike = noise_suspect * (_pixel_noise(golden) / max(_pixel_noise(suspect), _TINY)) ** 2
     noise_golden = max(min(noise_golden, alike), 1e-8 * float(own.max()), _TINY)
-    wide, _, _ = _moments(*blurred, 1.5 * spot_px / _FWHM)
+    wide, _, _ = _moments(*blurred, 1.5 * spot_px)
     top = wide == ndimage.maximum_filter(wide, 2 * round(spot_px) + 1, mode="nearest")
     places = np.argwhere(top & (own > _VISIBLE**2 * noise_golden))
     if not len(places):
@@ -137,12 +137,12 @@ def _moments(
     first: NDArray[np.complex128], second: NDArray[np.complex128], width: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]]:
     """Return the variance of each and their covariance, within a Gaussian window around each pixel."""
-    means = _blur(first, width), _blur(second, width)
+    means = blur(first, width), blur(second, width)
     own, other = (
-        np.maximum(_blur(np.abs(each) ** 2 + 0j, width).real - np.abs(mean) ** 2, 0.0)
+        np.maximum(blur(np.abs(each) ** 2 + 0j, width).real - np.abs(mean) ** 2, 0.0)
         for each, mean in zip((first, second), means, strict=True)
     )
-    return own, other, _blur(np.conj(first) * second, width) - np.conj(means[0]) * means[1]
+    return own, other, blur(np.conj(first) * second, width) - np.conj(means[0]) * means[1]
 
 
 def _pixel_noise(values: NDArray[np.complex128]) -> float:
@@ -286,6 +286,8 @@ def _median(values: NDArray[np.complex128]) -> complex:
     return complex(np.median(values.real), np.median(values.imag))
 
 
-def _blur(values: NDArray[np.complex128], width: float) -> NDArray[np.complex128]:
-    real, imaginary = (ndimage.gaussian_filter(part, width, mode="nearest") for part in (values.real, values.imag))
+def blur(values: NDArray[np.complex128], fwhm_px: float) -> NDArray[np.complex128]:
+    """Return a complex128 map blurred by a Gaussian whose full width at half maximum is ``fwhm_px`` pixels."""
+    sigma = fwhm_px / _FWHM
+    real, imaginary = (ndimage.gaussian_filter(part, sigma, mode="nearest") for part in (values.real, values.imag))
     return np.asarray(real + 1j * imaginary, np.complex128)

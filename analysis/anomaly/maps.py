@@ -21,13 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
-from analysis.anomaly.common_gain import CommonGain, fit_common_gain
+from analysis.anomaly.common_gain import CommonGain, blur, fit_common_gain
 from analysis.anomaly.registration import MapError, Shift, move_map, refine_shift, register_maps
 from analysis.anomaly.thresholds import false_discovery_adjusted
 
 DIFFERENT_BELOW = 0.05
 MOST_SHIFT = 8
-_FWHM = 2.3548200450309493
 _LEAST_TAIL = 0.01
 _LEAST_PLACES = 3
 _CHI_MEDIAN = {1: 0.45493642311957, 2: 1.3862943611198906}
@@ -127,7 +126,7 @@ def compare_maps(
     whole = (slice(rim, -rim), slice(rim, -rim))
     heights[whole] = _filter(residual / sigma, spot_px, freedom)[rim - edge : edge - rim, rim - edge : edge - rim]
     peaks = _find_peaks(heights, freedom)
-    smooth_known, smooth_seen = (_blur(each, spot_px) for each in (gain * moved, second - offset))
+    smooth_known, smooth_seen = (blur(each, spot_px) for each in (gain * moved, second - offset))
     plain = np.abs(second - moved)[inside]
     return MapComparison(
         shift=shift,
@@ -197,15 +196,9 @@ def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.quantile(values, np.linspace(0, 1, 9)[1:-1]), np.float64)
 
 
-def _blur(values: NDArray[np.complex128], spot_px: float) -> NDArray[np.complex128]:
-    sigma = spot_px / _FWHM
-    real, imaginary = (ndimage.gaussian_filter(part, sigma, mode="nearest") for part in (values.real, values.imag))
-    return np.asarray(real + 1j * imaginary, np.complex128)
-
-
 def _filter(z: NDArray[np.complex128], spot_px: float, freedom: int) -> NDArray[np.float64]:
     """Return the filtered difference in standard deviations: signed for real maps, of two parts for complex ones."""
-    smooth = _blur(z, spot_px)
+    smooth = blur(z, spot_px)
     parts = [part / _spread(part) for part in ((smooth.real, smooth.imag) if freedom == 2 else (smooth.real,))]
     return np.asarray(np.hypot(*parts) if freedom == 2 else np.abs(parts[0]), np.float64)
 
