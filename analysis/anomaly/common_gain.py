@@ -287,7 +287,7 @@ def _median(values: NDArray[np.complex128]) -> complex:
 
 
 def blur(values: NDArray[np.complex128], fwhm_px: float) -> NDArray[np.complex128]:
-    """Return a complex128 map blurred by a Gaussian whose full width at half maximum is ``fwhm_px`` pixels."""
+    """Return the complex128 map ``values`` blurred by a Gaussian of ``fwhm_px`` pixels full width at half maximum."""
     sigma = fwhm_px / _FWHM
     real, imaginary = (ndimage.gaussian_filter(part, sigma, mode="nearest") for part in (values.real, values.imag))
     return np.asarray(real + 1j * imaginary, np.complex128)
