@@ -8,7 +8,7 @@ MACHINE_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 class InstrumentError(Exception):
-    """A file could not be read right. ``str(error)`` is one clear sentence.
+    """A file could not be read right. ``str(error)`` is one clear sentence with those facts that are known.
 
     Args:
         message: what is wrong, in one sentence.
@@ -41,11 +41,10 @@ class InstrumentError(Exception):
 
     def __str__(self) -> str:
         place = f" at {self.offset_unit} {self.offset}" if self.offset is not None else ""
-        facts = ""
-        if self.expected is not None or self.found is not None:
-            facts = f" (expected {self.expected}, found {self.found})"
+        named = {"expected": self.expected, "found": self.found}
+        known = ", ".join(f"{name} {fact}" for name, fact in named.items() if fact is not None)
         prefix = f"{self.file}: " if self.file else ""
-        return f"{prefix}{self.message}{place}{facts}"
+        return f"{prefix}{self.message}{place}" + (f" ({known})" if known else "")
 
     def to_document(self) -> dict[str, Any]:
         """Return ``{"type", "message", "offset", "expected", "found"}`` for JSON."""
@@ -105,3 +104,13 @@ class UnsafePath(InstrumentError):  # noqa: N818
 def is_machine_trouble(error: BaseException) -> bool:
     """Return whether ``error`` is of this machine's disk, so that the file may be read right another time."""
     return isinstance(error, OSError) and error.errno in MACHINE_TROUBLE
+
+
+def quote_value(value: Any, most: int = 100) -> str | None:
+    """Return ``value`` as a refusal shows it: text in quotes, ``most`` characters; ``None`` where there is no value."""
+    return None if value is None else repr(value)[:most]
+
+
+def cut_value(value: Any, most: int = 100) -> str | None:
+    """Return ``value`` as a refusal shows it: ``most`` characters of it; ``None`` where there is no value."""
+    return None if value is None else str(value)[:most]

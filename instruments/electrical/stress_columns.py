@@ -22,6 +22,7 @@ from instruments.errors import (
     NotThisFormat,
     ReadingLimit,
     UnsupportedVersion,
+    cut_value,
 )
 from instruments.headings import Headings, Meaning
 from instruments.records import Table
@@ -154,7 +155,7 @@ def read_columns(source: Source, headings: Headings) -> StressColumns:
 
 def _read_text(source: Source, headings: Headings, table: CommentedTable) -> StressColumns:
     def place(message: str, row: int, found: Any) -> CorruptField:
-        shown = float(found) if isinstance(found, float) else str(found)[:60]
+        shown = float(found) if isinstance(found, float) else cut_value(found, 60)
         return CorruptField(message, file=source.name, offset=table.lines[row], found=shown, offset_unit="line")
 
     made = StressColumns(source.name, len(table.rows), place, warnings=list(table.warnings))
@@ -175,7 +176,7 @@ def _read_parquet(source: Source, headings: Headings) -> StressColumns:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     def place(message: str, row: int, found: Any) -> CorruptField:
-        shown = float(found) if isinstance(found, float) else str(found)[:60]
+        shown = float(found) if isinstance(found, float) else cut_value(found, 60)
         return CorruptField(f"{message} in row {row + 1}", file=source.name, found=shown)
 
     try:

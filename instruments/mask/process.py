@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from instruments.errors import CorruptField
+from instruments.errors import CorruptField, cut_value
 
 SCHEMA = "faultlight.process/1"
 DEFAULT = "sky130"
@@ -175,7 +175,7 @@ class _Part:
 
     def bad(self, key: str, expected: str, found: object) -> CorruptField:
         message = f"{self.where}.{key} is not right"
-        return CorruptField(message, file=self.file, expected=expected, found=str(found)[:120])
+        return CorruptField(message, file=self.file, expected=expected, found=cut_value(found, 120))
 
     def take(self, key: str, default: Any) -> Any:
         self.taken.add(key)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from instruments.errors import CorruptField
+from instruments.errors import CorruptField, quote_value
 
 FORMS = ("affine", "similarity", "mirrored-similarity", "translation")
 MAX_POINTS = 10_000
@@ -68,4 +68,4 @@ def _check_probe(probe: Mapping[str, Any], path: str, name: str, *, mapped: bool
 
 
 def _refuse(name: str, key: str, expected: str, found: Any) -> CorruptField:
-    return CorruptField(f"session.json: {key} is not right", file=name, expected=expected, found=repr(found)[:100])
+    return CorruptField(f"session.json: {key} is not right", file=name, expected=expected, found=quote_value(found))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from instruments.bundle import check_member_path
-from instruments.errors import CorruptField, UnsupportedVersion
+from instruments.errors import CorruptField, UnsupportedVersion, quote_value
 from instruments.probing.session_alignment import MAX_UM, check_places, is_alignment
 from instruments.probing.signal_map_document import is_affine
 
@@ -128,7 +128,7 @@ def read_document(path: Path, name: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise CorruptField("session.json is no JSON object", file=name)
     if document.get("schema") != SCHEMA:
-        found = str(document.get("schema"))[:100]
+        found = quote_value(document.get("schema"))
         raise UnsupportedVersion("the session's schema is not known", file=name, expected=SCHEMA, found=found)
     _check_sections(document, name)
     _check_probes(document, name)
@@ -142,7 +142,7 @@ def _refuse_constant(text: str) -> float:
 
 
 def _refuse(name: str, key: str, expected: str, found: Any) -> CorruptField:
-    return CorruptField(f"session.json: {key} is not right", file=name, expected=expected, found=repr(found)[:100])
+    return CorruptField(f"session.json: {key} is not right", file=name, expected=expected, found=quote_value(found))
 
 
 def _check_sections(document: Mapping[str, Any], name: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from instruments.bundle import check_member_path
-from instruments.errors import CorruptField, UnsupportedVersion
+from instruments.errors import CorruptField, UnsupportedVersion, cut_value, quote_value
 
 MAXIMUM_BYTES = 4 << 20
 REQUIRED = object()
@@ -65,7 +65,7 @@ class Fields:
     def refuse(self, key: str, expected: str, found: Any) -> CorruptField:
         """Return the error that ``key`` holds ``found`` where ``expected`` must be."""
         where = f"{self.label}.{key}".strip(".") if key else self.label
-        return CorruptField(f"{where} is not right", file=self.file, expected=expected, found=repr(found)[:100])
+        return CorruptField(f"{where} is not right", file=self.file, expected=expected, found=quote_value(found))
 
     def take(self, key: str, check: Check, expected: str, default: Any = REQUIRED) -> Any:
         """Return what ``key`` holds.
@@ -126,7 +126,7 @@ def read_sidecar(path: Path, name: str, schema: str, file: str) -> tuple[Fields,
     found = fields.take("schema", lambda _: True, schema)
     if found != schema:
         raise UnsupportedVersion(
-            f"the schema of {name} is not known", file=file, expected=schema, found=str(found)[:100]
+            f"the schema of {name} is not known", file=file, expected=schema, found=cut_value(found)
         )
     return fields, document
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instruments.errors import CorruptField, UnsupportedVersion
+from instruments.errors import CorruptField, UnsupportedVersion, cut_value
 
 RAW_DATA = 0xFFFFFFFF
 SCALE_TYPE = re.compile(r"NI_Scale\[(\d+)\]_Scale_Type")
@@ -114,7 +114,7 @@ def _follow(properties: Properties, index: int, about: tuple[int | None, str], t
 def _number(properties: Properties, key: str, name: str) -> float:
     value = properties.get(key)
     if not isinstance(value, int | float | np.number) or isinstance(value, bool) or not math.isfinite(value):
-        raise CorruptField(f"{key} of channel {name} is no number", found=str(value)[:40])
+        raise CorruptField(f"{key} of channel {name} is no number", found=cut_value(value, 40))
     return float(value)
 
 

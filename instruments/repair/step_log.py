@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from instruments.adapter import Confidence, Sniff, Source
 from instruments.commented_table import header_in, with_point
-from instruments.errors import CorruptField, InstrumentError
+from instruments.errors import CorruptField, InstrumentError, cut_value
 from instruments.headings import Meaning
 from instruments.records import Table
 from instruments.repair.log_rows import Cell, LogRows
@@ -116,7 +116,7 @@ def _cells(log: LogRows, name: str) -> list[Cell]:
 
 
 def _at(source: Source, log: LogRows, row: int, message: str, found: Any) -> CorruptField:
-    shown = found if isinstance(found, int | float) else str(found)[:60]
+    shown = found if isinstance(found, int | float) else cut_value(found, 60)
     if log.place_unit == "line":
         return CorruptField(message, file=source.name, offset=log.places[row], found=shown, offset_unit="line")
     return CorruptField(f"{message} in step {log.places[row]} of the file", file=source.name, found=shown)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from instruments.errors import CorruptField, CountMismatch, NotThisFormat, Truncated, UnsupportedVersion
+from instruments.errors import CorruptField, CountMismatch, NotThisFormat, Truncated, UnsupportedVersion, cut_value
 
 SCHEMA = "faultlight.secs-journal/1"
 FAMILY = "faultlight.secs-journal/"
@@ -160,7 +160,9 @@ def _read_heading(line: bytes) -> Heading:
         ) from error
     schema = document.get("schema")
     if not isinstance(schema, str) or not schema.startswith(FAMILY):
-        raise NotThisFormat("the first line is not the heading of a journal", expected=SCHEMA, found=str(schema)[:60])
+        raise NotThisFormat(
+            "the first line is not the heading of a journal", expected=SCHEMA, found=cut_value(schema, 60)
+        )
     if schema != SCHEMA:
         raise UnsupportedVersion("the journal's version is not known", expected=SCHEMA, found=schema)
     fields = _Fields(document, 1)
@@ -214,7 +216,7 @@ class _Fields:
 
     def bad(self, name: str, expected: str) -> CorruptField:
         """Return the error that says so."""
-        found = str(self._document.get(name))[:60]
+        found = cut_value(self._document.get(name), 60)
         return CorruptField(
             f"{name} is not right", offset=self._line_number, expected=expected, found=found, offset_unit="line"
         )

@@ -108,12 +108,12 @@ def test_rows_without_names_and_with_blanks_between_codes(tmp_path: Path) -> Non
         (
             "SKIPDI 00",
             "PASBIN 02",
-            "CorruptField: a.wmap: PASBIN is given twice at line 19 (expected None, found 02,XX)",
+            "CorruptField: a.wmap: PASBIN is given twice at line 19 (found 02,XX)",
         ),
         (
             "SKIPDI 00",
             "SKIPDI 01",
-            "CorruptField: a.wmap: a code is of good dies and of others (expected None, found 01)",
+            "CorruptField: a.wmap: a code is of good dies and of others (found 01)",
         ),
         (
             "REFBIN XX",
@@ -123,9 +123,9 @@ def test_rows_without_names_and_with_blanks_between_codes(tmp_path: Path) -> Non
         (
             "REFPY2 +000",
             "REFPY2 low",
-            "CorruptField: a.wmap: the position of the reference die 2 is not right (expected None, found +002 low)",
+            "CorruptField: a.wmap: the position of the reference die 2 is not right (found +002 low)",
         ),
-        ("COLCNT 4", "COLCNT four", "CorruptField: a.wmap: COLCNT is no count (expected None, found four)"),
+        ("COLCNT 4", "COLCNT four", "CorruptField: a.wmap: COLCNT is no count (found four)"),
         ("SUMPAS 4\n", "", "NotThisFormat: a.wmap: the map does not say SUMPAS"),
     ],
 )

@@ -71,10 +71,10 @@ def test_what_the_file_does_not_say_is_doubted(tmp_path):
         (
             WIDTHS.replace("401.5", "4o1.5"),
             CorruptField,
-            "meas_nm is no number at line 4 (expected None, found 4o1.5)",
+            "meas_nm is no number at line 4 (found 4o1.5)",
         ),
-        (WIDTHS.replace("401.5", "inf"), CorruptField, "meas_nm is no number at line 4 (expected None, found inf)"),
-        (WIDTHS.replace("401.5", "-1"), CorruptField, "meas_nm is negative at line 4 (expected None, found -1.0)"),
+        (WIDTHS.replace("401.5", "inf"), CorruptField, "meas_nm is no number at line 4 (found inf)"),
+        (WIDTHS.replace("401.5", "-1"), CorruptField, "meas_nm is negative at line 4 (found -1.0)"),
         (
             REGISTRATION.replace("[mm]", "[mile]"),
             UnsupportedVersion,

@@ -44,7 +44,7 @@ def test_a_dho_has_long_lengths_and_its_own_number_for_logic(tmp_path: Path) -> 
     other = container([container_waveform([(6, VALUES)], long=True)], b"RG03")
     with pytest.raises(UnsupportedVersion) as caught:
         ADAPTER.read(place(tmp_path, "b.bin", other))
-    message = "the buffer is not of float32 or of logic levels at byte 160 (expected None, found type 6, 4 bytes)"
+    message = "the buffer is not of float32 or of logic levels at byte 160 (found type 6, 4 bytes)"
     assert str(caught.value) == f"b.bin: {message}"
     with pytest.raises(Truncated, match="the file ends inside its last buffer"):
         ADAPTER.read(place(tmp_path, "c.bin", container(parts, b"RG03")[:-1]))

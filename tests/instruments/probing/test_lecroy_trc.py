@@ -91,7 +91,7 @@ def put(offset: int, layout: str, *values: float) -> Callable[[bytearray], None]
         ),
         (put(144, "i", 4), CountMismatch, "the sequence has no trigger time for each segment (expected 64, found 32)"),
         (put(60, "i", 202), Truncated, "the file ends before its arrays do at byte 589 (expected 591, found 589)"),
-        (put(60, "i", -1), CorruptField, "the length of WAVE_ARRAY_1 is negative (expected None, found -1)"),
+        (put(60, "i", -1), CorruptField, "the length of WAVE_ARRAY_1 is negative (found -1)"),
         (put(32, "h", 2), CorruptField, "COMM_TYPE is not right at byte 43 (expected 0 or 1, found 2)"),
         (put(176, "f", 0.0), CorruptField, "the vertical gain or the horizontal interval is not right at byte 167"),
         (put(156, "f", float("nan")), CorruptField, "the vertical gain or the horizontal interval is not right"),

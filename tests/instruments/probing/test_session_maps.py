@@ -119,7 +119,7 @@ def test_delays_are_read_and_packed_with_their_file(tmp_path):
         ),
         (
             {"maps": [{"file": "m.tif", "kind": "amplitude", "unit": "V", "pitch": 5}]},
-            "session.json.maps[0].pitch is not known (expected None, found pitch)",
+            "session.json.maps[0].pitch is not known (found pitch)",
         ),
         (
             {"maps": [{"file": "m.tif", "kind": "amplitude", "unit": "V", "page": 7}]},

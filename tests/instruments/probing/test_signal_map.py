@@ -235,7 +235,7 @@ AMPLITUDE_BAND = band("amplitude")
         (
             document(),
             {"m_tif": GOOD},
-            "map.json.bands is not right (expected a list with at least one band, found None)",
+            "map.json.bands is not right (expected a list with at least one band)",
         ),
         (
             document(band("loudness")),
@@ -263,8 +263,7 @@ AMPLITUDE_BAND = band("amplitude")
         (
             document(AMPLITUDE_BAND, orientation={"mirrored": True}, affine_um=[[0.1, 0, 0], [0, 0.1, 0]]),
             {"m_tif": GOOD},
-            "map.json.affine_of is not right (expected stored or oriented, because there is an orientation,"
-            " found None)",
+            "map.json.affine_of is not right (expected stored or oriented, because there is an orientation)",
         ),
         (
             document(AMPLITUDE_BAND, affine_um=[[0.1, 0.1, 0], [0.1, 0.1, 0]]),
@@ -280,12 +279,12 @@ AMPLITUDE_BAND = band("amplitude")
         (
             document(AMPLITUDE_BAND, frequency=1e6),
             {"m_tif": GOOD},
-            "map.json.frequency is not known (expected None, found frequency)",
+            "map.json.frequency is not known (found frequency)",
         ),
         (
             document(AMPLITUDE_BAND),
             {"m_tif": GOOD, "n_tif": GOOD},
-            "map.json does not name n.tif (expected None, found 1)",
+            "map.json does not name n.tif (found 1)",
         ),
         (document(band("amplitude", page=1)), {"m_tif": GOOD}, "m.tif has no page 1 (expected < 1, found 1)"),
         (
@@ -301,7 +300,7 @@ AMPLITUDE_BAND = band("amplitude")
         (
             document(AMPLITUDE_BAND),
             {"m_tif": tiff(COMPLEX)},
-            "the samples of the band amplitude are of type complex64 (expected real, found None)",
+            "the samples of the band amplitude are of type complex64 (expected real)",
         ),
         (
             document(band("phase", "rad"), phase_wrapped=True),
@@ -318,7 +317,7 @@ AMPLITUDE_BAND = band("amplitude")
         (
             document(band("amplitude", file="m.csv")),
             {"m_csv": b"1,2\n3,x\n"},
-            "column 2 of m.csv is no number at line 2 (expected None, found x)",
+            "column 2 of m.csv is no number at line 2 (found x)",
         ),
         (
             document(band("amplitude", file="m.csv")),

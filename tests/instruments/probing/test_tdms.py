@@ -264,8 +264,7 @@ def test_scales_of_the_group_count_where_the_channel_has_none(tmp_path):
     [
         (
             scales({"Scale_Type": "PieceWisePolynomial"}),
-            "UnsupportedVersion: x.tdms: the type of scale 0 of channel g/a is not known"
-            " (expected None, found PieceWisePolynomial)",
+            "UnsupportedVersion: x.tdms: the type of scale 0 of channel g/a is not known (found PieceWisePolynomial)",
         ),
         (
             scales(LINEAR | {"Linear_Slope": 0.0}),
@@ -273,7 +272,7 @@ def test_scales_of_the_group_count_where_the_channel_has_none(tmp_path):
         ),
         (
             scales(LINEAR | {"Linear_Slope": "much"}),
-            "CorruptField: x.tdms: NI_Scale[0]_Linear_Slope of channel g/a is no number (expected None, found much)",
+            "CorruptField: x.tdms: NI_Scale[0]_Linear_Slope of channel g/a is no number (found much)",
         ),
         (
             scales(LINEAR | {"Linear_Input_Source": 0}),
@@ -286,7 +285,7 @@ def test_scales_of_the_group_count_where_the_channel_has_none(tmp_path):
         ),
         (
             scales(LINEAR) | {"NI_Number_Of_Scales": 2000000},
-            "CorruptField: x.tdms: the number of scales of channel g/a is not right (expected None, found 2000000)",
+            "CorruptField: x.tdms: the number of scales of channel g/a is not right (found 2000000)",
         ),
         (
             scales({"Scale_Type": "Polynomial", "Polynomial_Coefficients_Size": 1}),
@@ -455,26 +454,24 @@ ONE = w.segment([w.Item(w.channel("a"), w.index("i2", 2))], bytes(4))
         ),
         (
             w.segment([w.Item(w.channel("a"), w.index("i2", 2))], bytes(4), flags=w.NEW_LIST | 1),
-            "UnsupportedVersion: x.tdms: a segment has flags that are not known at byte 4 (expected None, found 0x1)",
+            "UnsupportedVersion: x.tdms: a segment has flags that are not known at byte 4 (found 0x1)",
         ),
         (w.segment(None, bytes(4)), "CorruptField: x.tdms: the first segment has no metadata at byte 4"),
         (
             w.segment([w.Item(w.channel("a"), w.SAME)], bytes(4)),
-            "CorruptField: x.tdms: an object refers to an index that was never given at byte 44"
-            " (expected None, found /'g'/'a')",
+            "CorruptField: x.tdms: an object refers to an index that was never given at byte 44 (found /'g'/'a')",
         ),
         (
             w.segment([w.Item(w.channel("a"), w.index("i2", 2))] * 2, bytes(8)),
-            "CorruptField: x.tdms: a segment lists an object twice at byte 68 (expected None, found /'g'/'a')",
+            "CorruptField: x.tdms: a segment lists an object twice at byte 68 (found /'g'/'a')",
         ),
         (
             w.segment([w.Item(w.channel("a"), struct.pack("<IIIQ", 20, 11, 1, 2))], bytes(20)),
-            "UnsupportedVersion: x.tdms: the type of an object's values is not read at byte 48"
-            " (expected None, found 0xb)",
+            "UnsupportedVersion: x.tdms: the type of an object's values is not read at byte 48 (found 0xb)",
         ),
         (
             w.segment([w.Item(w.channel("a"), struct.pack("<IIIQ", 20, 2, 2, 2))], bytes(8)),
-            "CorruptField: x.tdms: an array is not of one dimension at byte 44 (expected None, found 2)",
+            "CorruptField: x.tdms: an array is not of one dimension at byte 44 (found 2)",
         ),
         (
             w.segment([w.Item(w.channel("a"), struct.pack("<IIIQ", 99, 2, 1, 2))], bytes(4)),

@@ -185,7 +185,7 @@ def test_frames_of_pairs(tmp_path: Path) -> None:
 NEITHER = "the samples are no plain record but minima and maxima, or a histogram (expected 0, found 1)"
 NO_RATE = (
     "interleaved I and Q are not read without their sample rate: the interval of a pair is not known "
-    "(expected IQ_sampleRate, or IQ_fftLength and IQ_rbw, found None)"
+    "(expected IQ_sampleRate, or IQ_fftLength and IQ_rbw)"
 )
 OTHER_RATE = (
     "the sample rate of I and Q is neither that of the horizontal scale nor half of it "
@@ -250,7 +250,7 @@ SUMMARY = "what the last frame is of the others is not known at byte 154 (expect
         (
             tektronix_wfm(CODES, code=5),
             CorruptField,
-            "the sample format is not right at byte 240 (expected None, found 5, 2 bytes)",
+            "the sample format is not right at byte 240 (found 5, 2 bytes)",
         ),
         (tektronix_wfm(CODES, notes=(("IQ_span", 1e6),)), UnsupportedVersion, NO_RATE),
         (tektronix_wfm(CODES, notes=(("IQ_sampleRate", 2e9),)), CountMismatch, OTHER_RATE),
@@ -264,17 +264,17 @@ SUMMARY = "what the last frame is of the others is not known at byte 154 (expect
         (
             tektronix_wfm(CODES, patches=((488, "d", 0.0),)),
             CorruptField,
-            "a scale is not right at byte 168 (expected None, found 0.5, 0.0)",
+            "a scale is not right at byte 168 (found 0.5, 0.0)",
         ),
         (
             tektronix_wfm(CODES, patches=((168, "d", float("nan")),)),
             CorruptField,
-            "a scale is not right at byte 168 (expected None, found nan, 1e-09)",
+            "a scale is not right at byte 168 (found nan, 1e-09)",
         ),
         (
             tektronix_wfm(CODES, patches=((822, "I", 3),)),
             CorruptField,
-            "the curve's offsets are not right at byte 808 (expected None, found 0, 3, 208, 216)",
+            "the curve's offsets are not right at byte 808 (found 0, 3, 208, 216)",
         ),
         (
             tektronix_wfm(CODES, data_type=6),

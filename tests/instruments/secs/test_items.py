@@ -119,8 +119,8 @@ def test_a_vector_and_a_list_of_scalars_are_two_things():
             "a list promises more items than there are bytes at byte 4 (expected 16777215, found 0)",
         ),
         (b"\xb1\x03abc", CorruptField, "the length of a U4 item does not fit at byte 0 (expected 4, found 3)"),
-        (b"\xb0", CorruptField, "there is no such item format at byte 0 (expected None, found 0xb0)"),
-        (b"\x05\x00", CorruptField, "there is no such item format at byte 0 (expected None, found 0x05)"),
+        (b"\xb0", CorruptField, "there is no such item format at byte 0 (found 0xb0)"),
+        (b"\x05\x00", CorruptField, "there is no such item format at byte 0 (found 0x05)"),
         (b"\x01\x00x", CorruptField, "bytes follow the item at byte 2 (expected 2, found 3)"),
     ],
 )

@@ -250,7 +250,7 @@ def test_what_is_not_understood_is_in_the_list_with_its_reason(tmp_path):
             6,
             11,
             "malformed",
-            "S6F11 cannot be read: there is no such item format at byte 0 (expected None, found 0xff)",
+            "S6F11 cannot be read: there is no such item format at byte 0 (found 0xff)",
             "ffff",
         ),
         (12, 7, 1, "other", "", '<L[2] <A "recipe"> <U4 100>>'),
@@ -379,7 +379,7 @@ def edited(line, **changes):
         (
             b"hello\n",
             NotThisFormat,
-            "x.secs.jsonl: the first line is not the heading of a journal (expected None, found hello\n)",
+            "x.secs.jsonl: the first line is not the heading of a journal (found hello\n)",
         ),
         (
             written([], mapping={"schema": "other"}),

@@ -100,9 +100,7 @@ def test_a_damaged_wrapper_is_refused(tmp_path):
 def test_a_wrapper_that_holds_more_is_refused(tmp_path):
     packed = gzip.compress(trace() + b"more", mtime=0)
     message = refusal(tmp_path, struct.pack(">BQQ", 254, len(packed) + 16, len(trace())) + packed)
-    assert (
-        message == "CorruptField: x.fst: the gzip wrapper holds more than it says at byte 9 (expected 433, found None)"
-    )
+    assert message == "CorruptField: x.fst: the gzip wrapper holds more than it says at byte 9 (expected 433)"
 
 
 @pytest.mark.shared_data

@@ -213,7 +213,7 @@ def test_refusals_in_full(tmp_path, body, kind, message):
             "module t(input a, c, r, output y); dff x(c, r, a, y); endmodule",
             "x.v: module dff holds something that is no gate, cell or assignment: always at line 2",
         ),
-        ("nonsense", "x.v: text outside any module at line 1 (expected None, found nonsense)"),
+        ("nonsense", "x.v: text outside any module at line 1 (found nonsense)"),
     ],
 )
 def test_files_refused_in_full(tmp_path, text, message):
