@@ -137,6 +137,11 @@ FILES: dict[str, tuple[bytes, str, str]] = {
         "a pattern bit is neither 0 nor 1 at line 2 (found 2)",
     ),
     "twice.csv": (b"cycle,output\n1,y\n1,y\n", "CorruptField", "the failing bit 1,y is listed twice at line 3"),
+    "two.csv": (
+        b"instance,net,x_um,y_um\n\ng1,y,1,2\ng2,z,1,2\ng3,y,1.0,2.00\ng4,y,1,3\n",
+        "CorruptField",
+        "the net y, which is placed in line 3, is at another place at line 6 (expected 1, 2, found 1, 3)",
+    ),
     "loop.bench": (
         NETLIST.replace(b"NAND(a, b)", b"NAND(a, y)"),
         "CorruptField",

@@ -61,10 +61,10 @@ def add_maps(folder: Path, seed: int, *, reached: int = 12, missing: int | None 
         )
     document = json.loads((folder / "session.json").read_text())
     lines = (folder / "placement.csv").read_text().splitlines()
-    nets = [line.split(",")[1] for line in lines[1:]]
+    nets = [line.split(",")[1] for line in lines[1 : 1 + len(SPOTS)]]
     cells = [f"ff{place}" for place in range(12)]
     places = [f"ff{k},{nets[k]},{column * 0.05},{row * 0.05}" for k, (row, column) in enumerate(SPOTS)]
-    (folder / "placement.csv").write_text("\n".join([*lines, *places]) + "\n")
+    (folder / "placement.csv").write_text("\n".join([lines[0], *places, *lines[1 + len(SPOTS) :]]) + "\n")
     document["maps"] = entries
     document["spot_fwhm_nm"] = 300
     document["scan_chain"] = {"cells": cells, "clock_hz": 1e8, "data_hz": 2.5e7}
@@ -145,6 +145,17 @@ def test_a_chain_that_cannot_be_judged_says_why() -> None:
         ({"cells": ["a"], "clock_hz": 1e6}, "one map with amplitude and phase at clock_hz 1e+06 Hz is needed; 0 found"),
     ):
         assert judge_chain(chain, [], None, 300.0) == {"verdict": "unclear", "reason": reason, "cells": []}
+
+
+def test_a_cell_at_two_places_is_at_none(sessions: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "twice"
+    shutil.copytree(sessions["good"], folder)
+    *lines, last = (folder / "placement.csv").read_text().splitlines()
+    renamed = ",".join(["ff5", *last.split(",")[1:]])
+    (folder / "placement.csv").write_text("\n".join([*lines, renamed]) + "\n")
+    chain = compare_paths(folder, [sessions["golden"]])["scan_chain"]
+    assert chain["verdict"] == "unclear"
+    assert chain["reason"].startswith(f"the placement has the instance ff5 at ({38 * 0.05}, {44 * 0.05}) um and at (")
 
 
 def without_waveforms(folder: Path, copy: Path) -> Path:

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from analysis.coordinates.registration import RegistrationRefused
+from instruments.records import Placement, ProbingSession
 from services.pipelines.probing.session_places import (
+    PlacesRefused,
     alignment_document,
     ellipse_document,
+    places_of,
     probe_place,
     stage_map,
     stage_place,
@@ -95,3 +98,18 @@ def test_what_determines_no_map_is_refused() -> None:
     with pytest.raises(RegistrationRefused, match="state all or none"):
         stage_map(mixed)
     assert alignment_document(stage_map(document_with(3, 40.0)))["warnings"]  # type: ignore[index]
+
+
+def session_placing(*rows: tuple[str, float, float]) -> ProbingSession:
+    nets, x_um, y_um = zip(*rows, strict=True)
+    placement = Placement("p.csv", tuple(f"g{k}" for k in range(len(nets))), nets, np.array(x_um), np.array(y_um))
+    return ProbingSession("s", "suspect", {}, None, None, None, placement, (), {})
+
+
+def test_a_net_has_one_place() -> None:
+    assert places_of(session_placing(("a", 1.0, 2.0), ("b", 1.0, 2.0), ("a", 1.0, 2.0))) == {
+        "a": (1.0, 2.0),
+        "b": (1.0, 2.0),
+    }
+    with pytest.raises(PlacesRefused, match=r"has the net a at \(1.0, 2.0\) um and at \(1.0, 3.0\) um: keep one"):
+        places_of(session_placing(("a", 1.0, 2.0), ("b", 1.0, 2.0), ("a", 1.0, 3.0)))

@@ -17,6 +17,10 @@ DOUBTFUL_FIT = 0.001
 """Probability of the alignment's residuals below which its stated errors are called too small."""
 
 
+class PlacesRefused(ValueError):  # noqa: N818
+    """A session's placement contradicts itself."""
+
+
 @dataclass(frozen=True)
 class StageMap:
     """From stage to layout, micrometres both: the map, and the fit behind it where there were points to fit."""
@@ -57,11 +61,21 @@ def stage_map(document: Mapping[str, Any]) -> StageMap | None:
 
 
 def places_of(session: ProbingSession) -> dict[str, tuple[float, float]]:
-    """Return the drain of each net that ``session`` places, micrometres on the layout."""
+    """Return the drain of each net that ``session`` places, micrometres on the layout.
+
+    Raises:
+        PlacesRefused: a net is at two places, as earlier versions of the reader took it.
+    """
     places = session.placement
     if places is None:
         return {}
-    return {net: (float(x), float(y)) for net, x, y in zip(places.nets, places.x_um, places.y_um, strict=True)}
+    found: dict[str, tuple[float, float]] = {}
+    for net, x, y in zip(places.nets, places.x_um, places.y_um, strict=True):
+        here = (float(x), float(y))
+        there = found.setdefault(net, here)
+        if there != here:
+            raise PlacesRefused(f"the placement has the net {net} at {there} um and at {here} um: keep one of them")
+    return found
 
 
 def probe_place(probe: Mapping[str, Any], stage: StageMap | None) -> BeamPlace | None:

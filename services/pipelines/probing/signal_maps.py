@@ -196,12 +196,23 @@ def _pixels(
     if missing is not None:
         raise ChainError(f"the placement has no instance {missing}")
     at = [number[cell] for cell in cells]
+    _check_places(placement, number, set(cells))
     matrix = np.asarray(raster.affine_um, np.float64)
     layout = np.stack([placement.x_um[at], placement.y_um[at]]) - matrix[:, 2:]
     if abs(np.linalg.det(matrix[:, :2])) < np.finfo(np.float64).tiny:
         raise ChainError("the map's affine cannot be inverted")
     columns, rows = np.linalg.solve(matrix[:, :2], layout)
     return np.asarray(columns, np.float64), np.asarray(rows, np.float64)
+
+
+def _check_places(placement: Placement, number: Mapping[str, int], cells: set[str]) -> None:
+    """Check that each of ``cells`` is where ``number``, its last row, says."""
+    for row, instance in enumerate(placement.instances):
+        if instance not in cells:
+            continue
+        here, there = ((float(placement.x_um[each]), float(placement.y_um[each])) for each in (row, number[instance]))
+        if here != there:
+            raise ChainError(f"the placement has the instance {instance} at {here} um and at {there} um")
 
 
 def _chain_document(cells: Sequence[str], found: ChainBreak) -> dict[str, Any]:
