@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, false, func, select
@@ -29,7 +30,8 @@ class CaseLoad:
     """``open_cases``: how many there are; ``open_rows``: of at most ``MOST_OPEN``, the oldest first.
 
     ``stages`` counts those rows by the kind of the step that is under way. ``closed`` is ``None`` without a case that
-    was signed off within ``CLOSED_WITHIN``.
+    was signed off within ``CLOSED_WITHIN``; of those, ``of_cases``, it measures the newest ``cases``: at most
+    ``MOST_CLOSED``. Neither has more cases than have ``MOST_STEPS`` steps together, or one.
     """
 
     open_cases: int
@@ -49,9 +51,17 @@ def read_load(connection: Connection, caller: Caller, now: datetime | None = Non
     for row in rows:
         found[row["stage"]] += 1
     stages = {kind: found[kind] for kind in (*STEP_KINDS, NO_STEP) if kind in found}
-    closed = select(fa_case).where(fa_case.c.state == "closed", fa_case.c.closed_at > now - CLOSED_WITHIN, allowed)
-    newest = closed.order_by(fa_case.c.closed_at.desc()).limit(MOST_CLOSED)
-    return CaseLoad(count, rows, stages, _summarize(_with_steps(connection, newest)))
+    return CaseLoad(count, rows, stages, _read_closed(connection, allowed, now))
+
+
+def _read_closed(connection: Connection, allowed: Any, now: datetime) -> dict[str, Any] | None:
+    is_recent = (fa_case.c.state == "closed", fa_case.c.closed_at > now - CLOSED_WITHIN, allowed)
+    newest = select(fa_case).where(*is_recent).order_by(fa_case.c.closed_at.desc(), fa_case.c.id.desc())
+    found = _with_steps(connection, newest.limit(MOST_CLOSED))
+    if not found:
+        return None
+    count = connection.execute(select(func.count()).select_from(fa_case).where(*is_recent)).scalar_one()
+    return _summarize(found) | {"of_cases": max(int(count), len(found))}
 
 
 def list_open(connection: Connection, caller: Caller, most: int) -> Rows:
@@ -71,8 +81,8 @@ def _open_query(conditions: Sequence[Any]) -> Any:
 
 
 def _with_steps(connection: Connection, query: Any) -> list[tuple[dict[str, Any], Rows]]:
-    """Return each case of the query with its steps, the earliest first."""
-    found = [dict(row) for row in connection.execute(query).mappings()]
+    """Return the first cases of the query with all of their steps, the earliest first: ``MOST_STEPS``, or one case."""
+    found = _first_within(connection, [dict(row) for row in connection.execute(query).mappings()])
     steps: dict[uuid.UUID, Rows] = {row["id"]: [] for row in found}
     if found:
         columns = (
@@ -83,9 +93,19 @@ def _with_steps(connection: Connection, query: Any) -> list[tuple[dict[str, Any]
             case_step.c.ended_at,
         )
         chosen = select(*columns).where(case_step.c.case_id.in_(list(steps)))
-        for row in connection.execute(chosen.order_by(case_step.c.began_at).limit(MOST_STEPS)).mappings():
+        for row in connection.execute(chosen.order_by(case_step.c.began_at)).mappings():
             steps[row["case_id"]].append(dict(row))
     return [(row, steps[row["id"]]) for row in found]
+
+
+def _first_within(connection: Connection, found: Rows) -> Rows:
+    """Return as many of the first cases as have ``MOST_STEPS`` steps together; the first whatever it has."""
+    if not found:
+        return []
+    counted = select(case_step.c.case_id, func.count()).where(case_step.c.case_id.in_([row["id"] for row in found]))
+    counts = {case: int(count) for case, count in connection.execute(counted.group_by(case_step.c.case_id))}
+    sums = accumulate(counts.get(row["id"], 0) for row in found)
+    return [row for place, (row, steps) in enumerate(zip(found, sums, strict=True)) if not place or steps <= MOST_STEPS]
 
 
 def _describe_open(row: Mapping[str, Any], steps: Rows, now: datetime) -> dict[str, Any]:
@@ -101,9 +121,7 @@ def _describe_open(row: Mapping[str, Any], steps: Rows, now: datetime) -> dict[s
     }  # fmt: skip
 
 
-def _summarize(found: Sequence[tuple[Mapping[str, Any], Rows]]) -> dict[str, Any] | None:
-    if not found:
-        return None
+def _summarize(found: Sequence[tuple[Mapping[str, Any], Rows]]) -> dict[str, Any]:
     taken = [measure(row["created_at"], row["closed_at"], steps) for row, steps in found]
     totals = sorted(each.total_s for each in taken)
     return {

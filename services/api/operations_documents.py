@@ -83,9 +83,15 @@ class StepTime(BaseModel):
 
 
 class ClosedCases(BaseModel):
-    """Cases signed off within 90 days, the newest 500 at most; `slow` is the 90th percentile, nearest rank."""
+    """Turnaround of the newest `cases` among the `of_cases` that were signed off within 90 days.
+
+    Where there are more, it is of the newest 500 at most, and of no more than have 20,000 steps together: every case
+    counts with all of its steps or not at all. `since` is the oldest sign-off among them; `slow` is the 90th
+    percentile, nearest rank.
+    """
 
     cases: int
+    of_cases: int
     since: datetime
     total_median_s: float
     total_slow_s: float
@@ -95,7 +101,10 @@ class ClosedCases(BaseModel):
 
 
 class CaseLoadDocument(BaseModel):
-    """`open_rows` are the oldest 200 open cases at most; `stages` counts them by the step that is under way."""
+    """`open_rows` are the oldest of the `open_cases`; `stages` counts them by the step that is under way.
+
+    They are 200 at most, and no more than have 20,000 steps together.
+    """
 
     open_cases: int
     open_rows: list[OpenCase]

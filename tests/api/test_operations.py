@@ -1,6 +1,7 @@
 """The overview of operations: queues, workers with their cards, cases by stage, turnaround."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 
 from db.identifiers import uuid7
+from db.repositories import case_load
 from db.repositories.workers import FORGET_AFTER, GraphicsCard, WorkerSign, keep_sign, take_away
 from db.schema import cases, people, work, workers
 from tests.api.conftest import Api
@@ -147,9 +149,50 @@ def test_open_cases_stand_at_a_stage_and_closed_ones_make_the_turnaround(api: Ap
     assert (second["stage"], second["person"]) == ("no step under way", None)
     assert datetime.fromisoformat(second["since"]) == began + timedelta(hours=1)
     closed = found["closed"]
-    assert (closed["cases"], closed["total_median_s"], closed["total_slow_s"]) == (3, 72000.0, 108000.0)
+    assert (closed["cases"], closed["of_cases"]) == (3, 3)
+    assert (closed["total_median_s"], closed["total_slow_s"]) == (72000.0, 108000.0)
     assert (closed["worked_median_s"], closed["worked_part"]) == (36000.0, 0.5)
     assert closed["steps"] == [{"kind": "review", "cases": 3, "median_s": 36000.0}]
+
+
+def add_closed(engine: Engine, program: uuid.UUID, hours: Sequence[int]) -> None:
+    """Add cases that were signed off after so many hours, each with two steps of a quarter of them."""
+    began = NOW - timedelta(hours=40)
+    concluded = {"mechanism": "short", "root_cause": "process", "conclusion": "bridge", "state": "closed"}
+    for taken in hours:
+        case = add_case(engine, program, f"{taken} h", began, closed_at=began + timedelta(hours=taken), **concluded)
+        for begins in (0, taken / 2):
+            add_step(engine, case, program, "review", began + timedelta(hours=begins), taken / 4)
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "read"),
+    [("MOST_CLOSED", 2, 2), ("MOST_STEPS", 5, 2), ("MOST_STEPS", 4, 2), ("MOST_STEPS", 3, 1), ("MOST_STEPS", 1, 1)],
+)
+def test_of_more_cases_than_are_read_the_newest_count_with_all_of_their_steps(
+    api: Api, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, read: int
+) -> None:
+    add_closed(api.engine, add_program(api.engine, "p"), (8, 24, 16))
+    monkeypatch.setattr(case_load, limit, most)
+    closed = look(api)["cases"]["closed"]
+    assert (closed["cases"], closed["of_cases"]) == (read, 3)
+    assert datetime.fromisoformat(closed["since"]) == NOW - timedelta(hours={1: 16, 2: 24}[read])
+    assert closed["total_slow_s"] == 24 * 3600
+    assert closed["worked_part"] == 0.5
+    assert closed["steps"] == [{"kind": "review", "cases": read, "median_s": {1: 12, 2: 10}[read] * 3600}]
+
+
+def test_the_oldest_open_cases_are_told_with_all_of_their_steps(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = add_program(api.engine, "p")
+    for title in ("old", "new"):
+        case = add_case(api.engine, program, title, NOW)
+        for hours in (1, 0):
+            add_step(api.engine, case, program, "review", NOW - timedelta(hours=2), hours)
+    monkeypatch.setattr(case_load, "MOST_STEPS", 3)
+    found = look(api)["cases"]
+    assert found["open_cases"] == 2
+    assert [(row["title"], row["stage"]) for row in found["open_rows"]] == [("old", "review")]
+    assert found["stages"] == {"review": 1}
 
 
 def test_cases_are_told_to_nobody_who_may_not_read_records(api: Api) -> None:

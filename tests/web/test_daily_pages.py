@@ -4,9 +4,11 @@ import re
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import select, update
 
 from db.identifiers import uuid7, uuid7_floor
+from db.repositories import case_load
 from db.repositories.workers import GraphicsCard, WorkerSign, keep_sign
 from db.schema import cases, data, files, people, work, workers
 from services.web.formatting import write_person, write_posterior, write_seconds
@@ -72,6 +74,31 @@ def test_operations_tell_workers_cards_and_a_queue_that_nobody_serves(console: C
     operator = console.person("operator").get("/operations").text
     assert "Work in progress" not in operator
     assert "gpu@rack4:17" in operator
+
+
+@pytest.mark.parametrize(
+    ("most", "sentence"),
+    [
+        (500, None),
+        (2, "Read for this are the 2 signed off last, since "),
+        (1, "Read for this are only the case that was signed off last, at "),
+    ],
+)
+def test_operations_tell_how_many_cases_the_turnaround_is_of(
+    console: Console, monkeypatch: pytest.MonkeyPatch, most: int, sentence: str | None
+) -> None:
+    for days in (1, 2, 3):
+        add_row(
+            console.api.engine, cases.fa_case, program_id=console.program, title=f"{days} days", state="closed",
+            mechanism="short", root_cause="process", conclusion="bridge",
+            created_at=datetime.now(UTC) - timedelta(days=9), closed_at=datetime.now(UTC) - timedelta(days=days),
+        )  # fmt: skip
+    monkeypatch.setattr(case_load, "MOST_CLOSED", most)
+    text = console.person("viewer").get("/operations").text
+    check_html(text)
+    assert "3 cases" in text
+    assert (sentence or "<dt>Worked</dt>") in text
+    assert ("Read for this" in text) == (sentence is not None)
 
 
 def test_next_probes_that_tell_next_to_nothing_are_left_out_but_for_the_best() -> None:
