@@ -33,7 +33,7 @@ from benchmarks.localization_trials.icarus.simulation import installed
 from benchmarks.localization_trials.large_die import large_die_rows
 from benchmarks.localization_trials.limits import SingleFaultLimit
 from benchmarks.localization_trials.made_circuits import build_made
-from benchmarks.localization_trials.scores import Outcome, rank_of, rows_of
+from benchmarks.localization_trials.scores import Outcome, compare_paths, rank_of, rows_of
 from benchmarks.report import Row, print_rows
 from services.demo.circuit import DemoCircuit
 from services.demo.die import DieOptions, list_hidden_faults, observed_nets, random_stimulus
@@ -166,6 +166,7 @@ class Bench:
             slat_top=self.slat_top(trial) if single else None,
             limit_top=self.limit_top(trial.die) if single else None,
             seconds=tuple(seconds),
+            told_path=compare_paths(answer, trial.sites) if trial.stratum == "path" else None,
             neighbours=tuple(len(trial.die.under_spot(waveform.net)) for waveform in waveforms),
         )
 

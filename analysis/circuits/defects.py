@@ -19,6 +19,8 @@ from analysis.circuits.netlist import Circuit
 
 NEAREST = 10
 """Nets beside each other that a bridge may join: so many nearest ones of each."""
+PATH_CODE, PATH_LINK = "PATH:", ">"
+"""What a slow path begins with in words, and what stands between its nets."""
 BRIDGE_KINDS = ("AND", "OR", "DOMINANT", "DOMINATED", "BYZANTINE")
 
 
@@ -60,7 +62,32 @@ class DoubleFault:
         return f"{self.first.describe(circuit)} + {circuit.nets[self.second.net]} {self.second.describe(circuit)}"
 
 
-Defect = Fault | Bridge | DoubleFault
+@dataclass(frozen=True)
+class SlowPath:
+    """The gates of a path are slower, all by the same part of the cycle, so that they are late together.
+
+    Path delay fault of G. L. Smith, "Model for delay faults based upon paths", ITC 1985; the gates are slow for every
+    path through them.
+
+    Attributes:
+        nets: net numbers of the gates, from the one after an input of the circuit to an output, in that order.
+    """
+
+    nets: tuple[int, ...]
+
+    @property
+    def net(self) -> int:
+        """Net number of the site, the first of the path: what is before it is on time."""
+        return self.nets[0]
+
+    def describe(self, circuit: Circuit) -> str:
+        """Return the path in words of ``circuit``: ``PATH:G10>G16>G22``."""
+        return PATH_CODE + PATH_LINK.join(circuit.nets[net] for net in self.nets)
+
+
+Defect = Fault | Bridge | DoubleFault | SlowPath
+DelayDefect = Fault | SlowPath
+"""A delay fault of a net or a branch, or a slow path."""
 
 
 def bridge_errors(good: Words, pairs: NDArray[np.int64], kind: str) -> tuple[Words, Words]:

@@ -43,10 +43,10 @@ def suspect_behaviours(die: WeighedDie, nets: Sequence[int], most: int) -> tuple
     if not len(suspects):
         return ()
     circuit = suspects.stimulated.circuit
-    mass = posterior.of_sites(suspects.sites, len(circuit.nets))
+    mass = posterior.of_sites(len(circuit.nets))
     order = [int(net) for net in np.argsort(-mass, kind="stable")[:most] if mass[net] > 0]
     best = posterior.faults.max(axis=1)
-    places = [int(own[np.argmax(best[own])]) for net in order for own in [np.flatnonzero(suspects.sites == net)]]
+    places = [int(own[np.argmax(best[own])]) for net in order for own in [np.flatnonzero(posterior.sites == net)]]
     chosen = suspects.pick(places)
     changes = chosen.simulate(list(nets))
     return tuple(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.circuits.defects import SlowPath
 from analysis.circuits.logic_simulation import Words, without_polarity
 from analysis.localization.posterior import Posterior, likeliest
 from analysis.localization.suspects import Suspects
@@ -20,13 +21,14 @@ def rank_candidates(suspects: Suspects, posterior: Posterior, watched: Sequence[
     ``watched`` are the nets that were measured: with the outputs they say which sites look the same.
     """
     circuit = suspects.stimulated.circuit
-    sites = suspects.sites
-    mass = posterior.of_sites(sites, len(circuit.nets))
+    sites = posterior.sites
+    mass = posterior.of_sites(len(circuit.nets))
     suspicion = mass + np.bincount(sites, weights=posterior.resembling, minlength=mass.size)
     order = [int(net) for net in np.argsort(-suspicion, kind="stable")[:MOST_CANDIDATES]]
     order = [net for net in order if suspicion[net] > NEGLIGIBLE]
     likely = posterior.faults.max(axis=1) + posterior.resembling
-    best = [int(places[np.argmax(likely[places])]) for net in order for places in [np.flatnonzero(sites == net)]]
+    paths = np.asarray([isinstance(item, SlowPath) for item in suspects.defects], np.bool_)
+    best = [_best_told(np.flatnonzero(sites == net), likely, paths) for net in order]
     signatures = _signatures(suspects.pick(best), watched)
     twins: dict[bytes, list[int]] = {}
     for net, signature in zip(order, signatures, strict=True):
@@ -41,6 +43,15 @@ def rank_candidates(suspects: Suspects, posterior: Posterior, watched: Sequence[
         )
         for net, place, signature in zip(order, best, signatures, strict=True)
     )
+
+
+def _best_told(places: NDArray[np.int64], likely: NDArray[np.float64], paths: NDArray[np.bool_]) -> int:
+    """Return the likeliest of ``places``: of the paths where these together are likelier than all else, for one path
+    shares what it explains with many like it."""
+    own = paths[places]
+    along = likely[places[own]].sum() > likely[places[~own]].sum()
+    told = places[own == along]
+    return int(told[np.argmax(likely[told])])
 
 
 def _signatures(suspects: Suspects, watched: Sequence[int]) -> list[bytes]:

@@ -36,7 +36,7 @@ from analysis.localization.recurrence import Recurrence, find_recurrences
 from analysis.localization.stimulation import Stimulated, stimulate
 from analysis.results import LOCATED_ABOVE
 
-OUTSIDE = float(np.log(sum(CLASS_PRIORS[name] for name in ("unmodelled", "late", "bridge", "double"))))
+OUTSIDE = float(np.log(sum(CLASS_PRIORS[name] for name in ("unmodelled", "late", "path", "bridge", "double"))))
 """Log prior of a defect that is no static single fault and no weak open."""
 MOST_SUSPECTS = 20
 """Sites of a die that are told."""

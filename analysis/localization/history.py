@@ -33,7 +33,7 @@ def posterior_history(
 
 def _step(screening: Screening, posterior: Posterior, count: int, net: str | None) -> PosteriorStep:
     circuit = screening.suspects.stimulated.circuit
-    mass = posterior.of_sites(screening.suspects.sites, len(circuit.nets))
+    mass = posterior.of_sites(len(circuit.nets))
     order = [int(place) for place in np.argsort(-mass, kind="stable")[:MOST_SITES] if mass[place] > 0]
     return PosteriorStep(
         waveforms=count,

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln, logsumexp
 
-from analysis.circuits.faults import Fault
+from analysis.circuits.defects import DelayDefect, SlowPath
 from analysis.circuits.logic_simulation import Words
 from analysis.localization.evidence import ACTIVITIES
-from analysis.localization.lateness import LateNet, TimedLoop, levels_within, propagate_late
+from analysis.localization.lateness import LateMachine, LateNet, TimedLoop, levels_within, propagate_late
 
 if TYPE_CHECKING:
     from analysis.localization.stimulation import Stimulated
@@ -38,11 +38,15 @@ STRAY_PRIOR = (0.3, 60.0)
 """Beta prior of the part of the other bits that fail: paths that are a little slower than in the draw."""
 
 
-def late_machine(fault: Fault, steps: int) -> LateNet:
-    """Return ``fault`` as a machine that is late by ``steps``."""
-    if fault.kind == "slow-pin":
-        return LateNet(fault.net, steps, steps, fault.pin)
-    return LateNet(fault.net, 0 if fault.value == 0 else steps, 0 if fault.value == 1 else steps)
+def late_machine(defect: DelayDefect, steps: int) -> LateMachine:
+    """Return ``defect`` as a machine that is late by ``steps``, a path at its end."""
+    if isinstance(defect, SlowPath):
+        ends = [round(steps * (place + 1) / len(defect.nets)) for place in range(len(defect.nets))]
+        own = zip(defect.nets, np.diff(ends, prepend=0).tolist(), strict=True)
+        return tuple(LateNet(net, late, late) for net, late in own if late)
+    if defect.kind == "slow-pin":
+        return (LateNet(defect.net, steps, steps, defect.pin),)
+    return (LateNet(defect.net, 0 if defect.value == 0 else steps, 0 if defect.value == 1 else steps),)
 
 
 def lateness_steps(part: float, loop: TimedLoop) -> int:
@@ -52,7 +56,7 @@ def lateness_steps(part: float, loop: TimedLoop) -> int:
 
 def late_fails(
     stimulated: "Stimulated",
-    faults: Sequence[Fault],
+    faults: Sequence[DelayDefect],
     observed: Words,
     trials: tuple[Sequence[int], Sequence[int]],
 ) -> NDArray[np.float64]:
@@ -72,9 +76,31 @@ def late_fails(
     return result
 
 
+def fails_at(
+    stimulated: "Stimulated",
+    faults: Sequence[DelayDefect],
+    observed: Words,
+    settings: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return the log likelihood of the fail log, each of ``faults`` at its own setting: float64 ``(faults,)``.
+
+    ``settings`` is int64 of shape ``(faults, 2)``: a draw of ``stimulated`` and a place in :data:`LATENESSES`;
+    ``observed`` is as in :func:`late_fails`.
+    """
+    result = np.empty(len(faults))
+    for draw, loop in enumerate(stimulated.timed_loops):
+        places = np.flatnonzero(settings[:, 0] == draw)
+        if places.size:
+            sizes = [lateness_steps(LATENESSES[part], loop) for part in settings[places, 1]]
+            machines = [late_machine(faults[place], steps) for place, steps in zip(places.tolist(), sizes, strict=True)]
+            counts = _count(loop, machines, observed & stimulated.mask, stimulated.mask)
+            result[places] = _likelihood(*counts, observed & stimulated.mask, stimulated.mask)
+    return result
+
+
 def refined_fails(
     stimulated: "Stimulated",
-    faults: Sequence[Fault],
+    faults: Sequence[DelayDefect],
     observed: Words,
     rough: NDArray[np.float64],
     fine: NDArray[np.int64],
@@ -92,7 +118,7 @@ def refined_fails(
 
 
 def _count(
-    loop: TimedLoop, machines: Sequence[LateNet], observed: Words, mask: Words
+    loop: TimedLoop, machines: Sequence[LateMachine], observed: Words, mask: Words
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return how many failing bits each machine predicts, and how many of these were seen."""
     outputs = list(loop.circuit.outputs)
@@ -164,7 +190,7 @@ def usual_settings(faults: int, draws: int) -> NDArray[np.int64]:
 
 def late_levels(
     stimulated: "Stimulated",
-    faults: Sequence[Fault],
+    faults: Sequence[DelayDefect],
     settings: NDArray[np.int64],
     nets: Sequence[int],
     window: tuple[float, float],

@@ -39,18 +39,23 @@ MOST_BYTES = 2 << 20
 
 @dataclass(frozen=True)
 class LateNet:
-    """A machine with late edges.
+    """Late edges.
 
     Attributes:
         net: whose edges are late; where ``pin`` is given, those that this net's gate sees at that input.
         rise, fall: by how many steps.
-        pin: place among the inputs of the gate that drives ``net``; -1 for the net itself.
+        pin: place among the inputs of the gate that drives ``net``; -1 for the net itself, the only choice where a
+            machine has several late nets.
     """
 
     net: int
     rise: int
     fall: int
     pin: int = -1
+
+
+LateMachine = tuple[LateNet, ...]
+"""A faulty machine: its late nets, at least one, in the order of their numbers; each delays what reaches it."""
 
 
 @dataclass(frozen=True)
@@ -244,13 +249,13 @@ def delay_edges(values: Words, delays: Sequence[tuple[int, int]], cycles: int) -
 
 
 def propagate_late(
-    loop: TimedLoop, machines: Sequence[LateNet], watched: Sequence[int]
+    loop: TimedLoop, machines: Sequence[LateMachine], watched: Sequence[int]
 ) -> Iterator[tuple[int, NDArray[np.int64], Words]]:
     """Yield ``watched`` nets that differ from ``loop``: net, places in ``machines``, values.
 
     The places are int64, the values uint64 of shape ``(places, steps, words)``.
     """
-    order = sorted(range(len(machines)), key=lambda place: machines[place].net)
+    order = sorted(range(len(machines)), key=lambda place: machines[place][0].net)
     needed, wanted = fan_in_cone(loop.circuit, list(watched)), set(watched)
     most = max(64, MOST_BYTES // max(1, loop.good[0].nbytes))
     for start in range(0, len(order), most):
@@ -260,11 +265,12 @@ def propagate_late(
                 yield net, places[moved.rows], moved.values
 
 
-def _moves(loop: TimedLoop, machines: Sequence[LateNet], needed: NDArray[np.bool_]) -> Iterator[tuple[int, _Moved]]:
+def _moves(loop: TimedLoop, machines: Sequence[LateMachine], needed: NDArray[np.bool_]) -> Iterator[tuple[int, _Moved]]:
     circuit = loop.circuit
-    late: dict[int, list[int]] = defaultdict(list)
+    late: dict[int, list[tuple[int, LateNet]]] = defaultdict(list)
     for row, machine in enumerate(machines):
-        late[machine.net].append(row)
+        for item in machine:
+            late[item.net].append((row, item))
     left = dict(circuit.readers)
     alive: dict[int, _Moved] = {}
     for net in range(min(late, default=len(circuit.nets)), len(circuit.nets)):
@@ -275,7 +281,7 @@ def _moves(loop: TimedLoop, machines: Sequence[LateNet], needed: NDArray[np.bool
         touched = [alive[pin] for pin in dict.fromkeys(pins) if pin in alive]
         moved = _answer(loop, net, touched, alive) if touched else None
         if net in late:
-            moved = _start(loop, net, moved, [(row, machines[row]) for row in late[net]])
+            moved = _delay(loop, net, moved, late[net])
         for pin in dict.fromkeys(pins):
             left[pin] -= 1
             if not left[pin]:
@@ -315,8 +321,10 @@ def _differing(loop: TimedLoop, net: int, rows: NDArray[np.int64], values: Words
     return _Moved(rows, values) if differs.all() else _Moved(rows[differs], values[differs])
 
 
-def _start(loop: TimedLoop, net: int, moved: _Moved | None, own: Sequence[tuple[int, LateNet]]) -> _Moved:
-    """Add the machines whose edges are late here; one net is late in each."""
+def _delay(loop: TimedLoop, net: int, moved: _Moved | None, own: Sequence[tuple[int, LateNet]]) -> _Moved:
+    """Add the machines whose edges are late here, and delay those of them that differ here already."""
+    if moved is not None:
+        moved, own = _delay_moved(loop, moved, own)
     rows, values = [], []
     for pin in sorted({machine.pin for _, machine in own}):
         here = [(row, machine) for row, machine in own if machine.pin == pin]
@@ -328,6 +336,25 @@ def _start(loop: TimedLoop, net: int, moved: _Moved | None, own: Sequence[tuple[
     every, changed = np.concatenate(rows), np.concatenate(values)
     order = np.argsort(every)
     return _differing(loop, net, every[order], changed[order])
+
+
+def _delay_moved(
+    loop: TimedLoop, moved: _Moved, own: Sequence[tuple[int, LateNet]]
+) -> tuple[_Moved, list[tuple[int, LateNet]]]:
+    """Return ``moved`` with the edges of its machines late, and those of ``own`` that are not among them."""
+    places = {row: place for place, row in enumerate(moved.rows.tolist())}
+    alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for row, item in own:
+        if row in places:
+            alike[item.rise, item.fall].append(places[row])
+    values = moved.values.copy()
+    for (rise, fall), here in alike.items():
+        if rise == fall:
+            values[here] = earlier(values[here], rise, loop.cycles)
+            continue
+        for place in here:
+            values[place] = delay_edges(values[place], [(rise, fall)], loop.cycles)[0]
+    return replace(moved, values=values), [(row, item) for row, item in own if row not in places]
 
 
 def _late_values(loop: TimedLoop, net: int, pin: int, delays: Sequence[tuple[int, int]]) -> Words:

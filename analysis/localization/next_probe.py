@@ -33,7 +33,8 @@ class Hypotheses:
     Attributes:
         weights: float64 of shape ``(hypotheses,)``, sum 1.
         sites: int64 of shape ``(hypotheses,)``: equal for hypotheses that need not be told apart.
-        activities: float64 of shape ``(hypotheses,)``: part of the loops in which the fault is active.
+        activities: float64 of shape ``(hypotheses, nets)``: part of the loops in which the fault is active, or of the
+            cycle by which the net is late.
         good: uint64 of shape ``(nets, words)``, values without a fault, masked to the patterns.
         values: uint64 of shape ``(hypotheses, nets, words)``, likewise under each hypothesis.
         cycles: number of patterns.
@@ -72,7 +73,7 @@ def _outcomes(
     hypotheses: Hypotheses, net: int, changed: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the distinct levels of ``net``, shape ``(outcomes, cycles)``, and which of them each hypothesis gives."""
-    activity = np.where(changed, hypotheses.activities, 1.0)
+    activity = np.where(changed, hypotheses.activities[:, net], 1.0)
     keys = np.column_stack([activity.view(np.uint64), hypotheses.values[:, net]])
     _, first, outcomes = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     good = unpack_patterns(hypotheses.good[net], hypotheses.cycles).astype(np.float64)
@@ -125,7 +126,7 @@ def most_information(hypotheses: Hypotheses, net: int) -> float:
     if not changed.any():
         return 0.0
     mixed = (values * _MULTIPLIERS[: values.shape[1]]).sum(axis=1, dtype=np.uint64) ^ (
-        np.where(changed, hypotheses.activities, 1.0).view(np.uint64)
+        np.where(changed, hypotheses.activities[:, net], 1.0).view(np.uint64)
     )
     _, outcomes = np.unique(mixed, return_inverse=True)
     _, places = np.unique(hypotheses.sites, return_inverse=True)

@@ -75,8 +75,8 @@ class HeatMap:
 def site_masses(suspects: Suspects, posterior: Posterior) -> tuple[SiteMass, ...]:
     """Return what each net holds of ``posterior`` as the site of ``suspects``, most first, if not negligible."""
     names = suspects.stimulated.circuit.nets
-    mass = posterior.of_sites(suspects.sites, len(names))
-    resembling = np.bincount(suspects.sites, weights=posterior.resembling, minlength=mass.size)
+    mass = posterior.of_sites(len(names))
+    resembling = np.bincount(posterior.sites, weights=posterior.resembling, minlength=mass.size)
     order = [int(net) for net in np.argsort(-(mass + resembling), kind="stable")]
     kept = [net for net in order if mass[net] + resembling[net] >= LEAST_PROBABILITY]
     return tuple(SiteMass(names[net], float(mass[net]), float(resembling[net])) for net in kept)

@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 from analysis.localization.evidence import ACTIVITIES, WaveformEvidence, resembling_waveform_evidence
 from analysis.localization.priors import PRIOR_NO_FAULT, PRIOR_NO_FAULT_UNTESTED
 from analysis.localization.screening import Screening
+from analysis.localization.sites import choose_sites
 
 
 @dataclass(frozen=True)
@@ -20,20 +21,23 @@ class Posterior:
         faults: float64 of shape ``(faults, activities)``.
         no_fault: the die is good.
         resembling: float64 of shape ``(faults,)``: a defect outside the model that looks most like this fault.
+        sites: int64 of shape ``(faults,)``: net number that each fault is reported at, see
+            :func:`~analysis.localization.sites.choose_sites`.
     """
 
     faults: NDArray[np.float64]
     no_fault: float
     resembling: NDArray[np.float64]
+    sites: NDArray[np.int64]
 
     @property
     def unmodelled(self) -> float:
         """Probability of something else than a single-gate fault."""
         return min(1.0, float(self.resembling.sum()))
 
-    def of_sites(self, sites: NDArray[np.int64], nets: int) -> NDArray[np.float64]:
-        """Return each net's probability as the site, float64 of shape ``(nets,)``; ``sites`` has each fault's net."""
-        mass = np.bincount(sites, weights=self.faults.sum(axis=1), minlength=nets)
+    def of_sites(self, nets: int) -> NDArray[np.float64]:
+        """Return the probability of each of ``nets`` nets as the site, float64 of shape ``(nets,)``."""
+        mass = np.bincount(self.sites, weights=self.faults.sum(axis=1), minlength=nets)
         return np.asarray(mass, np.float64)
 
 
@@ -55,7 +59,9 @@ def combine(screening: Screening, waveforms: Sequence[WaveformEvidence], *, test
         scores = scores + np.where(vague, softened, waveform.faults)
         no_fault += waveform.good
     total = logsumexp(np.concatenate([scores.ravel(), [no_fault], resembling]))
-    return Posterior(np.exp(scores - total), float(np.exp(no_fault - total)), np.exp(resembling - total))
+    faults = np.exp(scores - total)
+    sites = choose_sites(suspects, faults.sum(axis=1))
+    return Posterior(faults, float(np.exp(no_fault - total)), np.exp(resembling - total), sites)
 
 
 def faulty_probability(posterior: Posterior, waveform: WaveformEvidence) -> float:

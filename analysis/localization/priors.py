@@ -13,8 +13,17 @@ PRIOR_NO_FAULT = 0.10
 """Of a die that failed on the tester."""
 PRIOR_NO_FAULT_UNTESTED = 0.5
 """Of a die without a fail log: nothing but the laser says that anything is wrong with it."""
-CLASS_PRIORS = {"static": 0.46, "late": 0.13, "open": 0.03, "bridge": 0.24, "double": 0.09, "unmodelled": 0.05}
-"""Parts of all defects: single static faults, delay faults, weak opens, bridges, two faults, anything else."""
+CLASS_PRIORS = {
+    "static": 0.46,
+    "late": 0.10,
+    "path": 0.03,
+    "open": 0.03,
+    "bridge": 0.24,
+    "double": 0.09,
+    "unmodelled": 0.05,
+}
+"""Parts of all defects: single static faults, delay faults, slow paths, weak opens, bridges, two faults, and
+anything else."""
 PRIORS = {name: float(np.log(part)) for name, part in CLASS_PRIORS.items()}
 ACTIVITY_PRIOR = (0.7, 0.075, 0.075, 0.075, 0.075)
 """Prior of the activities in :data:`~analysis.localization.evidence.ACTIVITIES`."""

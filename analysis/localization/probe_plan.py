@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.circuits.defects import SlowPath
 from analysis.circuits.logic_simulation import Words
 from analysis.circuits.netlist import fan_out_cone
 from analysis.localization.candidates import MOST_CANDIDATES, NEGLIGIBLE
@@ -71,7 +72,7 @@ def plan_probes(
     ratio = float(np.median(known)) if known else USUAL_RATIO
     names = problem.circuit.nets
     probed = {problem.circuit.number[waveform.net] for waveform in problem.waveforms}
-    mass = posterior.of_sites(suspects.sites, len(names))
+    mass = posterior.of_sites(len(names))
     order = sorted(range(len(nets)), key=lambda place: (int(nets[place]) in probed, -mass[nets[place]]))
     ranked = rank_probes(hypotheses, order, ratio)[:MOST_CANDIDATES]
     here = problem.places_um.get(problem.waveforms[-1].net) if problem.waveforms else None
@@ -145,11 +146,12 @@ def _hypotheses(problem: "Problem", suspects: Suspects, posterior: Posterior, ne
     mass = np.append(weights[order], posterior.no_fault)
     shares = posterior.faults[order]
     parts = np.where(chosen.late[:, None], np.asarray(LATENESSES)[chosen.settings[:, :, 1]], ACTIVITIES)
-    activities = ((shares * parts).sum(axis=1) + NEGLIGIBLE) / (shares.sum(axis=1) + NEGLIGIBLE)
+    means = ((shares * parts).sum(axis=1) + NEGLIGIBLE) / (shares.sum(axis=1) + NEGLIGIBLE)
+    activities = means[:, None] * _parts_of_lateness(chosen)[:, nets]
     hypotheses = Hypotheses(
         weights=mass / mass.sum(),
-        sites=np.append(chosen.sites, -1),
-        activities=np.append(activities, 1.0),
+        sites=np.append(posterior.sites[order], -1),
+        activities=np.concatenate([activities, np.ones((1, len(nets)))]),
         good=good[nets],
         values=values,
         cycles=suspects.stimulated.cycles,
@@ -158,6 +160,23 @@ def _hypotheses(problem: "Problem", suspects: Suspects, posterior: Posterior, ne
     if site_entropy(hypotheses) >= SITE_FIRST:
         return hypotheses
     return replace(hypotheses, sites=np.append(chosen.identities, -1))
+
+
+def _parts_of_lateness(suspects: Suspects) -> NDArray[np.float64]:
+    """Return what part of a path's lateness each net has, float64 ``(suspects, nets)``; 1 of other suspects."""
+    circuit = suspects.stimulated.circuit
+    parts = np.ones((len(suspects), len(circuit.nets)))
+    paths = [(row, item.nets) for row, item in enumerate(suspects.defects) if isinstance(item, SlowPath)]
+    if not paths:
+        return parts
+    rows = np.asarray([row for row, _ in paths], np.int64)
+    reached, own = np.zeros((len(circuit.nets), len(paths))), np.zeros((len(circuit.nets), len(paths)))
+    for column, (_, nets) in enumerate(paths):
+        own[list(nets), column] = 1 / len(nets)
+    for pins, net in zip(circuit.fan_in, circuit.drives, strict=True):
+        reached[net] = own[net] + (reached[list(pins)].max(axis=0) if pins else 0.0)
+    parts[rows] = np.where(reached > 0, reached, 1.0).T
+    return parts
 
 
 def _beside(problem: "Problem", suspects: Suspects, net: int) -> tuple[Words, NDArray[np.float64]]:

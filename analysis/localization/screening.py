@@ -6,7 +6,6 @@ is dropped before any waveform is weighed.
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,33 +27,15 @@ from analysis.localization.evidence import (
     no_fault_fail_evidence,
     resembling_fail_evidence,
 )
-from analysis.localization.late_suspects import (
-    KEPT,
-    LATENESSES,
-    ROUGH,
-    keep_likely,
-    late_fails,
-    refined_fails,
-    usual_settings,
-)
-from analysis.localization.lateness import steps_of
+from analysis.localization.late_screening import SOME_LATE, screen_delay_faults
+from analysis.localization.late_suspects import KEPT, usual_settings
 from analysis.localization.priors import PRIORS, bridge_prior, double_prior, fault_prior, shared_prior
 from analysis.localization.stimulation import Shelf, Stimulated
-from analysis.localization.suspects import Suspects, join, unset
+from analysis.localization.suspects import Suspects, join, table_of, unset
 
 HOPELESS = 25.0
 """Log evidence behind the best from which a suspect is dropped."""
 MOST_SUSPECTS = 3000
-MOST_LATE, SOME_LATE, LEAST_SIMULATED, LEAST_FINE = 2000, 400, 64, 32
-"""Delay faults that are simulated in time: at most in a small circuit and in any; of them in every draw, and at every
-lateness, in any circuit."""
-WORDS_OF_LATE, WORDS_OF_SIMULATED, FINE_PART = 40_000_000, 10_000_000, 3
-"""Of all nets in time under the delay faults that are simulated, and that are in every draw: more of them in small
-circuits, where the one fail of a glitch is met in a draw or two only. A part of these is tried at every lateness."""
-FAR_BEHIND = 60.0
-"""Log evidence behind a static fault from which a delay fault is given up while its lateness is rough."""
-TOO_FAR = 30.0
-"""The same when every draw was tried at some latenesses: no other lateness is tried then."""
 LEAST_RESEMBLING = 40
 """Suspects that are kept for their resemblance alone, however poor."""
 MOST_FIRST, MOST_SECOND = 48, 12
@@ -119,7 +100,9 @@ def _screen(stimulated: Stimulated, fails: NDArray[np.bool_] | None, pairs: NDAr
     singles = _count_singles(stimulated, [*static, *late], observed)
     parts = [_score_singles(stimulated, singles, len(static))]
     if failing:
-        parts.append(_lates(stimulated, observed, singles, len(static), parts[0].scores.max(initial=-np.inf)))
+        best = float(parts[0].scores.max(initial=-np.inf))
+        alike = resembling_fail_evidence(singles.counts)[len(static) :]
+        parts.append(screen_delay_faults(stimulated, observed, late, alike, best))
         parts.append(_opens(stimulated, observed, reach))
         parts.append(_bridges(stimulated, observed, pairs[reach[pairs].any(axis=1)]))
         parts.append(_doubles(stimulated, observed, singles, len(static)))
@@ -130,30 +113,18 @@ def _unscreened(stimulated: Stimulated) -> Suspects:
     """Return every single fault by its prior alone; delay faults only where they are few enough to be simulated."""
     static, late = stimulated.static_faults, stimulated.delay_faults
     prior = fault_prior(static)
-    table = _table(stimulated, static, stimulated.errors(static), prior + PRIORS["static"], _alike(prior))
+    table = table_of(stimulated, static, stimulated.errors(static), prior + PRIORS["static"], _alike(prior))
     if len(late) > SOME_LATE:
         return table
     settings = usual_settings(len(late), len(stimulated.timed_loops))
     scores = np.repeat(shared_prior(late)[:, None] - np.log(KEPT) + PRIORS["late"], KEPT, axis=1)
-    slow = _table(stimulated, late, stimulated.errors(late), scores, np.full(len(late), -np.inf))
+    slow = table_of(stimulated, late, stimulated.errors(late), scores, np.full(len(late), -np.inf))
     return join([table, replace(slow, settings=settings)])
 
 
 def _alike(prior: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the log prior of a defect like each static fault, whose own ``prior`` this is."""
     return np.asarray(logsumexp(prior, axis=1) + PRIORS["unmodelled"] if len(prior) else np.empty(0), np.float64)
-
-
-def _table(
-    stimulated: Stimulated,
-    faults: Sequence[Fault],
-    errors: Words,
-    scores: NDArray[np.float64],
-    resembling: NDArray[np.float64],
-) -> Suspects:
-    nets = np.asarray([(fault.net, -1) for fault in faults], np.int64).reshape(-1, 2)
-    both = np.stack([errors, np.zeros_like(errors)], axis=1)
-    return Suspects(stimulated, list(faults), nets, both, scores, resembling, unset(len(faults)))
 
 
 def _count_singles(stimulated: Stimulated, faults: list[Fault], observed: Words) -> _Singles:
@@ -193,7 +164,7 @@ def _score_singles(stimulated: Stimulated, singles: _Singles, static: int) -> Su
     prior = fault_prior(singles.faults[:static])
     scores = prior + PRIORS["static"] + fail_evidence(singles.counts)[:static]
     resembling = _alike(prior) + resembling_fail_evidence(singles.counts)[:static]
-    return _hopeful(_table(stimulated, singles.faults[:static], singles.errors[:static], scores, resembling))
+    return _hopeful(table_of(stimulated, singles.faults[:static], singles.errors[:static], scores, resembling))
 
 
 def _opens(stimulated: Stimulated, observed: Words, reach: NDArray[np.bool_]) -> Suspects:
@@ -201,48 +172,7 @@ def _opens(stimulated: Stimulated, observed: Words, reach: NDArray[np.bool_]) ->
     singles = _count_singles(stimulated, [fault for fault in stimulated.opens if reach[fault.net]], observed)
     scores = fault_prior(singles.faults) + PRIORS["open"] + fail_evidence(singles.counts)
     nothing = np.full(len(singles.faults), -np.inf)
-    return _hopeful(_table(stimulated, singles.faults, singles.errors, scores, nothing))
-
-
-def _lates(stimulated: Stimulated, observed: Words, singles: _Singles, static: int, best: float) -> Suspects:
-    """Return the delay faults that explain the log when simulated in time.
-
-    First those are dropped that cannot, however late; then those that explain little at a few latenesses, or far less
-    than the ``best`` score of a static fault. The most likely are then tried at every lateness.
-    """
-    words = steps_of(stimulated.circuit) * stimulated.good.size
-    tried = int(np.clip(WORDS_OF_LATE // words, SOME_LATE, MOST_LATE))
-    most = int(np.clip(WORDS_OF_SIMULATED // words, LEAST_SIMULATED, SOME_LATE))
-    prior = shared_prior(singles.faults[static:])
-    chosen = _best(prior + resembling_fail_evidence(singles.counts)[static:], tried)
-    draws, rough = range(len(stimulated.timed_loops)), range(len(LATENESSES))[ROUGH // 2 :: ROUGH]
-    evidence = np.empty((0, len(draws), len(rough)))
-    for trial in ((draws[:1], rough[1::3]), (draws, rough)):
-        if not chosen.size:
-            break
-        faults = [singles.faults[static + place] for place in chosen]
-        evidence = late_fails(stimulated, faults, observed, trial)
-        worth = prior[chosen] + logsumexp(evidence, axis=(1, 2))
-        kept = _best(worth, most)
-        kept = kept[worth[kept] > best - FAR_BEHIND]
-        chosen, evidence = chosen[kept], evidence[kept]
-    if not chosen.size:
-        return _table(stimulated, [], singles.errors[:0], np.empty((0, KEPT)), np.empty(0))
-    worth = prior[chosen] + logsumexp(evidence, axis=(1, 2))
-    fine = _best(worth, max(LEAST_FINE, most // FINE_PART))
-    fine = fine[worth[fine] > best - TOO_FAR]
-    faults = [singles.faults[static + place] for place in chosen]
-    by_lateness, settings = keep_likely(refined_fails(stimulated, faults, observed, evidence, fine))
-    places = static + chosen
-    scores = prior[chosen, None] + PRIORS["late"] + by_lateness
-    nothing = np.full(len(chosen), -np.inf)
-    table = _table(stimulated, [singles.faults[place] for place in places], singles.errors[places], scores, nothing)
-    return replace(table, settings=settings)
-
-
-def _best(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
-    """Return the places of the best, at most so many."""
-    return np.asarray(np.argsort(-scores, kind="stable")[:most], np.int64)
+    return _hopeful(table_of(stimulated, singles.faults, singles.errors, scores, nothing))
 
 
 def _hopeful(suspects: Suspects) -> Suspects:

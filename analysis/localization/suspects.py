@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.circuits.defects import Defect, DoubleFault
+from analysis.circuits.defects import Defect, DelayDefect, DoubleFault, SlowPath
 from analysis.circuits.faults import Fault
 from analysis.circuits.logic_simulation import Words
 from analysis.circuits.propagation import propagate, propagate_flips
@@ -45,21 +46,20 @@ class Suspects:
     def __len__(self) -> int:
         return len(self.defects)
 
-    @cached_property
-    def sites(self) -> NDArray[np.int64]:
-        """Net number that each suspect is reported at, int64 of shape ``(suspects,)``."""
-        return np.asarray([defect.net for defect in self.defects], np.int64)
-
     @property
     def identities(self) -> NDArray[np.int64]:
-        """Equal numbers for suspects at equal nets, whichever comes first, int64 of shape ``(suspects,)``."""
-        _, numbers = np.unique(np.sort(self.nets, axis=1), axis=0, return_inverse=True)
-        return np.asarray(numbers.reshape(-1), np.int64)
+        """Equal numbers for suspects at equal nets, whichever comes first, or along one path: int64 ``(suspects,)``."""
+        paths: dict[Defect, int] = {}
+        numbers = [paths.setdefault(item, len(paths)) if isinstance(item, SlowPath) else -1 for item in self.defects]
+        others = np.asarray(numbers, np.int64)
+        keys = np.column_stack([np.sort(self.nets, axis=1), others])
+        _, places = np.unique(keys, axis=0, return_inverse=True)
+        return np.asarray(places.reshape(-1), np.int64)
 
     @cached_property
     def late(self) -> NDArray[np.bool_]:
-        """Which suspects are delay faults, bool of shape ``(suspects,)``."""
-        return np.asarray([isinstance(item, Fault) and item.is_delay for item in self.defects], np.bool_)
+        """Which suspects are delay faults or slow paths, bool of shape ``(suspects,)``."""
+        return np.asarray([_is_late(item) for item in self.defects], np.bool_)
 
     @property
     def vague(self) -> NDArray[np.bool_]:
@@ -96,8 +96,8 @@ class Suspects:
         float32 of shape ``(late suspects, activities, shifts, watched, cycles)``, in the order of the suspects.
         """
         places = np.flatnonzero(self.late)
-        faults = [item for item in (self.defects[place] for place in places) if isinstance(item, Fault)]
-        return late_levels(self.stimulated, faults, self.settings[places], watched, window)
+        late = [item for item in self.defects if _is_late(item)]
+        return late_levels(self.stimulated, late, self.settings[places], watched, window)
 
     def simulate(self, watched: Sequence[int]) -> Words:
         """Return the changes of the nets ``watched`` without keeping them."""
@@ -124,6 +124,10 @@ class Suspects:
         ]
 
 
+def _is_late(defect: Defect) -> TypeGuard[DelayDefect]:
+    return isinstance(defect, SlowPath) or (isinstance(defect, Fault) and defect.is_delay)
+
+
 def join(parts: Sequence[Suspects]) -> Suspects:
     """Return all suspects of ``parts`` (at least one) as one table."""
     return Suspects(
@@ -135,6 +139,22 @@ def join(parts: Sequence[Suspects]) -> Suspects:
         np.concatenate([part.resembling for part in parts]),
         np.concatenate([part.settings for part in parts]),
     )
+
+
+def table_of(
+    stimulated: Stimulated,
+    defects: Sequence[Fault | SlowPath],
+    errors: Words,
+    scores: NDArray[np.float64],
+    resembling: NDArray[np.float64],
+) -> Suspects:
+    """Return ``defects`` of ``stimulated`` that begin at one net each, wrong in the patterns ``errors``, as a table.
+
+    ``errors`` is uint64 of shape ``(defects, words)``; ``scores`` and ``resembling`` are as in :class:`Suspects`.
+    """
+    nets = np.asarray([(defect.net, -1) for defect in defects], np.int64).reshape(-1, 2)
+    both = np.stack([errors, np.zeros_like(errors)], axis=1)
+    return Suspects(stimulated, list(defects), nets, both, scores, resembling, unset(len(defects)))
 
 
 def unset(count: int) -> NDArray[np.int64]:

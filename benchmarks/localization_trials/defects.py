@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.localization_trials.dies import Bridge, Defect, Die, DieGenerator, StuckNets
-from benchmarks.localization_trials.timed_die import SlowNet
+from benchmarks.localization_trials.timed_die import SlowNet, SlowPath
 from services.demo.circuit import DemoCircuit, place_in_rows
-from services.demo.die import list_hidden_faults
+from services.demo.die import list_hidden_faults, observed_nets
 from services.demo.machine import HiddenFault
 
 SINGLE = ("stem", "pin", "swap", "intermittent")
 BRIDGES = ("dominant", "wired", "byzantine")
-STRATA = (*SINGLE, "slow", *BRIDGES, "double", "golden")
+STRATA = (*SINGLE, "slow", "path", *BRIDGES, "double", "golden")
 MOST_DRAWS = 400
 BRIDGE_NEAREST = 8
+LEAST_PATH = 3
+"""Gates of a slow path."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class DefectSource:
         maker: Callable[[np.random.Generator, int], Trial | None] = {
             "golden": self._golden,
             "slow": self._slow,
+            "path": self._path,
             "double": self._double,
         }.get(stratum, self._bridge if stratum in BRIDGES else self._single)
         for draw in range(MOST_DRAWS):
@@ -103,6 +106,22 @@ class DefectSource:
         rise, fall = [(1, 0), (0, 1), (1, 1)][int(generator.integers(3))]
         slow = SlowNet(net, late * rise, late * fall)
         return self._made(slow, seed, (net,), str(slow))
+
+    def _path(self, generator: np.random.Generator, seed: int) -> Trial | None:
+        """Return a die in which every gate of a path from an input to an observed net is slower, each by its own time.
+
+        The path is drawn backwards, one input of a gate as likely as another.
+        """
+        path, net = [], str(generator.choice(observed_nets(self.circuit)))
+        while self._drivers.get(net):
+            path.append(net)
+            net = str(generator.choice(self._drivers[net]))
+        if len(path) < LEAST_PATH:
+            return None
+        total_s = float(generator.uniform(0.1, 0.8)) * self.generator.timing[1]
+        shares = generator.uniform(0.5, 1.5, len(path))
+        slow = SlowPath(tuple(reversed(path)), tuple((total_s * shares / shares.sum()).tolist()))
+        return self._made(slow, seed, slow.nets, str(slow))
 
     def _double(self, generator: np.random.Generator, seed: int) -> Trial | None:
         first, second = (str(net) for net in generator.choice(self.nets, 2, replace=False))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from benchmarks.localization_trials.timed_die import SlowNet, TimedDie, gate_delays, run_timed
+from benchmarks.localization_trials.timed_die import SlowNet, SlowPath, TimedDie, gate_delays, run_timed
 from services.demo.circuit import DemoCircuit
 from services.demo.die import DieOptions, Probe, SimulatedDie, Stimulus
 from services.demo.machine import HiddenFault, run
@@ -40,7 +40,7 @@ class StuckNets:
     values: Mapping[str, int]
 
 
-Defect = HiddenFault | SlowNet | Bridge | StuckNets | None
+Defect = HiddenFault | SlowNet | SlowPath | Bridge | StuckNets | None
 """``None`` is a good die."""
 
 
@@ -110,7 +110,7 @@ class PlainDies:
     def make(self, defect: Defect, seed: int) -> Die:
         """Return a die with ``defect``; ``seed`` is for all that is random about it and its measurements."""
         options = replace(self.options, seed=seed)
-        if isinstance(defect, SlowNet):
+        if isinstance(defect, SlowNet | SlowPath):
             return TimedDie(self.circuit, replace(options, golden=True), self.stimulus, defect, self.timing)
         if isinstance(defect, HiddenFault):
             return SimulatedDie(self.circuit, replace(options, fault=defect))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.circuits.defects import PATH_CODE, PATH_LINK
 from analysis.results import Localization
 from benchmarks.localization_trials.defects import BRIDGES, SINGLE
 from benchmarks.report import Row
@@ -37,6 +38,8 @@ class Outcome:
             and with it; ``None`` where it does not apply.
         seconds: of computing, for each answer.
         neighbours: nets beside the probed one under each spot.
+        told_path: of a slow path, the part of the gates told that are slow, and the part of the slow gates that are
+            told; zeros where no path is told, ``None`` for other strata.
     """
 
     circuit: str
@@ -55,6 +58,7 @@ class Outcome:
     limit_top: tuple[float, float] | None
     seconds: tuple[float, ...]
     neighbours: tuple[int, ...] = ()
+    told_path: tuple[float, float] | None = None
 
 
 def rank_of(answer: Localization, sites: Sequence[str]) -> tuple[float, float]:
@@ -67,6 +71,14 @@ def rank_of(answer: Localization, sites: Sequence[str]) -> tuple[float, float]:
     tied = [net for net, value in posteriors.items() if abs(value - own) <= TIE * own]
     right = sum(net in sites for net in tied)
     return above + (len(tied) + 1) / 2 - (right - 1) / 2, right / len(tied) if above == 0 else 0.0
+
+
+def compare_paths(answer: Localization, nets: Sequence[str]) -> tuple[float, float]:
+    """Return what part of the first candidate's path is among the slow ``nets``, and what part of these it has."""
+    code = answer.candidates[0].fault if answer.candidates else ""
+    told = set(code.removeprefix(PATH_CODE).split(PATH_LINK)) if code.startswith(PATH_CODE) else set()
+    shared = len(told & set(nets))
+    return shared / max(1, len(told)), shared / len(nets)
 
 
 def calibration_error(confidence: Sequence[float], correct: Sequence[float]) -> float:
@@ -141,13 +153,30 @@ def _single_rows(dies: Sequence[Outcome], snr: float) -> list[Row]:
 
 
 def _stratum_rows(stratum: str, dies: Sequence[Outcome]) -> list[Row]:
-    first, five = {"slow": (">= 0.8", ">= 0.95")}.get(
+    delayed = (">= 0.8", ">= 0.95")
+    first, five = {"slow": delayed, "path": delayed}.get(
         stratum, ("", ">= 0.8") if stratum in (*BRIDGES, "double") else ("", "")
+    )
+    paths = [item.told_path for item in dies if item.told_path is not None]
+    told = [pair for pair in paths if pair[0]]
+    told_rows = (
+        [
+            Row(f"{stratum}: told as a path", len(told) / len(paths), "part"),
+            Row(
+                f"{stratum}: gates of the told path that are slow",
+                float(np.mean([pair[0] for pair in told or [(0, 0)]])),
+                "part",
+            ),
+            Row(f"{stratum}: slow gates that are told", float(np.mean([pair[1] for pair in told or [(0, 0)]])), "part"),
+        ]
+        if paths
+        else []
     )
     return [
         Row(f"{stratum}: top-1 of {len(dies)} dies", mean_of(dies, lambda item: item.top), "part", first),
         Row(f"{stratum}: top-5", mean_of(dies, lambda item: item.rank <= 5), "part", five),
         Row(f"{stratum}: probes", mean_of(dies, lambda item: item.probes), "probes"),
+        *told_rows,
     ]
 
 

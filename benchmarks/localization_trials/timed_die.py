@@ -38,6 +38,17 @@ class SlowNet:
 
 
 @dataclass(frozen=True)
+class SlowPath:
+    """The gates that drive ``nets``, from the one after an input to an output, are slower by ``extra_s`` seconds."""
+
+    nets: tuple[str, ...]
+    extra_s: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"{' > '.join(self.nets)} slow by {sum(self.extra_s) * 1e12:.0f} ps in all"
+
+
+@dataclass(frozen=True)
 class TimedLoop:
     """What every net does in a loop: its level before the run-in and its events, in seconds from the first cycle."""
 
@@ -142,7 +153,7 @@ def _evaluate(function: str, levels: list[int]) -> int:
 
 
 class TimedDie:
-    """A die with a slow net, or a good one, on the tester and under the laser at speed.
+    """A die with a slow net or path, or a good one, on the tester and under the laser at speed.
 
     Args:
         circuit: what it is made of.
@@ -159,14 +170,18 @@ class TimedDie:
         circuit: DemoCircuit,
         options: DieOptions,
         stimulus: Stimulus,
-        slow: SlowNet | None,
+        slow: SlowNet | SlowPath | None,
         timing: tuple[Mapping[str, float], float],
     ) -> None:
         delays, self.cycle_s = timing
         self.options, self.stimulus, self.slow = options, stimulus, slow
         self._generator = np.random.default_rng(options.seed)
         good = run_timed(circuit, stimulus, delays, self.cycle_s)
-        self.loop = good if slow is None else run_timed(circuit, stimulus, delays, self.cycle_s, slow)
+        if isinstance(slow, SlowPath):
+            slower = {net: delays[net] + extra_s for net, extra_s in zip(slow.nets, slow.extra_s, strict=True)}
+            self.loop = run_timed(circuit, stimulus, {**delays, **slower}, self.cycle_s)
+        else:
+            self.loop = good if slow is None else run_timed(circuit, stimulus, delays, self.cycle_s, slow)
         self.fails = self._read(circuit, good)
         scale = options.pitch_scale
         self.places_um = {net: (x * scale, y * scale) for net, (x, y) in place_in_rows(circuit).items()}

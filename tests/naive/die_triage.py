@@ -59,7 +59,7 @@ def posterior(
     own = [place for place, fault in enumerate(faults) if circuit.nets[fault.net] in reached]
     sites: dict[str, float] = {}
     unmodelled = 0.0
-    others = sum(CLASS_PRIORS[name] for name in ("unmodelled", "late", "bridge", "double"))
+    others = sum(CLASS_PRIORS[name] for name in ("unmodelled", "late", "path", "bridge", "double"))
     for weak in (False, True):
         members = [place for place in own if faults[place].kind.startswith("open") == weak]
         counts = Counter(faults[place].kind for place in members)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from benchmarks.localization_trials.dies import Bridge, Defect, StuckNets
 from benchmarks.localization_trials.icarus.cells import CELLS, PREFIX, module_of
 from benchmarks.localization_trials.icarus.netlist import CellNetlist, Instance, map_gate
-from benchmarks.localization_trials.timed_die import SlowNet
+from benchmarks.localization_trials.timed_die import SlowNet, SlowPath
 from services.demo.circuit import DemoCircuit, DemoGate
 from services.demo.machine import HiddenFault
 
@@ -47,6 +47,9 @@ class DieModule:
             self._place_fault(defect)
         elif isinstance(defect, SlowNet):
             self._slow_down(defect)
+        elif isinstance(defect, SlowPath):
+            for net, extra_s in zip(defect.nets, defect.extra_s, strict=True):
+                self._slow_down(SlowNet(net, extra_s, extra_s))
         elif isinstance(defect, Bridge):
             self._join(defect)
         elif isinstance(defect, StuckNets):

@@ -18,7 +18,7 @@ from benchmarks.localization_trials.icarus.die_module import DieModule, Parts
 from benchmarks.localization_trials.icarus.netlist import map_circuit, read_netlist
 from benchmarks.localization_trials.icarus.simulation import Loop, Run, simulate
 from benchmarks.localization_trials.timed_die import DRIFT as DRIFT_AT_SPEED
-from benchmarks.localization_trials.timed_die import EDGE_S, SAMPLES_PER_CYCLE, SlowNet, gate_delays
+from benchmarks.localization_trials.timed_die import EDGE_S, SAMPLES_PER_CYCLE, SlowNet, SlowPath, gate_delays
 from services.demo.beam import Beam
 from services.demo.circuit import DemoCircuit, place_in_rows
 from services.demo.die import DRIFT, SPIKE, DieOptions, Probe, Stimulus, observed_nets
@@ -170,7 +170,7 @@ class IcarusDies:
     def make(self, defect: Defect, seed: int) -> IcarusDie:
         """Return a die with ``defect``; ``seed`` is for all that is random about it and its measurements."""
         options, generator = replace(self.options, seed=seed), np.random.default_rng(seed)
-        fast = isinstance(defect, SlowNet)
+        fast = isinstance(defect, SlowNet | SlowPath)
         recorder, good = self._at_speed if fast else self._settled, self._good[self._cycles_fs[fast]]
         fault = defect if isinstance(defect, HiddenFault) else None
         if defect is None:

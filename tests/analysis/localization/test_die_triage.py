@@ -98,7 +98,7 @@ def test_is_what_the_localizer_begins_with(monkeypatch: pytest.MonkeyPatch) -> N
         static = [place for place, item in enumerate(defects) if isinstance(item, Fault) and not item.is_delay]
         suspects = screening.suspects.pick(static)
         expected = combine(Screening(suspects, screening.no_fault), [], tested=True)
-        mass = expected.of_sites(suspects.sites, len(circuit.nets))
+        mass = expected.of_sites(len(circuit.nets))
         assert die.unmodelled == pytest.approx(expected.unmodelled, abs=1e-7)
         assert die.no_fault == pytest.approx(expected.no_fault, abs=1e-7)
         for site in die.suspects:

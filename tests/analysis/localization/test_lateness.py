@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from analysis.circuits.defects import SlowPath
 from analysis.circuits.faults import Fault, list_delay_faults
 from analysis.circuits.logic_simulation import pack_patterns, pattern_mask, simulate, unpack_patterns
 from analysis.circuits.netlist import LogicGate, build_circuit
@@ -19,6 +20,7 @@ from analysis.localization.late_suspects import (
     usual_settings,
 )
 from analysis.localization.lateness import (
+    LateNet,
     TimedLoop,
     ToldDelays,
     delay_edges,
@@ -78,7 +80,8 @@ def test_late_machines_equal_an_event_simulator(fault: Fault) -> None:
     step_s, late = 1e-12, 17
     delays = {CIRCUIT.nets[net]: loop.delays[gate] * step_s for gate, net in enumerate(CIRCUIT.drives)}
     machine = late_machine(fault, late)
-    slow = SlowNet(CIRCUIT.nets[fault.net], machine.rise * step_s, machine.fall * step_s)
+    (own,) = machine
+    slow = SlowNet(CIRCUIT.nets[fault.net], own.rise * step_s, own.fall * step_s)
     timed = run_timed(DEMO, STIMULUS, delays, loop.steps * step_s, slow)
     values = {net: loop.good[net] for net in range(len(CIRCUIT.nets))}
     values |= {net: moved[0] for net, _, moved in propagate_late(loop, [machine], range(len(CIRCUIT.nets)))}
@@ -88,6 +91,48 @@ def test_late_machines_equal_an_event_simulator(fault: Fault) -> None:
             for step in range(0, loop.steps, 5):
                 wanted = timed.value_at(name, (cycle * loop.steps + step + 0.5) * step_s)
                 assert bits[step, cycle] == wanted, (name, cycle, step)
+
+
+@pytest.mark.parametrize("names", [("g0", "g1", "g3"), ("g1", "g4", "g5"), ("g1", "g2", "g3", "g4", "g5")])
+def test_slow_paths_equal_an_event_simulator_with_slower_gates(names: tuple[str, ...]) -> None:
+    """Every step of every net; what a path adds comes together along it."""
+    loop = STIMULATED.timed_loops[1]
+    step_s, late = 1e-12, 17
+    delays = {CIRCUIT.nets[net]: loop.delays[gate] * step_s for gate, net in enumerate(CIRCUIT.drives)}
+    machine = late_machine(SlowPath(tuple(CIRCUIT.number[name] for name in names)), late)
+    assert [item.net for item in machine] == sorted(CIRCUIT.number[name] for name in names)
+    assert sum(item.rise for item in machine) == late
+    for item in machine:
+        assert item.rise == item.fall
+        delays[CIRCUIT.nets[item.net]] += item.rise * step_s
+    timed = run_timed(DEMO, STIMULUS, delays, loop.steps * step_s)
+    values = {net: loop.good[net] for net in range(len(CIRCUIT.nets))}
+    values |= {net: moved[0] for net, _, moved in propagate_late(loop, [machine], range(len(CIRCUIT.nets)))}
+    for net, name in enumerate(CIRCUIT.nets):
+        bits = unpack_patterns(values[net], CYCLES)
+        for cycle in range(1, CYCLES, 9):
+            for step in range(0, loop.steps, 5):
+                wanted = timed.value_at(name, (cycle * loop.steps + step + 0.5) * step_s)
+                assert bits[step, cycle] == wanted, (name, cycle, step)
+
+
+def test_machines_with_one_and_with_several_late_nets_do_not_disturb_each_other() -> None:
+    loop = STIMULATED.timed_loops[0]
+    net = CIRCUIT.number
+    machines = [
+        (LateNet(net["g0"], 3, 0),),
+        (LateNet(net["g0"], 2, 2), LateNet(net["g1"], 4, 4), LateNet(net["g4"], 1, 1)),
+        (LateNet(net["g1"], 0, 5),),
+        (LateNet(net["g1"], 4, 4), LateNet(net["g5"], 0, 6)),
+    ]
+    together = {}
+    for moved, places, values in propagate_late(loop, machines, range(len(CIRCUIT.nets))):
+        together |= {(moved, int(place)): row for place, row in zip(places, values, strict=True)}
+    for place, machine in enumerate(machines):
+        alone = {moved: rows[0] for moved, _, rows in propagate_late(loop, [machine], range(len(CIRCUIT.nets)))}
+        assert sorted(alone) == sorted(moved for moved, own in together if own == place)
+        for moved, values in alone.items():
+            assert (together[moved, place] == values).all()
 
 
 def test_levels_may_reach_into_the_next_cycle() -> None:

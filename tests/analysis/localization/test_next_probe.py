@@ -17,7 +17,7 @@ def hypotheses(values: np.ndarray, weights: list[float], good: np.ndarray | None
     return Hypotheses(
         weights=np.asarray(weights) / np.sum(weights),
         sites=np.arange(len(values)),
-        activities=np.ones(len(values)),
+        activities=np.ones(values.shape[:2]),
         good=pack_patterns(healthy.T),
         values=np.stack([pack_patterns(item.T) for item in values]),
         cycles=CYCLES,
@@ -55,7 +55,7 @@ def test_more_noise_and_less_activity_tell_less() -> None:
     assert bits == sorted(bits)
     assert bits[0] < 0.05
     assert bits[-1] > 0.95
-    weak = replace(pair, activities=np.array([1.0, 0.3]))
+    weak = replace(pair, activities=np.array([[1.0], [0.3]]))
     assert expected_information(weak, 0, 1.0) < bits[2]
 
 

@@ -50,7 +50,7 @@ def test_it_adds_up_to_one() -> None:
 def test_without_any_evidence_it_is_the_prior() -> None:
     posterior = combine(UNTESTED, [], tested=False)
     share = PRIOR_NO_FAULT_UNTESTED / (
-        1 - (1 - PRIOR_NO_FAULT_UNTESTED) * sum(CLASS_PRIORS[name] for name in ("open", "bridge", "double"))
+        1 - (1 - PRIOR_NO_FAULT_UNTESTED) * sum(CLASS_PRIORS[name] for name in ("path", "open", "bridge", "double"))
     )
     assert posterior.no_fault == pytest.approx(share)
 
