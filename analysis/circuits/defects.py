@@ -19,8 +19,8 @@ from analysis.circuits.netlist import Circuit
 
 NEAREST = 10
 """Nets beside each other that a bridge may join: so many nearest ones of each."""
-PATH_CODE, PATH_LINK = "PATH:", ">"
-"""What a slow path begins with in words, and what stands between its nets."""
+PATH_CODE, PATH_LINK = "PATH:", " > "
+"""What a slow path begins with in words, and what stands between its nets, whose names hold no blank."""
 BRIDGE_KINDS = ("AND", "OR", "DOMINANT", "DOMINATED", "BYZANTINE")
 
 
@@ -81,7 +81,7 @@ class SlowPath:
         return self.nets[0]
 
     def describe(self, circuit: Circuit) -> str:
-        """Return the path in words of ``circuit``: ``PATH:G10>G16>G22``."""
+        """Return the path in words of ``circuit``: ``PATH:G10 > G16 > G22``."""
         return PATH_CODE + PATH_LINK.join(circuit.nets[net] for net in self.nets)
 
 
