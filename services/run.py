@@ -98,11 +98,11 @@ def _load_fab(stack: Stack, console: Console) -> None:
     def load() -> None:
         try:
             FabDemonstration(stack.url, stack.key, stack.settings.data_dir / "demonstration-fab").load()
-            console.print("The demonstration has its lots, layout, case, model and report too; all of it is SIMULATED.")
+            console.print("The demonstration has its lots, layout, charts, case, model and report too: all SIMULATED.")
         except DemonstrationFailed as error:
             console.print(f"[yellow]The rest of the demonstration was not loaded: {error}", soft_wrap=True)
 
-    console.print("Lots, a layout, a case, a model and a report follow within minutes; pages fill meanwhile.")
+    console.print("Lots, a layout, control charts, a case, a model and a report follow within minutes.")
     threading.Thread(target=load, name="demonstration-fab", daemon=True).start()
 
 

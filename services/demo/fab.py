@@ -1,24 +1,25 @@
-"""What a fab has besides one session: lots, outcomes, lifetimes, a layout, a case, a model, a scheduled report.
+"""What a fab has besides one session: lots, outcomes, lifetimes, a layout, charts, a case, a model, a scheduled report.
 
 All of it is SIMULATED and goes through the real upload path and the real jobs. Loading it again finds what is there.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from services.demo import fab_files
+from services.demo import fab_files, reference_sessions
 from services.demo.demonstration import FINAL_STATES, PROGRAM, TIMEOUT_S, DemonstrationFailed
 from services.uploader.client import UploadClient
 
 SCHEDULE = "Monthly monitor (SIMULATED)"
 MODEL = "field risk"
 FREEZE = "2024-06-01T00:00:00Z"
-INSTRUMENT = "tester-1"
+TESTER = ("tester-1", "tester")
+PROBER = ("prober-1", "lvp")
 _POLL_S = 0.5
 _MEASURED = {"value": 0.7, "standard_error": 0.05, "source": "qualification of 2025, SIMULATED"}
 _CONTENT: Mapping[str, Any] = {
@@ -58,6 +59,7 @@ class FabDemonstration:
             self._simulate_nets()
             self._load_risk()
             self._open_case()
+            self._load_charts()
             self._schedule_report()
         except httpx.HTTPError as error:
             raise DemonstrationFailed(f"the API did not answer: {error}") from error
@@ -79,7 +81,7 @@ class FabDemonstration:
 
     def _simulate_nets(self) -> None:
         """Have the nets of the demonstration's session simulated, for waveforms over what they should be."""
-        for session in self._get("probing-sessions", program=PROGRAM)["items"][:1]:
+        for session in self._suspects()[:1]:
             self._await(self._ask(f"probing-sessions/{session['id']}/simulations", {"nets": []}))
 
     def _load_risk(self) -> None:
@@ -108,7 +110,6 @@ class FabDemonstration:
         return str(self._get(f"results/{answer['id']}")["body"]["table"]["id"])
 
     def _open_case(self) -> None:
-        sessions = self._get("probing-sessions", program=PROGRAM)["items"]
         title = "Unit of DEMO-0020 fails its scan test (SIMULATED)"
         case = self._post("cases", {"program": PROGRAM, "title": title, "description": "Simulated customer return."})
         path = f"cases/{case['id']}"
@@ -119,8 +120,35 @@ class FabDemonstration:
             self._post(f"{path}/steps", {"kind": kind, "tool": tool, "person": "demonstration", **times})
             began = ended
         self._post(f"{path}/samples", {"name": "lamella A", "description": "planned", "place": "desiccator 3"})
-        for session in sessions[:1]:
+        for session in self._suspects()[:1]:
             self._post(f"{path}/evidence", {"probing_session_id": session["id"], "note": "first session"})
+
+    def _suspects(self) -> list[dict[str, Any]]:
+        return list(self._get("probing-sessions", program=PROGRAM, role="suspect")["items"])
+
+    def _load_charts(self) -> None:
+        """Have the prober measure a good die day by day, freeze what is usual, and go on until its laser is weaker."""
+        folders = reference_sessions.write_reference_sessions(self._folder / "reference-sessions")
+        usual, judged = folders[: reference_sessions.USUAL], folders[reference_sessions.USUAL :]
+        self._measure(usual)
+        note = "SIMULATED, for the demonstration"
+        wanted = ("amplitude", "laser_power")
+        charts = [item for item in self._get("control-charts", program=PROGRAM)["items"] if item["quantity"] in wanted]
+        for baseline in [self._post("chart-baselines", {"chart": item["id"], "note": note}) for item in charts]:
+            self._await_state(f"chart-baselines/{baseline['id']}", "frozen", ("refused",))
+        self._measure(judged)
+        for chart in charts:
+            if chart["quantity"] == "laser_power":
+                self._await_state(f"control-charts/{chart['id']}", "out-of-control", ())
+
+    def _measure(self, folders: Sequence[Path]) -> None:
+        """Upload sessions by the prober's own key, one after the other, and wait until their readings are there."""
+        with UploadClient(self._url, self._instrument_key(*PROBER)) as client:
+            bundles = [str(client.upload_bundle(folder).bundle_id) for folder in folders]
+        for bundle in bundles:
+            self._await_state(f"bundles/{bundle}", "stored", ("quarantined",))
+            (session,) = self._get("probing-sessions", bundle=bundle)["items"]
+            self._await(*(job["id"] for job in self._get("jobs", probing_session=session["id"])["items"]))
 
     def _schedule_report(self) -> None:
         """Schedule a report and make one now; the schedule comes last, as it says that all else is there."""
@@ -133,30 +161,29 @@ class FabDemonstration:
 
     def _upload(self, texts: Mapping[str, str | bytes], *, instrument: bool = False) -> dict[str, str]:
         """Upload files, by the tester's own key or ours, and wait until they are read; their ids by name."""
-        key = self._instrument_key() if instrument else self._key
+        key = self._instrument_key(*TESTER) if instrument else self._key
         with UploadClient(self._url, key) as client:
             found = {}
             for name, text in texts.items():
                 path = self._folder / name
                 path.write_bytes(text.encode() if isinstance(text, str) else text)
                 found[name] = str(client.upload_file(path, None if instrument else PROGRAM).raw_file_id)
-        for name, identity in found.items():
-            self._await_file(name, identity)
+        for identity in found.values():
+            self._await_state(f"files/{identity}", "stored", ("quarantined",))
         return found
 
-    def _instrument_key(self) -> str:
-        known = self._get("instruments", program=PROGRAM, name=INSTRUMENT)["items"]
-        instrument = known[0] if known else self._post(
-            "instruments", {"program": PROGRAM, "name": INSTRUMENT, "kind": "tester"}
-        )  # fmt: skip
+    def _instrument_key(self, name: str, kind: str) -> str:
+        known = self._get("instruments", program=PROGRAM, name=name)["items"]
+        described = {"program": PROGRAM, "name": name, "kind": kind}
+        instrument = known[0] if known else self._post("instruments", described)
         asked = {"label": "demonstration", "scopes": ["upload"], "instrument_id": instrument["id"]}
         return str(self._post("api-keys", asked)["key"])
 
-    def _await_file(self, name: str, identity: str) -> None:
+    def _await_state(self, path: str, wanted: str, refused: Sequence[str]) -> None:
         deadline = time.monotonic() + TIMEOUT_S
-        while (state := self._get(f"files/{identity}")["state"]) != "stored":
-            if state == "quarantined" or time.monotonic() > deadline:
-                raise DemonstrationFailed(f"{name} is {state}")
+        while (state := self._get(path)["state"]) != wanted:
+            if state in refused or time.monotonic() > deadline:
+                raise DemonstrationFailed(f"{path} is {state}, not {wanted}")
             time.sleep(_POLL_S)
 
     def _table(self, file_id: str) -> str:

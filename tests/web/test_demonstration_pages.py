@@ -19,6 +19,7 @@ LISTS = (
     "/cases", "/sessions", "/waveforms", "/maps", "/layouts", "/files", "/jobs", "/instruments", "/reliability",
     "/reliability?kind=screening", "/reliability?kind=degradation", "/reliability?kind=latent-risk-scoring",
     "/reliability/evidence", "/reliability/models", "/reliability/reports", "/reliability/schedules", "/findings",
+    "/charts", "/charts?state=out-of-control",
 )  # fmt: skip
 
 
@@ -88,6 +89,22 @@ def test_the_demonstration_has_one_report_and_units_at_risk_that_name_their_sour
     assert not audit(page)
     page.click("text=Where it is shown")
     page.wait_for_url("**/reliability/screenings/**")
+    assert not complaints.take()
+    page.context.close()
+
+
+def test_the_demonstrations_laser_has_lost_power_and_its_chart_says_so(demonstrated: Fab) -> None:
+    page, complaints = demonstrated.open()
+    charts = {chart["quantity"]: chart for chart in page.request.get("/api/v1/control-charts").json()["items"]}
+    assert {name: (chart["simulated"], chart["state"] == "collecting") for name, chart in charts.items()} == {
+        "laser_power": (True, False), "amplitude": (True, False), "snr": (True, True), "edge_skew": (True, True)
+    }  # fmt: skip
+    assert charts["laser_power"]["state"] == "out-of-control"
+    page.goto(f"/charts/{charts['laser_power']['id']}")
+    page.wait_for_load_state("networkidle")
+    assert page.locator(".label-simulated").count()
+    assert not audit(page)
+    screenshot(page, demonstrated.screenshots, "demo chart of the laser's power")
     assert not complaints.take()
     page.context.close()
 
