@@ -12,6 +12,7 @@ from db.repositories import audit
 from db.repositories.access import Action, Caller, Conflict
 from db.repositories.audit import AuditEntry
 from db.repositories.catalogue import FILES, fetch_row
+from db.schema.files import raw_file
 from db.schema.layers import layer_names
 
 
@@ -24,6 +25,31 @@ class GivenNames:
     revision: int = 0
     set_by: str | None = None
     set_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A file whose layers somebody has named, and how many of them."""
+
+    id: uuid.UUID
+    filename: str
+    layers: int
+
+
+def list_named(connection: Connection, caller: Caller, but: uuid.UUID, most: int) -> list[NamedFile]:
+    """Return the other files of the program of ``but`` whose layers have given names, the last named first.
+
+    Raises:
+        RowNotFound: the caller may not see ``but``.
+    """
+    program_id = fetch_row(connection, caller, FILES, but, ("program_id",))["program_id"]
+    columns = layer_names.c
+    query = select(raw_file.c.id, raw_file.c.filename, columns.names).join(
+        layer_names, columns.raw_file_id == raw_file.c.id
+    )
+    query = query.where(columns.program_id == program_id, raw_file.c.id != but, columns.names != {})
+    rows = connection.execute(query.order_by(columns.set_at.desc(), raw_file.c.id).limit(most))
+    return [NamedFile(row.id, row.filename, len(row.names)) for row in rows]
 
 
 def find(connection: Connection, caller: Caller, file_id: uuid.UUID) -> GivenNames:

@@ -1,10 +1,16 @@
 """Names of layers in the layout viewer: as lines of text, filled in from a process, told where there is none."""
 
 import html
+import uuid
 
 import pytest
+from sqlalchemy import insert, select
 
+from db.identifiers import uuid7
+from db.schema import files, people
+from db.schema.layers import layer_names
 from services.web.layer_text import BadLayerText, names_of_process, read_layer_text, write_layer_text
+from tests.api.population import add_row
 from tests.web.conftest import check_html
 from tests.web.test_pages import World, world
 
@@ -73,3 +79,46 @@ def test_layers_are_named_in_the_viewer(world: World) -> None:
     viewer = world.console.person("viewer")
     assert "Name the layers" not in viewer.get(layout).text
     assert viewer.post(f"{layout}/layer-names", names="", revision="1").status_code == 403
+
+
+def test_names_are_taken_from_another_layout_of_the_program(world: World) -> None:
+    browser, layout = world.console.person("engineer"), f"/layouts/{world.ids['file_id']}"
+    world.answer("tiles", {"layers": [{"layer": each, "datatype": 0, "tiles": 1} for each in (11, 12, 13)]})
+    other = add_row(
+        world.console.api.engine, files.raw_file, program_id=world.console.program, filename="old <1>.gds",
+        size_bytes=1, sha256="0" * 64, blob_key="raw/none", state="stored", format="gdsii",
+    )  # fmt: skip
+    assert "Take the names of" not in browser.get(layout).text
+    lines = "11/0 poly\n12/0 contact\n99/0 not drawn"
+    assert browser.post(f"/layouts/{other}/layer-names", names=lines, revision="0").status_code == 303
+    assert browser.post(f"{layout}/layer-names", names="12/0 our own", revision="0").status_code == 303
+    offered = browser.get(layout).text
+    check_html(offered)
+    assert f'names_of={other}#layer-names">old &lt;1&gt;.gds</a> <span class="faint">(3)</span> for layers' in offered
+    filled = browser.get(f"{layout}?names_of={other}").text
+    check_html(filled)
+    assert "11/0 poly\n12/0 our own\n13/0</textarea>" in filled
+    assert 'value="names of old &lt;1&gt;.gds"' in filled
+    assert "layer 11/0" in filled  # nothing is named before the form is sent
+    for strange in (world.foreign_ids["file_id"], uuid.uuid4(), "none"):
+        assert browser.get(f"{layout}?names_of={strange}").status_code == 404
+
+
+def test_names_are_not_carried_from_one_program_into_another(world: World) -> None:
+    world.answer("tiles", {"layers": [{"layer": 11, "datatype": 0, "tiles": 1}]})
+    with world.console.api.engine.begin() as connection:
+        row = {"program_id": world.foreign, "names": {"11/0": "secret"}, "set_by": "account:eve"}
+        connection.execute(insert(layer_names).values(raw_file_id=world.foreign_ids["file_id"], **row))
+    of_both = world.console.person("engineer")
+    with world.console.api.engine.begin() as connection:
+        newest = select(people.account.c.id).order_by(people.account.c.id.desc()).limit(1)
+        account = connection.execute(newest).scalar_one()
+        member = {"account_id": account, "program_id": world.foreign, "role": "engineer"}
+        connection.execute(insert(people.membership).values(id=uuid7(), **member))
+    layout = f"/layouts/{world.ids['file_id']}"
+    assert of_both.get(f"/files/{world.foreign_ids['file_id']}").status_code == 200
+    assert "Take the names of" not in of_both.get(layout).text
+    refused = of_both.get(f"{layout}?names_of={world.foreign_ids['file_id']}")
+    assert refused.status_code == 404
+    assert "of the same program" in refused.text
+    assert "secret" not in refused.text

@@ -1,8 +1,7 @@
 """Stored layouts: their layers as tiles, defects of inspections on them, nets at a point, what prints."""
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -13,18 +12,13 @@ from starlette.responses import Response
 from db.repositories.access import Action
 from db.repositories.catalogue import FILES, JOBS, RESULTS, read_row
 from services.api.context import RequestUnit
-from services.api.layer_names import LayerNames, LayerNamesRequest, load_layer_names
+from services.api.layer_names import LayerNamesRequest
 from services.api.listing import FileQuery
 from services.api.routers import layouts as api
 from services.pipelines.mask.layout_requests import OverlayRequest, TilesRequest
 from services.problems import Problem
-from services.web.layer_text import (
-    BadLayerText,
-    names_of_process,
-    process_names,
-    read_layer_text,
-    write_layer_text,
-)
+from services.web.layer_naming import read_naming
+from services.web.layer_text import BadLayerText, read_layer_text
 from services.web.lists import ListSource, answer_export, load_list, load_rows, wants_export
 from services.web.page import AnyPage, Page, PageRoute, redirect
 
@@ -70,35 +64,11 @@ def show_layout(file_id: uuid.UUID, page: AnyPage) -> Response:
             tiles=tiles,
             overlay=overlay,
             defects=overlay["body"]["defects"][:MOST_DEFECTS] if overlay else [],
-            naming=_naming(unit, page, file_id, tiles) if tiles is not None else None,
+            naming=read_naming(unit, page, file_id, tiles) if tiles is not None else None,
             inspections=inspections,
             names={each["id"]: each["filename"] for each in inspections},
             jobs=jobs_of(unit, file_id, row["program_id"]),
         )
-
-
-@dataclass(frozen=True)
-class Naming:
-    """What the layers are called, and the form that says so: its text may be filled in from a process."""
-
-    names: LayerNames
-    text: str
-    source: str
-    filled: bool
-    processes: Sequence[str]
-
-
-def _naming(unit: RequestUnit, page: Page, file_id: uuid.UUID, tiles: Mapping[str, Any]) -> Naming:
-    names = load_layer_names(unit, page.context.state.blobs, file_id)
-    drawn = [f"{each['layer']}/{each['datatype']}" for each in tiles["body"].get("layers", ())]
-    known = {**names.in_file, **names.given.names}
-    process = page.query.get("fill")
-    if process is not None and process not in process_names():
-        raise Problem("not-found", f"there is no process {process[:40]!r}")
-    if process is not None:
-        known = {key: name for key, name in names_of_process(process).items() if key in drawn} | known
-    source = f"process {process}" if process is not None and not names.given.source else names.given.source
-    return Naming(names, write_layer_text(drawn, known), source, process is not None, process_names())
 
 
 @router.post("/{file_id}/layer-names")
