@@ -3,9 +3,11 @@
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from services.presentation.die import print_places
+from services.presentation.slow_path import shorten_fault
 
 WRONG_ABOVE = 0.5
 
@@ -45,7 +47,7 @@ def _suspects(candidates: list[dict[str, Any]], total: int) -> Table:
     for heading in ("#", "gate output", "fault", "posterior"):
         table.add_column(heading, justify="right" if heading in ("#", "posterior") else "left")
     for rank, item in enumerate(candidates, 1):
-        table.add_row(str(rank), str(item["net"]), str(item["fault"]), f"{item['posterior']:.4f}")
+        table.add_row(str(rank), str(item["net"]), escape(shorten_fault(item["fault"])), f"{item['posterior']:.4f}")
     return table
 
 

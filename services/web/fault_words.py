@@ -2,6 +2,8 @@
 
 import re
 
+from services.presentation.slow_path import gates_of, name_gates
+
 _WHOLE_NET = {
     "SA0": "stuck at 0",
     "SA1": "stuck at 1",
@@ -31,6 +33,9 @@ _SECOND = re.compile(r" \+ (?=(\S+) (\S+)$)")
 def tell_fault(code: str | None) -> str:
     """Return the code of a fault, such as ``SA1:c4``, in words; nothing for one that is not known."""
     text = code or ""
+    gates = gates_of(text)
+    if gates:
+        return f"slow along the path {name_gates(gates)} ({len(gates)} gates), all of which are late together"
     second = _SECOND.search(text)
     if second:
         first, other = _tell_single(text[: second.start()]), _tell_single(second[2])

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from services.presentation.slow_path import shorten_fault
 from services.web.fault_words import tell_fault
 
 UNKNOWN = "\u2013"
@@ -190,4 +191,5 @@ FILTERS = {
     "person": write_person,
     "document": write_json,
     "fault": tell_fault,
+    "fault_code": shorten_fault,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from services.presentation.slow_path import shorten_fault
 from services.web.map_labels import Label, LabelPlacer, place_all
 
 CREDIBLE = 0.95
@@ -154,7 +155,7 @@ def _spot(item: Mapping[str, Any], left: float, top: float) -> Mark:
 
 
 def _suspect(item: Mapping[str, Any], rank: int, left: float, top: float) -> Mark:
-    title = f"suspect {rank}: {item['net']}, {item['fault']}, posterior {item['posterior']:.3f}"
+    title = f"suspect {rank}: {item['net']}, {shorten_fault(item['fault'])}, posterior {item['posterior']:.3f}"
     return Mark(item["x_um"] - left, top - item["y_um"], item["net"], title)
 
 

@@ -130,3 +130,11 @@ def test_a_person_reads_where_the_spots_were(document: dict[str, Any]) -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "were left out: 5" in text
     assert "y0: the spot was rather on g3_n" in text
+
+
+def test_a_person_reads_a_slow_path_by_its_ends(document: dict[str, Any]) -> None:
+    """Names in brackets are no markup of the terminal's."""
+    console = Console(file=StringIO(), width=160)
+    path = document["candidates"][0] | {"fault": "PATH:" + " > ".join(f"u[a{gate}]" for gate in range(30))}
+    print_localization(document | {"candidates": [path]}, console)
+    assert "PATH:u[a0] > u[a1] > u[a2] > … > u[a28] > u[a29] (30 gates)" in console.file.getvalue()  # type: ignore[attr-defined]

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from analysis.circuits.defects import BRIDGE_KINDS, Bridge, DoubleFault
+from analysis.circuits.defects import BRIDGE_KINDS, Bridge, DoubleFault, SlowPath
 from analysis.circuits.faults import Fault, list_delay_faults, list_faults, list_opens
 from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
+from services.presentation.slow_path import shorten_fault
 from services.web.fault_words import tell_fault
 from tests.web.conftest import Browser, Console
 
@@ -96,6 +97,7 @@ def test_every_code_that_the_analysis_writes_has_words() -> None:
     codes = {fault.describe(circuit) for fault in faults}
     codes |= {Bridge(0, 1, kind).describe(circuit) for kind in BRIDGE_KINDS}
     codes |= {DoubleFault(first, faults[0]).describe(circuit) for first in faults}
+    codes.add(SlowPath((circuit.number["c4"], circuit.number["e"])).describe(circuit))
     assert [code for code in sorted(codes) if not tell_fault(code)] == []
 
 
@@ -104,5 +106,25 @@ def test_words_of_codes() -> None:
     assert tell_fault("SA0 + G7 SA1") == "stuck at 0; and G7 stuck at 1"
     assert tell_fault("SWAP:TABLE:0110") == "the gate computes the truth table 0110 instead"
     assert tell_fault("BRIDGE-AND:G7").startswith("bridged with G7, wired-AND")
-    for unknown in ("", None, "delay", "SA2", "SA1:", "BRIDGE-X:G7", "STR:G7", "SA0 + G7 odd"):
+    unknown_codes = ("", None, "delay", "SA2", "SA1:", "BRIDGE-X:G7", "STR:G7", "SA0 + G7 odd")
+    for unknown in (*unknown_codes, "PATH:", "PATH:a", "PATH:a > "):
         assert tell_fault(unknown) == "", unknown
+
+
+def test_a_slow_path_is_told_gate_by_gate_and_a_long_one_by_its_ends() -> None:
+    circuit = make_circuit()
+    short = SlowPath(tuple(circuit.number[net] for net in ("c4", "d"))).describe(circuit)
+    assert tell_fault(short) == "slow along the path c4 > d (2 gates), all of which are late together"
+    assert shorten_fault(short) == short
+    names = [f"u[{gate}]" for gate in range(12)]
+    for count in range(2, len(names) + 1):
+        code = "PATH:" + " > ".join(names[:count])
+        whole = count <= 6
+        assert f"({count} gates)" in tell_fault(code)
+        assert (shorten_fault(code) == code) == whole
+        assert ("…" in tell_fault(code)) != whole
+    assert tell_fault(code).startswith("slow along the path u[0] > u[1] > u[2] > … > u[10] > u[11] (12 gates)")
+    assert shorten_fault(code) == "PATH:u[0] > u[1] > u[2] > … > u[10] > u[11] (12 gates)"
+    assert "(3 gates)" in tell_fault("PATH:a>b > + > >")
+    for other in ("SA1:c4", "SWAP:TABLE:0110", "SLOW", "BRIDGE-AND:a>b>c>d>e>f>g>h", "?"):
+        assert shorten_fault(other) == other
