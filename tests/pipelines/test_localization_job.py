@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from db.schema.files import raw_file
 from db.schema.work import finding, job, result
 from instruments.records import ProbingSession
 from services.pipelines.context import DamagedRecord, JobContext, JobRefused
+from services.pipelines.probing.localization import localize, read_session
 from services.pipelines.probing.localization_job import Localize, localize_stored
+from tests.analysis.localization.slow_path_dies import slow_die, write_slow_session
 from tests.pipelines.bench import Bench, make_session, reader
 from tests.workers.scenery import add_ingest, add_job, store_bundle
 
@@ -129,6 +132,28 @@ def test_sessions_at_other_powers_go_into_the_answer_and_its_provenance(
     assert set(stored.provenance["inputs"]) == {row.sha256 for row in bench.rows(raw_file)}
     with pytest.raises(JobRefused, match="no probing session"):
         ask(payload | {"at_power_session_ids": [str(uuid.uuid4())]})
+
+
+def test_a_slow_path_is_told_through_the_job(bench: Bench, program_id: uuid.UUID, tmp_path: Path) -> None:
+    """From a session's files to the stored finding, before any probe."""
+    gates = ("p1", "t1", "c2")
+    folder = tmp_path / "session"
+    folder.mkdir()
+    write_slow_session(folder, slow_die(gates, 0.6))
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    bundle_id = store_bundle(bench.engine, bench.blobs, program_id, "SLOW-1", files)
+    bench.ingest(add_ingest(bench.engine, program_id, {"bundle_id": str(bundle_id)}), reader(read_session(folder)))
+    (follower,) = [row.id for row in bench.rows(job) if row.kind == "localize"]
+    context = bench.claim(follower)
+    bench.finish(context, localize_stored(context, localize))
+    (stored,) = bench.rows(result)
+    first = stored.body["candidates"][0]
+    assert stored.verdict == "located"
+    assert first["net"] in gates
+    assert first["net"] in first["fault"].removeprefix("PATH:").split(" > ")
+    assert first["fault"].startswith("PATH:")
+    (found,) = [row for row in bench.rows(finding) if (row.kind, row.rank) == ("suspect", 1)]
+    assert (found.subject, found.evidence["fault"]) == (first["net"], first["fault"])
 
 
 def test_damaged_samples_are_noticed(bench: Bench, session_job: uuid.UUID) -> None:

@@ -17,7 +17,7 @@ from benchmarks.localization_trials.dies import Bridge, Defect, Die, DieGenerato
 from benchmarks.localization_trials.icarus.dies import IcarusDie, IcarusDies
 from benchmarks.localization_trials.icarus.netlist import map_gate, read_netlist
 from benchmarks.localization_trials.icarus.simulation import read_dump
-from benchmarks.localization_trials.timed_die import SlowNet, TimedDie
+from benchmarks.localization_trials.timed_die import SlowNet, SlowPath, TimedDie
 from services.demo.circuit import DemoCircuit, DemoGate, build_accumulator
 from services.demo.die import DieOptions, SimulatedDie, random_stimulus
 from services.demo.machine import HiddenFault
@@ -136,6 +136,19 @@ def test_late_edges_overtake_as_in_the_plain_generator(rise_s: float, fall_s: fl
         plain = kept.make(SlowNet(net, rise_s, fall_s), 1)
         assert isinstance(plain, TimedDie)
         check_edges(plain, icarus.make(SlowNet(net, rise_s, fall_s), 1))
+
+
+@needs_icarus
+@pytest.mark.parametrize("extra_s", [(2e-11, 7e-11, 4e-11), (1.2e-10, 1e-12, 9e-11), (3e-10, 2e-10, 1e-10)])
+def test_gates_along_a_slow_path_are_slower_as_in_the_plain_generator(extra_s: tuple[float, ...]) -> None:
+    """Each gate by its own time; the third delays make edges of two cycles meet."""
+    _, kept, icarus = generators(CIRCUITS["tangle"])
+    for nets in (("u1", "u2", "wire"), ("u2", "u4", "u5.x"), ("u5.x", "u6", "u7")):
+        slow = SlowPath(nets, extra_s)
+        plain, die = kept.make(slow, 1), icarus.make(slow, 1)
+        assert isinstance(plain, TimedDie)
+        assert sorted(plain.fails) == die.fails
+        check_edges(plain, die)
 
 
 @needs_icarus
