@@ -14,7 +14,7 @@ WRONG_ABOVE = 0.5
 VERDICTS = {
     "located": "one site holds at least 0.95 of the posterior",
     "ambiguous": "several sites remain; probe the first of the next probes",
-    "unmodelled": "no single-gate fault explains the measurements",
+    "unmodelled": "no fault that is modelled explains the measurements",
     "no-fault": "fail log and waveforms agree with a good die",
 }
 
