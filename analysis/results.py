@@ -14,7 +14,7 @@ class Candidate:
 
     Attributes:
         net: the output net of the gate.
-        fault: the likeliest fault there, for example ``SA0``, ``SA1:G3`` or ``SWAP:NOR``.
+        fault: the likeliest fault there, for example ``SA0``, ``SA1:G3``, ``SWAP:NOR`` or ``PATH:G3 > G7``.
         posterior: probability of the site, all its faults together.
         activity: part of the loops in which the likeliest fault is active; 1 for a permanent one.
         equivalent: other sites that no measurement made so far can tell from this one.

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.circuits.logic_simulation import unpack_patterns
+from analysis.localization.candidates import best_told
 from analysis.localization.localizer import WeighedDie
 from analysis.localization.posterior import likeliest
 
@@ -17,7 +18,7 @@ class SuspectBehaviour:
 
     Attributes:
         net: the site.
-        fault: its likeliest fault there.
+        fault: its likeliest fault there, as among the candidates.
         posterior: of the site, all its faults together.
         activity: part of the loops in which the fault is active.
         changes: uint8 0/1 of shape ``(nets, cycles)``: where a net differs while it is; a delay fault counts as a
@@ -45,8 +46,7 @@ def suspect_behaviours(die: WeighedDie, nets: Sequence[int], most: int) -> tuple
     circuit = suspects.stimulated.circuit
     mass = posterior.of_sites(len(circuit.nets))
     order = [int(net) for net in np.argsort(-mass, kind="stable")[:most] if mass[net] > 0]
-    best = posterior.faults.max(axis=1)
-    places = [int(own[np.argmax(best[own])]) for net in order for own in [np.flatnonzero(posterior.sites == net)]]
+    places = best_told(suspects, posterior, order, posterior.faults.max(axis=1))
     chosen = suspects.pick(places)
     changes = chosen.simulate(list(nets))
     return tuple(

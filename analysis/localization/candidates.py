@@ -21,14 +21,12 @@ def rank_candidates(suspects: Suspects, posterior: Posterior, watched: Sequence[
     ``watched`` are the nets that were measured: with the outputs they say which sites look the same.
     """
     circuit = suspects.stimulated.circuit
-    sites = posterior.sites
     mass = posterior.of_sites(len(circuit.nets))
-    suspicion = mass + np.bincount(sites, weights=posterior.resembling, minlength=mass.size)
+    suspicion = mass + np.bincount(posterior.sites, weights=posterior.resembling, minlength=mass.size)
     order = [int(net) for net in np.argsort(-suspicion, kind="stable")[:MOST_CANDIDATES]]
     order = [net for net in order if suspicion[net] > NEGLIGIBLE]
     likely = posterior.faults.max(axis=1) + posterior.resembling
-    paths = np.asarray([isinstance(item, SlowPath) for item in suspects.defects], np.bool_)
-    best = [_best_told(np.flatnonzero(sites == net), likely, paths) for net in order]
+    best = best_told(suspects, posterior, order, likely)
     signatures = _signatures(suspects.pick(best), watched)
     twins: dict[bytes, list[int]] = {}
     for net, signature in zip(order, signatures, strict=True):
@@ -45,11 +43,19 @@ def rank_candidates(suspects: Suspects, posterior: Posterior, watched: Sequence[
     )
 
 
-def _best_told(places: NDArray[np.int64], likely: NDArray[np.float64], paths: NDArray[np.bool_]) -> int:
-    """Return the likeliest of ``places``: of the paths where these together are likelier than all else, for one path
-    shares what it explains with many like it."""
+def best_told(suspects: Suspects, posterior: Posterior, nets: Sequence[int], likely: NDArray[np.float64]) -> list[int]:
+    """Return the place among ``suspects`` of the one that is told of each of ``nets``, sites of ``posterior``.
+
+    ``likely`` is float64 of shape ``(suspects,)``, how likely each is. The likeliest is told; of the paths where these
+    together are likelier than all else, for one path shares what it explains with many like it.
+    """
+    paths = np.asarray([isinstance(item, SlowPath) for item in suspects.defects], np.bool_)
+    return [_best_of(np.flatnonzero(posterior.sites == net), likely, paths) for net in nets]
+
+
+def _best_of(places: NDArray[np.int64], likely: NDArray[np.float64], paths: NDArray[np.bool_]) -> int:
     own = paths[places]
-    along = likely[places[own]].sum() > likely[places[~own]].sum()
+    along = bool(own.all()) or likely[places[own]].sum() > likely[places[~own]].sum()
     told = places[own == along]
     return int(told[np.argmax(likely[told])])
 

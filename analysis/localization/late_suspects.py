@@ -38,10 +38,14 @@ STRAY_PRIOR = (0.3, 60.0)
 """Beta prior of the part of the other bits that fail: paths that are a little slower than in the draw."""
 
 
-def late_machine(defect: DelayDefect, steps: int) -> LateMachine:
-    """Return ``defect`` as a machine that is late by ``steps``, a path at its end."""
+def late_machine(defect: DelayDefect, steps: int, slowness: NDArray[np.float64]) -> LateMachine:
+    """Return ``defect`` as a machine that is late by ``steps``, a path at its end.
+
+    ``slowness`` is that of :class:`~analysis.localization.lateness.TimedLoop`.
+    """
     if isinstance(defect, SlowPath):
-        ends = [round(steps * (place + 1) / len(defect.nets)) for place in range(len(defect.nets))]
+        shares = np.cumsum(slowness[list(defect.nets)])
+        ends = np.round(steps * shares / shares[-1]).astype(np.int64)
         own = zip(defect.nets, np.diff(ends, prepend=0).tolist(), strict=True)
         return tuple(LateNet(net, late, late) for net, late in own if late)
     if defect.kind == "slow-pin":
@@ -70,7 +74,7 @@ def late_fails(
     for column, draw in enumerate(draws):
         loop = stimulated.timed_loops[draw]
         sizes = [lateness_steps(LATENESSES[part], loop) for part in parts]
-        machines = [late_machine(fault, steps) for fault in faults for steps in sizes]
+        machines = [late_machine(fault, steps, loop.slowness) for fault in faults for steps in sizes]
         counts = _count(loop, machines, observed & stimulated.mask, stimulated.mask)
         result[:, column] = _likelihood(*counts, observed & stimulated.mask, stimulated.mask).reshape(-1, len(parts))
     return result
@@ -92,7 +96,10 @@ def fails_at(
         places = np.flatnonzero(settings[:, 0] == draw)
         if places.size:
             sizes = [lateness_steps(LATENESSES[part], loop) for part in settings[places, 1]]
-            machines = [late_machine(faults[place], steps) for place, steps in zip(places.tolist(), sizes, strict=True)]
+            machines = [
+                late_machine(faults[place], steps, loop.slowness)
+                for place, steps in zip(places.tolist(), sizes, strict=True)
+            ]
             counts = _count(loop, machines, observed & stimulated.mask, stimulated.mask)
             result[places] = _likelihood(*counts, observed & stimulated.mask, stimulated.mask)
     return result
@@ -211,7 +218,9 @@ def late_levels(
         good = loop.good[list(nets)]
         result[rows, columns] = np.stack([levels_within(good, shifted, cycles) for shifted in windows])
         sizes = [lateness_steps(LATENESSES[part], loop) for part in settings[rows, columns, 1]]
-        machines = [late_machine(faults[row], steps) for row, steps in zip(rows.tolist(), sizes, strict=True)]
+        machines = [
+            late_machine(faults[row], steps, loop.slowness) for row, steps in zip(rows.tolist(), sizes, strict=True)
+        ]
         for net, places, values in propagate_late(loop, machines, nets):
             levels = np.stack([levels_within(values, shifted, cycles) for shifted in windows], axis=1)
             for place in np.flatnonzero(np.asarray(nets) == net):

@@ -33,6 +33,8 @@ TOLD_SPREAD = 0.1
 """The same of a cell whose delay is told: variation on a die, edges and pins that differ, and the file's own error."""
 CORNERS = (0.9, 1.05)
 """What all told delays of a die may be multiplied by, least and most: the die's corner, supply and temperature."""
+SLOWNESS = (0.4, 1.6)
+"""Least and most of how slow a gate of a slow path gets, relative to the mean."""
 MOST_BYTES = 2 << 20
 """Of one net's values in all the machines that are carried at once: what bounds memory."""
 
@@ -85,12 +87,14 @@ class TimedLoop:
         cycles: number of patterns in the loop.
         delays: int64 of shape ``(gates,)``, steps.
         good: uint64 of shape ``(nets, steps, words)``.
+        slowness: float64 of shape ``(nets,)``: how slow each net's gate gets where a path is slow, against the others.
     """
 
     circuit: Circuit
     cycles: int
     delays: NDArray[np.int64]
     good: Words
+    slowness: NDArray[np.float64]
 
     @property
     def steps(self) -> int:
@@ -106,10 +110,11 @@ class _Moved:
 
 @dataclass(frozen=True)
 class _Timing:
-    """Delays of one draw: ``relative`` by gate, ``starts`` by input, float64, both in units of ``scale`` steps."""
+    """A draw: delays ``relative`` by gate and ``starts`` by input in units of ``scale`` steps, ``slowness`` by net."""
 
     relative: NDArray[np.float64]
     starts: NDArray[np.float64]
+    slowness: NDArray[np.float64]
     scale: float
     steps: int
 
@@ -132,12 +137,13 @@ def draw_loops(
 
 def _draw_loop(circuit: Circuit, good: Words, cycles: int, generator: np.random.Generator, filled: float) -> TimedLoop:
     relative, starts = generator.uniform(1 - SPREAD, 1 + SPREAD, len(circuit.gates)), np.zeros(len(circuit.inputs))
+    slowness = generator.uniform(*SLOWNESS, len(circuit.nets))
     steps, latest = steps_of(circuit), _longest(circuit, relative)
-    loop = _timed(circuit, good, cycles, _Timing(relative, starts, steps / max(latest, 1e-9) * 0.99, steps))
+    whole = _Timing(relative, starts, slowness, steps / max(latest, 1e-9) * 0.99, steps)
+    loop = _timed(circuit, good, cycles, whole)
     moving = (loop.good[:, 1:] != loop.good[:, :-1]).any(axis=(0, 2))
     last = int(np.flatnonzero(moving)[-1]) + 1 if moving.any() else steps
-    scale = steps / max(latest, 1e-9) * 0.99 * filled * steps / last
-    return _settled(circuit, good, cycles, _Timing(relative, starts, scale, steps))
+    return _settled(circuit, good, cycles, replace(whole, scale=whole.scale * filled * steps / last))
 
 
 def _draw_told(
@@ -153,7 +159,8 @@ def _draw_told(
     relative = np.where(untold, usual, gates) * generator.uniform(1 - spread, 1 + spread)
     starts = np.asarray([told.parts.get(circuit.nets[net], 0.0) for net in circuit.inputs])
     steps = steps_of(circuit)
-    return _settled(circuit, good, cycles, _Timing(relative, starts, steps * corner, steps))
+    slowness = generator.uniform(*SLOWNESS, len(circuit.nets))
+    return _settled(circuit, good, cycles, _Timing(relative, starts, slowness, steps * corner, steps))
 
 
 def _settled(circuit: Circuit, good: Words, cycles: int, timing: _Timing) -> TimedLoop:
@@ -203,7 +210,7 @@ def _timed(circuit: Circuit, good: Words, cycles: int, timing: _Timing) -> Timed
             values[net] = constant
             continue
         values[net] = evaluate(function, [earlier(values[pin], int(delays[gate]), cycles) for pin in pins])
-    return TimedLoop(circuit, cycles, delays, values)
+    return TimedLoop(circuit, cycles, delays, values, timing.slowness)
 
 
 def earlier(values: Words, steps: int, cycles: int) -> Words:

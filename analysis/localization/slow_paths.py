@@ -79,9 +79,15 @@ def grow_slow_paths(stimulated: Stimulated, observed: Words, seeds: Sequence[Gro
 
 
 def path_prior(circuit: Circuit, nets: Sequence[int]) -> float:
-    """Return the log prior of the path ``nets`` of ``circuit``: of a walk back, one pin as likely as another."""
+    """Return the log prior of the path ``nets`` of ``circuit``: of a walk back from any gate, one as likely as another.
+
+    At each gate the walk breaks off, or takes one of the pins, which ends it where an input of the circuit feeds it.
+    """
     pins = [len(set(circuit.fan_in[circuit.driver[net]])) for net in nets[1:]]
-    return -float(np.log(len(circuit.gates)) + np.log(pins).sum() - (len(nets) - 1) * np.log1p(-BROKEN_OFF))
+    first = set(circuit.fan_in[circuit.driver[nets[0]]])
+    ending = sum(pin not in circuit.driver for pin in first) / max(1, len(first))
+    taken = (len(nets) - 1) * np.log1p(-BROKEN_OFF) - np.log(pins).sum() - np.log(len(circuit.gates))
+    return float(taken + np.log(BROKEN_OFF + (1 - BROKEN_OFF) * ending))
 
 
 def _neighbours_in(circuit: Circuit) -> _Neighbours:

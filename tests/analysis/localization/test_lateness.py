@@ -79,7 +79,7 @@ def test_late_machines_equal_an_event_simulator(fault: Fault) -> None:
     loop = STIMULATED.timed_loops[1]
     step_s, late = 1e-12, 17
     delays = {CIRCUIT.nets[net]: loop.delays[gate] * step_s for gate, net in enumerate(CIRCUIT.drives)}
-    machine = late_machine(fault, late)
+    machine = late_machine(fault, late, loop.slowness)
     (own,) = machine
     slow = SlowNet(CIRCUIT.nets[fault.net], own.rise * step_s, own.fall * step_s)
     timed = run_timed(DEMO, STIMULUS, delays, loop.steps * step_s, slow)
@@ -99,7 +99,7 @@ def test_slow_paths_equal_an_event_simulator_with_slower_gates(names: tuple[str,
     loop = STIMULATED.timed_loops[1]
     step_s, late = 1e-12, 17
     delays = {CIRCUIT.nets[net]: loop.delays[gate] * step_s for gate, net in enumerate(CIRCUIT.drives)}
-    machine = late_machine(SlowPath(tuple(CIRCUIT.number[name] for name in names)), late)
+    machine = late_machine(SlowPath(tuple(CIRCUIT.number[name] for name in names)), late, loop.slowness)
     assert [item.net for item in machine] == sorted(CIRCUIT.number[name] for name in names)
     assert sum(item.rise for item in machine) == late
     for item in machine:
@@ -150,7 +150,7 @@ def test_the_fault_that_made_the_log_explains_it_best_and_its_levels_follow() ->
     loop = STIMULATED.timed_loops[2]
     steps = lateness_steps(LATENESSES[19], loop)
     observed = np.zeros((len(CIRCUIT.outputs), loop.good.shape[2]), np.uint64)
-    for net, _, values in propagate_late(loop, [late_machine(faults[true], steps)], CIRCUIT.outputs):
+    for net, _, values in propagate_late(loop, [late_machine(faults[true], steps, loop.slowness)], CIRCUIT.outputs):
         observed[list(CIRCUIT.outputs).index(net)] = (values[0, -1] ^ loop.good[net, -1]) & STIMULATED.mask
     assert observed.any()
     draws = range(len(STIMULATED.timed_loops))
