@@ -64,7 +64,7 @@ class DoubleFault:
 
 @dataclass(frozen=True)
 class SlowPath:
-    """The gates of a path are slower, all by the same part of the cycle, so that they are late together.
+    """The gates of a path are slower, each by a part of what the path is late by at its end.
 
     Path delay fault of G. L. Smith, "Model for delay faults based upon paths", ITC 1985; the gates are slow for every
     path through them.
