@@ -23,6 +23,16 @@ def parse_moment(value: Any) -> datetime | None:
     return moment.astimezone(UTC)
 
 
+def write_commands(text: str) -> Markup:
+    """Return ``text`` with what stands between backticks as code, as one would type it."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts)
+    )
+
+
 def write_moment(value: Any) -> Markup:
     """Return a ``<time>`` of minute precision in UTC; seconds are in its title."""
     moment = parse_moment(value)
@@ -192,4 +202,5 @@ FILTERS = {
     "document": write_json,
     "fault": tell_fault,
     "fault_code": shorten_fault,
+    "commands": write_commands,
 }

@@ -138,3 +138,10 @@ def test_points_at_which_a_rule_fired_are_marked_on_their_chart_only() -> None:
     first, second = plot_charts(chart([1.0, 9.0], charts=drawn, signals=signals), "V")
     assert [point.out for point in first.points] == [False, True]
     assert [point.out for point in second.points] == [False, False]
+
+
+def test_commands_in_a_sentence_are_code_and_everything_else_is_escaped() -> None:
+    assert formatting.write_commands("Start `faultlight worker <name>` & wait.") == (
+        "Start <code>faultlight worker &lt;name&gt;</code> &amp; wait."
+    )
+    assert formatting.write_commands("a lone ` stays, <b> too") == "a lone ` stays, &lt;b&gt; too"
