@@ -38,8 +38,8 @@ class Outcome:
             and with it; ``None`` where it does not apply.
         seconds: of computing, for each answer.
         neighbours: nets beside the probed one under each spot.
-        told_path: of a slow path, the part of the gates told that are slow, and the part of the slow gates that are
-            told; zeros where no path is told, ``None`` for other strata.
+        told_path: where a path is told of a slow path, the part of the gates told that are slow, and the part of the
+            slow gates that are told; ``None`` elsewhere.
     """
 
     circuit: str
@@ -73,12 +73,17 @@ def rank_of(answer: Localization, sites: Sequence[str]) -> tuple[float, float]:
     return above + (len(tied) + 1) / 2 - (right - 1) / 2, right / len(tied) if above == 0 else 0.0
 
 
-def compare_paths(answer: Localization, nets: Sequence[str]) -> tuple[float, float]:
-    """Return what part of the first candidate's path is among the slow ``nets``, and what part of these it has."""
+def compare_paths(answer: Localization, nets: Sequence[str]) -> tuple[float, float] | None:
+    """Return what part of the first candidate's path is among the slow ``nets``, and what part of these it has.
+
+    ``None`` where no path is told.
+    """
     code = answer.candidates[0].fault if answer.candidates else ""
-    told = set(code.removeprefix(PATH_CODE).split(PATH_LINK)) if code.startswith(PATH_CODE) else set()
+    if not code.startswith(PATH_CODE):
+        return None
+    told = set(code.removeprefix(PATH_CODE).split(PATH_LINK))
     shared = len(told & set(nets))
-    return shared / max(1, len(told)), shared / len(nets)
+    return shared / len(told), shared / len(nets)
 
 
 def calibration_error(confidence: Sequence[float], correct: Sequence[float]) -> float:
@@ -157,26 +162,22 @@ def _stratum_rows(stratum: str, dies: Sequence[Outcome]) -> list[Row]:
     first, five = {"slow": delayed, "path": delayed}.get(
         stratum, ("", ">= 0.8") if stratum in (*BRIDGES, "double") else ("", "")
     )
-    paths = [item.told_path for item in dies if item.told_path is not None]
-    told = [pair for pair in paths if pair[0]]
-    told_rows = (
-        [
-            Row(f"{stratum}: told as a path", len(told) / len(paths), "part"),
-            Row(
-                f"{stratum}: gates of the told path that are slow",
-                float(np.mean([pair[0] for pair in told or [(0, 0)]])),
-                "part",
-            ),
-            Row(f"{stratum}: slow gates that are told", float(np.mean([pair[1] for pair in told or [(0, 0)]])), "part"),
-        ]
-        if paths
-        else []
-    )
-    return [
+    rows = [
         Row(f"{stratum}: top-1 of {len(dies)} dies", mean_of(dies, lambda item: item.top), "part", first),
         Row(f"{stratum}: top-5", mean_of(dies, lambda item: item.rank <= 5), "part", five),
         Row(f"{stratum}: probes", mean_of(dies, lambda item: item.probes), "probes"),
-        *told_rows,
+    ]
+    return rows + _path_rows(dies) if stratum == "path" else rows
+
+
+def _path_rows(dies: Sequence[Outcome]) -> list[Row]:
+    """Return how many slow paths are told as paths, and how well the gates of these are told."""
+    right = mean_of(dies, lambda item: item.told_path and item.told_path[0])
+    complete = mean_of(dies, lambda item: item.told_path and item.told_path[1])
+    return [
+        Row("path: told as a path", mean_of(dies, lambda item: item.told_path is not None), "part"),
+        Row("path: gates of the told path that are slow", right, "part"),
+        Row("path: slow gates that are told", complete, "part"),
     ]
 
 
