@@ -37,10 +37,14 @@ right,1000,,,230,L1,HTOL,125,
 LATER = "status,time_h,count,stress,temperature_c\nright,1000,77,HTOL,125\n"
 
 
+FAR_DAY = (NOW + timedelta(days=14)).day
+"""Of a month: the next due time is far from now, whatever the day."""
+
+
 def add_schedule(engine: Engine, program_id: uuid.UUID, **values: Any) -> uuid.UUID:
     identity = uuid7()
     row: dict[str, Any] = {
-        "name": "monthly", "cron": "0 6 1 * *", "time_zone": "Europe/Berlin", "catch_up": "all",
+        "name": "monthly", "cron": f"0 6 {FAR_DAY} * *", "time_zone": "Europe/Berlin", "catch_up": "all",
         "content": ask_report({}).model_dump(mode="json"), "recipients": ["ada@fab.example"],
         "next_due_at": NOW - timedelta(hours=1), "created_by": "account:ada",
     }  # fmt: skip
