@@ -109,12 +109,14 @@ def test_names_are_not_carried_from_one_program_into_another(world: World) -> No
     with world.console.api.engine.begin() as connection:
         row = {"program_id": world.foreign, "names": {"11/0": "secret"}, "set_by": "account:eve"}
         connection.execute(insert(layer_names).values(raw_file_id=world.foreign_ids["file_id"], **row))
-    of_both = world.console.person("engineer")
+    name = "of-both-programs"
+    world.console.add_person(name, "engineer")
     with world.console.api.engine.begin() as connection:
-        newest = select(people.account.c.id).order_by(people.account.c.id.desc()).limit(1)
-        account = connection.execute(newest).scalar_one()
+        account = connection.execute(select(people.account.c.id).where(people.account.c.name == name)).scalar_one()
         member = {"account_id": account, "program_id": world.foreign, "role": "engineer"}
         connection.execute(insert(people.membership).values(id=uuid7(), **member))
+    of_both = world.console.browser()
+    assert of_both.sign_in(name).status_code == 303
     layout = f"/layouts/{world.ids['file_id']}"
     assert of_both.get(f"/files/{world.foreign_ids['file_id']}").status_code == 200
     assert "Take the names of" not in of_both.get(layout).text
