@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.circuits.defects import neighbour_pairs
-from analysis.circuits.logic_simulation import unpack_patterns
 from analysis.circuits.netlist import Circuit
 from analysis.circuits.sequential import SequentialCircuit
 from analysis.localization.candidates import rank_candidates
@@ -24,6 +23,7 @@ from analysis.localization.evidence import (
 )
 from analysis.localization.history import posterior_history
 from analysis.localization.lateness import ToldDelays
+from analysis.localization.likeliest_values import late_levels_under, likeliest_suspect, values_under
 from analysis.localization.looped import screen_loop
 from analysis.localization.mixture import Layout, Spot
 from analysis.localization.overlay import site_masses
@@ -32,7 +32,6 @@ from analysis.localization.posterior import (
     combine,
     faulty_probability,
     faulty_probability_alone,
-    likeliest,
 )
 from analysis.localization.probe_plan import LEAST_BITS, ProbePlan, plan_probes
 from analysis.localization.screening import Screening, screen
@@ -158,12 +157,16 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
     suspects, evidence, posterior = screening.suspects, weighed_die.evidence, weighed_die.posterior
     tested = problem.fails is not None
     progress(0.7, "describing the waveforms")
-    best = _values_of_best(suspects, posterior)
+    first = likeliest_suspect(suspects, posterior)
+    best = values_under(suspects, posterior, first)
     scenes = _scenes(problem, spotted)
     spots = describe_spots(problem, scenes, screening, evidence, posterior, best)
+    levels = [late_levels_under(suspects, posterior, first, item.nets, item.window) for item in spotted]
     verdicts = [
-        replace(_describe(problem, waveform, (item, weighed), posterior, best), mixture=mixture, spot=spot)
-        for waveform, item, weighed, (mixture, spot) in zip(problem.waveforms, spotted, evidence, spots, strict=True)
+        replace(_describe(problem, waveform, (item, weighed), posterior, (best, late)), mixture=mixture, spot=spot)
+        for waveform, item, weighed, (mixture, spot), late in zip(
+            problem.waveforms, spotted, evidence, spots, levels, strict=True
+        )
     ]
     progress(0.85, "ranking the next probes")
     candidates = rank_candidates(suspects, posterior, sorted({net for item in spotted for net in item.nets}))
@@ -299,20 +302,6 @@ def _ratio_prior(spotted: Sequence[_Spotted], good: NDArray[np.uint8]) -> RatioP
     return usual_ratio(list(ratios.values()))
 
 
-def _values_of_best(suspects: Suspects, posterior: Posterior) -> NDArray[np.float64]:
-    """Return every net's values under the likeliest hypothesis, float64 of shape ``(nets, cycles)``."""
-    good = suspects.stimulated.bits.astype(np.float64)
-    if not len(suspects):
-        return good
-    fault = int(np.argmax(posterior.faults.max(axis=1)))
-    if posterior.faults[fault].sum() <= max(posterior.no_fault, posterior.unmodelled):
-        return good
-    one = suspects.pick([fault])
-    changes = unpack_patterns(one.simulate(range(len(good)))[0], suspects.stimulated.cycles)
-    part = likeliest(posterior, fault, late=bool(one.late[0]))
-    return good + part * (np.abs(good - changes) - good)
-
-
 def _skew(problem: Problem, waveform: ProbedWaveform, spotted: _Spotted, best: NDArray[np.float64]) -> Skew:
     """Estimate the delay of ``waveform``, or take it from an earlier answer in which its nets did the same."""
 
@@ -334,12 +323,13 @@ def _describe(
     waveform: ProbedWaveform,
     measured: tuple[_Spotted, WaveformEvidence],
     posterior: Posterior,
-    best: NDArray[np.float64],
+    expected: tuple[NDArray[np.float64], NDArray[np.float64] | None],
 ) -> WaveformVerdict:
-    spotted, evidence = measured
-    expected = best[spotted.nets[0]]
-    fit = fit_levels(spotted.observation, spotted.expected(best))
-    toggles = bool(np.ptp(expected) > 0)
+    """Describe a waveform; ``expected`` are all nets' values, and the levels under its spot where edges are late."""
+    (spotted, evidence), (best, late) = measured, expected
+    levels = best[spotted.nets] if late is None else late
+    fit = fit_levels(spotted.observation, Expectations(levels[None], spotted.spreads))
+    toggles = bool(np.ptp(levels[0]) > 0)
     skew = _skew(problem, waveform, spotted, best)
     return WaveformVerdict(
         net=waveform.net,

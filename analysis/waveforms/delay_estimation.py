@@ -18,6 +18,8 @@ MOST_ELSEWHERE = 0.05
 """Probability of another delay above which none is stated."""
 MOST_SPREAD = 0.2
 """Standard error, as a part of the search, above which no delay is stated."""
+AT_THE_END = 3.0
+"""Standard errors from the end of the search within which no delay is stated: the edges may come later still."""
 LEAST_RATIO = 3.5
 """Amplitude over its standard error below which there is no signal to time."""
 WORTH_TIMING = 0.1
@@ -198,6 +200,8 @@ def _stated(fit: Fit, setting: DelaySetting) -> WaveformDelay:
         refused = f"the delay is ambiguous: with probability {posterior.elsewhere:.2g} it is at another place"
     elif posterior.sigma_s > MOST_SPREAD * setting.search.most_delay_s:
         refused = f"the delay is unknown within {posterior.sigma_s * 1e12:.3g} ps"
+    elif abs(posterior.delay_s) + AT_THE_END * posterior.sigma_s > setting.search.most_delay_s:
+        refused = f"the delay may be beyond the {setting.search.most_delay_s * 1e12:.3g} ps that are searched"
     elif ratio < LEAST_RATIO:
         refused = f"the net's signal is {ratio:.2g} times its noise, too little to be timed"
     own = posterior.sigma_s**2 + timing.edge_variance() / edges + timing.trigger_s**2

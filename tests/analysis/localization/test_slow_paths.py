@@ -173,6 +173,35 @@ def test_a_die_with_a_slow_path_ends_at_one_of_its_gates(names: tuple[str, ...],
         assert len(set(told) & set(names)) >= 2
 
 
+@pytest.mark.parametrize(("names", "part"), [(CARRY, 0.5), (("p1", "t1", "c2"), 0.6), (("t1", "c2", "t2", "c3"), 0.4)])
+def test_waveforms_of_a_slow_path_have_their_ratio_and_no_wrong_delay(names: tuple[str, ...], part: float) -> None:
+    """Against the events of the generator: edges are late there, not values wrong by a whole cycle."""
+    die = slow_die(names, part)
+    answer = localize_fault(problem_of(die, [probe(die, net) for net in names]))
+    assert answer.candidates[0].net in names
+    ratios = [waveform.snr or 0.0 for waveform in answer.waveforms]
+    assert np.median(ratios) == pytest.approx(die.options.snr_per_cycle, rel=0.4)
+    stated = 0
+    for waveform in answer.waveforms:
+        if waveform.skew_s is None or waveform.skew_sigma_s is None:
+            assert waveform.delay.refused
+            continue
+        stated += 1
+        places = np.asarray([time / die.cycle_s % 1 for time, _ in die.loop.events[waveform.net]])
+        skew, sigma = waveform.skew_s / die.cycle_s, waveform.skew_sigma_s / die.cycle_s
+        assert places.min() - 3 * sigma < skew < places.max() + 3 * sigma
+    assert stated < len(names)
+
+
+def test_a_slow_path_is_not_said_to_look_like_another_site() -> None:
+    """By whole cycles it does what a slow net at its beginning does; in time it does not."""
+    path = SlowPath(tuple(CIRCUIT.number[name] for name in ("p1", "t1", "c2")))
+    table, posterior = weigh([(path, 0.5), (slow("p1"), 0.3), (slow("s3"), 0.1)])
+    ranked = rank_candidates(table, posterior, [])
+    assert len(ranked) >= 2
+    assert all(candidate.equivalent == () for candidate in ranked)
+
+
 def test_in_a_functional_loop_no_path_is_a_suspect() -> None:
     gates = [
         LogicGate("q", "DFF", ("d",)),

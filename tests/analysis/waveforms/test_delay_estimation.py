@@ -149,6 +149,17 @@ def test_noise_alone_is_refused() -> None:
     assert stated <= 2
 
 
+@pytest.mark.parametrize("later", [0.21, 0.24, 0.3])
+def test_a_delay_that_may_be_beyond_the_search_is_refused(later: float) -> None:
+    """At most 0.2 of a cycle are searched: what comes later is not stated as the end of that, with a small error."""
+    bits = random_bits(64, 4)
+    found = estimate(looped(bits, later * CYCLE_S, 0.3, 4), bits)
+    assert (found.delay_s, found.sigma_s) == (None, None)
+    assert found.refused
+    within = estimate(looped(bits, 0.17 * CYCLE_S, 0.3, 4), bits)
+    assert within.delay_s == pytest.approx(0.17 * CYCLE_S, abs=4 * (within.sigma_s or 0.0))
+
+
 def test_neighbours_in_the_spot_do_not_shift_it() -> None:
     z = []
     for seed in range(20):
