@@ -70,7 +70,7 @@ class SlowPath:
     path through them.
 
     Attributes:
-        nets: net numbers of the gates, from the one after an input of the circuit to an output, in that order.
+        nets: net numbers of the gates that are slow, each fed by the one before it.
     """
 
     nets: tuple[int, ...]

@@ -61,10 +61,16 @@ def _best_of(places: NDArray[np.int64], likely: NDArray[np.float64], paths: NDAr
 
 
 def _signatures(suspects: Suspects, watched: Sequence[int]) -> list[bytes]:
-    """Return all that can be observed of each suspect: fails, and watched nets but for their polarity."""
+    """Return all that can be observed of each suspect: fails, and watched nets but for their polarity.
+
+    A slow path is like itself only: how late which of its nets are is not in these values.
+    """
     stimulated = suspects.stimulated
     outputs = list(stimulated.circuit.outputs)
     changes = suspects.simulate([*outputs, *watched])
     values: Words = changes[:, len(outputs) :] ^ stimulated.good[list(watched)]
     seen: NDArray[np.uint64] = without_polarity(values, stimulated.mask)
-    return [fails.tobytes() + levels.tobytes() for fails, levels in zip(changes[:, : len(outputs)], seen, strict=True)]
+    return [
+        fails.tobytes() + levels.tobytes() + (repr(defect.nets).encode() if isinstance(defect, SlowPath) else b"")
+        for fails, levels, defect in zip(changes[:, : len(outputs)], seen, suspects.defects, strict=True)
+    ]

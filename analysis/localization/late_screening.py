@@ -54,9 +54,9 @@ def screen_delay_faults(
     ``best`` the score of the best static fault.
     """
     prior = shared_prior(faults)
-    tried = best_places(prior + resembling, _most_tried(stimulated))
-    chosen = [faults[place] for place in tried]
     words = steps_of(stimulated.circuit) * stimulated.good.size
+    tried = _best(prior + resembling, int(np.clip(WORDS_OF_LATE // words, SOME_LATE, MOST_LATE)))
+    chosen = [faults[place] for place in tried]
     most = int(np.clip(WORDS_OF_SIMULATED // words, LEAST_SIMULATED, SOME_LATE))
     sifted = _sift(stimulated, observed, chosen, prior[tried] - best, (most, max(LEAST_FINE, most // FINE_PART)))
     left = [chosen[place] for place in sifted.places]
@@ -90,14 +90,9 @@ def _trust(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(scores - each + share - logsumexp(share) + logsumexp(each), np.float64)
 
 
-def best_places(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+def _best(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
     """Return the places of the best of ``scores``, best first, at most so many."""
     return np.asarray(np.argsort(-scores, kind="stable")[:most], np.int64)
-
-
-def _most_tried(stimulated: Stimulated) -> int:
-    words = steps_of(stimulated.circuit) * stimulated.good.size
-    return int(np.clip(WORDS_OF_LATE // words, SOME_LATE, MOST_LATE))
 
 
 def _sift(
@@ -120,13 +115,13 @@ def _sift(
             break
         evidence = late_fails(stimulated, [defects[place] for place in chosen.tolist()], observed, trial)
         worth = prior[chosen] + logsumexp(evidence, axis=(1, 2))
-        kept = best_places(worth, most[0])
+        kept = _best(worth, most[0])
         kept = kept[worth[kept] > -FAR_BEHIND]
         chosen, evidence = chosen[kept], evidence[kept]
     if not chosen.size:
         return _Sifted(chosen, np.empty((0, KEPT)), np.empty((0, KEPT, 2), np.int64))
     worth = prior[chosen] + logsumexp(evidence, axis=(1, 2))
-    fine = best_places(worth, most[1])
+    fine = _best(worth, most[1])
     fine = fine[worth[fine] > -TOO_FAR]
     left = [defects[place] for place in chosen.tolist()]
     return _Sifted(chosen, *keep_likely(refined_fails(stimulated, left, observed, evidence, fine)))

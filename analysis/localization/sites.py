@@ -14,7 +14,7 @@ def choose_sites(suspects: Suspects, mass: NDArray[np.float64]) -> NDArray[np.in
     """Return the net number of the site of each of ``suspects``, int64 of shape ``(suspects,)``.
 
     ``mass`` is the probability of each, float64 of the same shape. Paths that explain a log alike differ in some gates
-    and share others. A gate is slow with the probability of its own delay faults and of all paths through it: paths
+    and share others. A gate is defective with the probability of its own faults and of all paths through it: paths
     are gathered at the gate for which that is most, then those that are left at the next; of equal gates in a row at
     the middle one, which is the least likely to be beyond the end of what is slow.
     """

@@ -24,7 +24,8 @@ class Suspects:
     Attributes:
         stimulated: the circuit under its patterns.
         defects: what each hypothesis is.
-        nets: int64 of shape ``(suspects, 2)``: the nets that are wrong by themselves; the second -1 where there is one.
+        nets: int64 of shape ``(suspects, 2)``: the nets that are wrong by themselves, of a slow path its first; the
+            second -1 where there is one.
         errors: uint64 of shape ``(suspects, 2, words)``: in which patterns they are.
         scores: float64 of shape ``(suspects, activities)``: log of prior and fail evidence.
         resembling: float64 of shape ``(suspects,)``: the same for a defect outside the model that is like this one.
