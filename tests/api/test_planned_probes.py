@@ -35,7 +35,8 @@ def test_a_proposal_is_planned_once_and_withdrawn_on_record(api: Api, ids: dict[
     assert api.call("DELETE", f"/planned-probes/{first.json()['id']}").status_code == 409
     assert api.call("POST", path, json=body).status_code == 201
     with api.engine.connect() as connection:
-        actions = connection.execute(select(people.audit_event.c.action).order_by(people.audit_event.c.id)).scalars().all()
+        event = people.audit_event
+        actions = connection.execute(select(event.c.action).order_by(event.c.id)).scalars().all()
     assert [each for each in actions if each.startswith("probe.")] == [
         "probe.planned", "probe.withdrawn", "probe.planned",
     ]  # fmt: skip
