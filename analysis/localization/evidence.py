@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import betaln, logsumexp
 
 from analysis.circuits.logic_simulation import Words, pack_patterns, unpack_patterns
+from analysis.localization.edge_timing import EdgePrediction, halfway, in_time, likely_timings
 from analysis.waveforms.comparison import (
     Expectations,
     Observation,
@@ -250,42 +251,67 @@ def compare_waveform(
     ratios: NDArray[np.float64],
     spot: SpotPrediction,
     all_good: NDArray[np.uint8],
+    edges: EdgePrediction | None = None,
 ) -> Comparison:
     """Return the comparison of a waveform, an ``observation``, with all suspects at each of ``ratios``.
 
     ``spot`` says what the nets under it do; every one of them follows the hypothesis, neighbours too. ``all_good`` is
-    uint8 0/1 of shape ``(nets, cycles)``, the fault-free values of the whole circuit.
+    uint8 0/1 of shape ``(nets, cycles)``, the fault-free values of the whole circuit. ``edges`` is given where the
+    observation has the levels between the settled ones too.
     """
     good = spot.good.astype(np.float64)
     differs = np.asarray(spot.changes[:, 0].any(axis=1), np.bool_)
     faults = np.empty((len(spot.changes), len(ACTIVITIES), len(ratios)), np.float32)
+    timings = [None] if edges is None else likely_timings(observation, ratios, good, spot.spreads, edges)
     rows = np.flatnonzero(~spot.late)
     if rows.size:
         flat = spot.changes[rows].reshape(rows.size, -1)
         _, first, place = np.unique(flat, axis=0, return_index=True, return_inverse=True)
         bits = np.abs(good - unpack_patterns(spot.changes[rows[first]], spot.good.shape[1]))
-        found = evidence_by_activity(observation, good, Expectations(bits, spot.spreads), ACTIVITIES, ratios)
-        faults[rows] = found[place.reshape(-1)]
+        found = [
+            evidence_by_activity(
+                observation,
+                in_time(observation, good, good, timing),
+                Expectations(in_time(observation, bits, good, timing), spot.spreads),
+                ACTIVITIES,
+                ratios,
+            )
+            for timing in timings
+        ]
+        faults[rows] = _mean_of(np.stack(found))[place.reshape(-1)]
     if spot.late.any():
-        faults[spot.late] = _compare_late(observation, ratios, spot)
-    nets = evidence_by_ratio(observation, of_one_net(all_good.astype(np.float64)), ratios)
+        faults[spot.late] = _compare_late(observation, ratios, spot, edges)
+    every = all_good.astype(np.float64)
+    nets = evidence_by_ratio(observation, of_one_net(halfway(observation, every)), ratios)
+    clean = np.stack([in_time(observation, good, good, timing) for timing in timings])
     return Comparison(
         faults=faults,
-        good=evidence_by_ratio(observation, Expectations(good[None], spot.spreads), ratios)[0],
+        good=_mean_of(evidence_by_ratio(observation, Expectations(clean, spot.spreads), ratios)),
         elsewhere=np.asarray(logsumexp(nets, axis=0) - np.log(len(nets)), np.float64),
         wrong=differs & ~spot.late,
         differs=differs,
     )
 
 
-def _compare_late(observation: Observation, ratios: NDArray[np.float64], spot: SpotPrediction) -> NDArray[np.float64]:
+def _mean_of(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log of the mean of ``exp(terms)`` along the first axis."""
+    return np.asarray(logsumexp(terms, axis=0) - np.log(len(terms)), np.float64)
+
+
+def _compare_late(
+    observation: Observation, ratios: NDArray[np.float64], spot: SpotPrediction, edges: EdgePrediction | None
+) -> NDArray[np.float64]:
     """Compare late suspects, by lateness; levels that are the same are compared once."""
-    shape = spot.late_levels.shape
-    levels = spot.late_levels.reshape(-1, *shape[3:])
+    levels = spot.late_levels if edges is None else np.concatenate([spot.late_levels, edges.late_levels], axis=-1)
+    shape = levels.shape
+    levels = levels.reshape(-1, *shape[3:])
     rows = np.ascontiguousarray(levels.reshape(len(levels), -1))
     whole = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).reshape(-1)
     _, first, place = np.unique(whole, return_index=True, return_inverse=True)
-    found = evidence_by_ratio(observation, Expectations(levels[first].astype(np.float64), spot.spreads), ratios)
+    chosen = levels[first].astype(np.float64)
+    if edges is not None:
+        chosen = observation.lay_out(*np.split(chosen, 2, axis=-1))
+    found = evidence_by_ratio(observation, Expectations(chosen, spot.spreads), ratios)
     by_shift = found[place.reshape(-1)].reshape(*shape[:3], -1)
     return np.asarray(logsumexp(by_shift, axis=2) - np.log(shape[2]), np.float64)
 

@@ -15,7 +15,8 @@ from scipy.special import betaln, logsumexp
 from analysis.circuits.defects import DelayDefect, SlowPath
 from analysis.circuits.logic_simulation import Words
 from analysis.localization.evidence import ACTIVITIES
-from analysis.localization.lateness import LateMachine, LateNet, TimedLoop, levels_within, propagate_late
+from analysis.localization.lateness import LateMachine, LateNet, TimedLoop, propagate_late
+from analysis.localization.window_levels import SHIFTS, shifted_levels
 
 if TYPE_CHECKING:
     from analysis.localization.stimulation import Stimulated
@@ -27,8 +28,6 @@ ROUGH = 3
 """Neighbours among :data:`LATENESSES` of which only the middle one is tried at first."""
 KEPT = len(ACTIVITIES)
 """Latenesses that are kept of each fault."""
-SHIFTS = (-0.07, 0.0, 0.07)
-"""Parts of a cycle by which all levels of a waveform may come earlier or later than in a draw."""
 HIT_PRIOR = (1.0, 0.3)
 """Beta prior of the part of the predicted fails that are seen."""
 TRUST = 0.2
@@ -200,29 +199,33 @@ def late_levels(
     faults: Sequence[DelayDefect],
     settings: NDArray[np.int64],
     nets: Sequence[int],
-    window: tuple[float, float],
+    *windows: tuple[float, float],
 ) -> NDArray[np.float32]:
     """Return the levels of ``nets`` of ``stimulated`` under each of ``faults`` in each of its ``settings``.
 
-    ``settings`` are of :func:`keep_likely`, ``window`` is as in :func:`levels_within`; float32, 0..1, of shape
-    ``(faults, KEPT, shifts, nets, cycles)``: a shift of the window by :data:`SHIFTS` stands for the delays of this
-    die that are not those of the draw.
+    ``settings`` are of :func:`keep_likely`, ``windows`` as in
+    :func:`~analysis.localization.window_levels.levels_within`; float32, 0..1, of shape
+    ``(windows, faults, KEPT, shifts, nets, cycles)``: a shift of each window by :data:`SHIFTS` stands for the delays
+    of this die that are not those of the draw.
     """
     cycles = stimulated.cycles
-    result = np.empty((len(faults), settings.shape[1], len(SHIFTS), len(nets), cycles), np.float32)
-    windows = [(window[0] + shift, window[1] + shift) for shift in SHIFTS]
+    shape = (len(windows), len(faults), settings.shape[1], len(SHIFTS), len(nets), cycles)
+    result = np.empty(shape, np.float32)
+
+    def read(values: Words) -> NDArray[np.float32]:
+        return np.stack([shifted_levels(values, window, cycles) for window in windows])
+
     for draw, loop in enumerate(stimulated.timed_loops):
         rows, columns = np.nonzero(settings[:, :, 0] == draw)
         if not rows.size:
             continue
-        good = loop.good[list(nets)]
-        result[rows, columns] = np.stack([levels_within(good, shifted, cycles) for shifted in windows])
+        result[:, rows, columns] = read(loop.good[list(nets)])[:, None]
         sizes = [lateness_steps(LATENESSES[part], loop) for part in settings[rows, columns, 1]]
         machines = [
             late_machine(faults[row], steps, loop.slowness) for row, steps in zip(rows.tolist(), sizes, strict=True)
         ]
         for net, places, values in propagate_late(loop, machines, nets):
-            levels = np.stack([levels_within(values, shifted, cycles) for shifted in windows], axis=1)
+            levels = np.moveaxis(read(values), 2, 0)
             for place in np.flatnonzero(np.asarray(nets) == net):
-                result[rows[places], columns[places], :, place] = levels
+                result[:, rows[places], columns[places], :, place] = levels
     return result

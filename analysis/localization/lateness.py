@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.circuits.logic_simulation import Words, constant_of, evaluate, pattern_mask, unpack_patterns
+from analysis.circuits.logic_simulation import Words, constant_of, evaluate, pattern_mask
 from analysis.circuits.netlist import Circuit, fan_in_cone
 
 LEAST_STEPS, MOST_STEPS = 48, 128
@@ -376,19 +376,3 @@ def _late_values(loop: TimedLoop, net: int, pin: int, delays: Sequence[tuple[int
         for place, other in enumerate(pins)
     ]
     return evaluate(loop.circuit.gates[gate].function, operands)
-
-
-def levels_within(values: Words, window: tuple[float, float], cycles: int) -> NDArray[np.float32]:
-    """Return the mean level over ``window``: float32 of shape ``(..., cycles)``.
-
-    ``values`` is uint64 of shape ``(..., steps, words)``; ``window`` is a part of a cycle, from and to, which may begin
-    in the cycle before or end in the next.
-    """
-    steps = values.shape[-2]
-    first, last = (round(edge * steps) for edge in window)
-    total = np.zeros((*values.shape[:-2], cycles), np.float32)
-    for step in range(first, max(last, first + 1)):
-        cycle, place = divmod(step, steps)
-        bits = unpack_patterns(values[..., place, :], cycles)
-        total += np.roll(bits, -cycle, axis=-1)
-    return np.asarray(total / max(1, last - first), np.float32)

@@ -45,6 +45,6 @@ def late_levels_under(
     """
     if fault is None or not suspects.late[fault]:
         return None
-    levels = suspects.pick([fault]).late_levels(nets, window)[0]
+    levels = suspects.pick([fault]).late_levels(nets, window)[0, 0]
     lateness = int(np.argmax(posterior.faults[fault]))
     return np.asarray(levels[lateness, levels.shape[1] // 2], np.float64)

@@ -13,6 +13,7 @@ from analysis.circuits.netlist import Circuit
 from analysis.circuits.sequential import SequentialCircuit
 from analysis.localization.candidates import rank_candidates
 from analysis.localization.confinement import MOST_GATES, confine
+from analysis.localization.edge_timing import EdgePrediction, between, observe_edges
 from analysis.localization.evidence import (
     Comparison,
     SpotPrediction,
@@ -50,6 +51,7 @@ from analysis.waveforms.comparison import (
     usual_ratio,
 )
 from analysis.waveforms.cycles import WaveformError, read_cycle_levels
+from analysis.waveforms.edges import Record
 from analysis.waveforms.quality import assess_quality
 
 DOUBTFUL_ABOVE = 0.5
@@ -124,11 +126,12 @@ class _Spotted:
     nets: list[int]
     spreads: NDArray[np.float64]
     uncounted: str
+    timed: Observation | None = None
 
     @property
     def key(self) -> str:
         """Names all of this."""
-        seen = self.observation
+        seen = self.observation if self.timed is None else self.timed
         where = repr((self.window, self.nets)).encode()
         parts = (seen.residual.tobytes(), seen.covered.tobytes(), self.spreads.tobytes(), where)
         return hashlib.sha256(b"|".join(parts)).hexdigest()
@@ -170,16 +173,17 @@ def localize_fault(problem: Problem, progress: Progress = _no_progress) -> Local
     ]
     progress(0.85, "ranking the next probes")
     candidates = rank_candidates(suspects, posterior, sorted({net for item in spotted for net in item.nets}))
+    seen = _is_seen(spotted, suspects, posterior)
     plan = plan_probes(problem, suspects, posterior, [verdict.snr for verdict in verdicts])
     progress(1.0, "done")
     return Localization(
-        verdict=_verdict(candidates, posterior, problem, evidence),
+        verdict=_verdict(candidates, posterior, problem, evidence) if seen else "ambiguous",
         candidates=candidates,
         no_fault=posterior.no_fault,
         unmodelled=posterior.unmodelled,
         waveforms=tuple(verdicts),
         next_probes=plan.probes,
-        decided=_decided(candidates, posterior, plan),
+        decided=seen and _decided(candidates, posterior, plan),
         missing_bits=plan.missing_bits,
         expected_probes=plan.expected_probes,
         sites=site_masses(suspects, posterior),
@@ -249,14 +253,16 @@ def _weigh(spotted: _Spotted, prior: RatioPrior, suspects: Suspects) -> Waveform
 
     def compare() -> Comparison:
         bits = suspects.stimulated.bits
+        timed = spotted.timed if suspects.late.any() else None
+        windows = [spotted.window] if timed is None else [spotted.window, between(spotted.window)]
+        levels, *early = suspects.late_levels(spotted.nets, *windows)
         prediction = SpotPrediction(
-            bits[spotted.nets],
-            suspects.changes(spotted.nets),
-            suspects.late,
-            suspects.late_levels(spotted.nets, spotted.window),
-            spotted.spreads,
+            bits[spotted.nets], suspects.changes(spotted.nets), suspects.late, levels, spotted.spreads
         )
-        return compare_waveform(spotted.observation, prior.ratios, prediction, bits)
+        if timed is None:
+            return compare_waveform(spotted.observation, prior.ratios, prediction, bits)
+        edges = EdgePrediction(suspects.good_levels(spotted.nets, windows[1]), early[0])
+        return compare_waveform(timed, prior.ratios, prediction, bits, edges)
 
     weighed = weigh_waveform(suspects.comparisons.take(spotted.key + prior.ratios.tobytes().hex(), compare), prior)
     return say_nothing(weighed) if spotted.uncounted else weighed
@@ -271,6 +277,9 @@ def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
             waveform.values, waveform.t0_s, waveform.dt_s, problem.cycle_s, len(problem.patterns)
         )
         observation = observe(levels)
+        record = Record(waveform.values, waveform.t0_s, waveform.dt_s)
+        told = problem.sequential is None and problem.fails is not None
+        timed = observe_edges(record, problem.cycle_s, levels) if told else None
     except WaveformError as error:
         raise WaveformError(f"the waveform on {waveform.net}: {error}") from error
     near = problem.layout.neighbours(waveform.net, waveform.spot)
@@ -281,6 +290,7 @@ def _observe(problem: Problem, waveform: ProbedWaveform) -> _Spotted:
         [circuit.number[waveform.net], *(net for net, _ in known)],
         np.asarray([weight for _, weight in known], np.float64),
         problem.layout.why_uncounted(waveform.net, waveform.spot),
+        timed,
     )
 
 
@@ -343,6 +353,11 @@ def _describe(
         problems=assess_quality(waveform.values).problems,
         uncounted=spotted.uncounted,
     )
+
+
+def _is_seen(spotted: Sequence[_Spotted], suspects: Suspects, posterior: Posterior) -> bool:
+    """Return whether a waveform was seen where edges are likely late: a log alone hangs on delays that nobody knows."""
+    return any(not item.uncounted for item in spotted) or float(posterior.faults[suspects.late].sum()) < 0.5
 
 
 def _decided(candidates: Sequence[Candidate], posterior: Posterior, plan: ProbePlan) -> bool:

@@ -145,7 +145,7 @@ def _values_near(suspects: Suspects, scene: Scene, clean: Array, faults: Array) 
     values: Array = clean + parts * (np.abs(clean - bits) - clean)
     late = np.flatnonzero(suspects.late)
     if late.size:
-        levels = suspects.late_levels(scene.near, scene.window)
+        (levels,) = suspects.late_levels(scene.near, scene.window)
         values[late] = levels[np.arange(late.size), columns[late], levels.shape[2] // 2]
     return values
 

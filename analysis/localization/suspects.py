@@ -15,6 +15,7 @@ from analysis.circuits.propagation import propagate, propagate_flips
 from analysis.localization.evidence import ACTIVITIES, Comparison
 from analysis.localization.late_suspects import late_levels
 from analysis.localization.stimulation import Shelf, Stimulated
+from analysis.localization.window_levels import shifted_levels
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,24 @@ class Suspects:
             self._columns.update({net: found[:, place].copy() for place, net in enumerate(missing)})
         return np.stack([self._columns[net] for net in watched], axis=1)
 
-    def late_levels(self, watched: Sequence[int], window: tuple[float, float]) -> NDArray[np.float32]:
-        """Return the levels of ``watched`` nets over ``window`` under each delay fault and lateness.
+    def late_levels(self, watched: Sequence[int], *windows: tuple[float, float]) -> NDArray[np.float32]:
+        """Return the levels of ``watched`` nets over each of ``windows`` under each delay fault and lateness.
 
-        float32 of shape ``(late suspects, activities, shifts, watched, cycles)``, in the order of the suspects.
+        float32 of shape ``(windows, late suspects, activities, shifts, watched, cycles)``, in the order of the
+        suspects.
         """
         places = np.flatnonzero(self.late)
         late = [item for item in self.defects if _is_late(item)]
-        return late_levels(self.stimulated, late, self.settings[places], watched, window)
+        return late_levels(self.stimulated, late, self.settings[places], watched, *windows)
+
+    def good_levels(self, watched: Sequence[int], window: tuple[float, float]) -> NDArray[np.float32]:
+        """Return the levels of ``watched`` nets of a good die over ``window``: float32 ``(timings, watched, cycles)``.
+
+        The timings are all draws of the cells' delays, each with every shift.
+        """
+        stimulated = self.stimulated
+        good = [loop.good[list(watched)] for loop in stimulated.timed_loops]
+        return np.concatenate([shifted_levels(values, window, stimulated.cycles) for values in good])
 
     def simulate(self, watched: Sequence[int]) -> Words:
         """Return the changes of the nets ``watched`` without keeping them."""

@@ -14,9 +14,11 @@ The neighbours' weights integrate out in closed form: given ``sigma`` and ``rho`
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.special import logsumexp
 
 from analysis.waveforms.cycles import CycleLevels, WaveformError
@@ -76,11 +78,19 @@ class Observation:
         covered: bool of shape ``(cycles,)``: which cycles count.
         residual: float64 of shape ``(covered cycles,)``: levels with the baseline removed.
         basis: float64 of shape ``(covered cycles, k)``, orthonormal: the baseline that was removed.
+        sizes: of each level that is read in a cycle, one after the other along the cycles' axis: what its signal is
+            multiplied by so that its noise is that of the first.
     """
 
     covered: NDArray[np.bool_]
     residual: NDArray[np.float64]
     basis: NDArray[np.float64]
+    sizes: tuple[float, ...] = (1.0,)
+
+    def lay_out(self, *levels: NDArray[Any]) -> NDArray[np.float64]:
+        """Return expected ``levels``, of shape ``(..., cycles)`` for each of :attr:`sizes`, as this observation is."""
+        sized = [size * np.asarray(part, np.float64) for size, part in zip(self.sizes, levels, strict=True)]
+        return np.concatenate(np.broadcast_arrays(*sized), axis=-1)
 
     @property
     def freedom(self) -> int:
@@ -124,6 +134,23 @@ def observe(levels: CycleLevels) -> Observation:
     if not np.abs(residual).max() > _ROUNDING * np.abs(observed).max():
         raise WaveformError("the waveform has the same level in every cycle, without any noise")
     return Observation(keep, residual, basis)
+
+
+def observe_both(levels: CycleLevels, edges: CycleLevels) -> Observation:
+    """Return the observation of the settled ``levels`` and, after them, of those between, where ``edges`` come.
+
+    Raises:
+        WaveformError: as by :func:`observe`, of either.
+    """
+    first, second = observe(levels), observe(edges)
+    (start, stop), (begin, end) = levels.window, edges.window
+    size = float(np.sqrt((end - begin) / (stop - start)))
+    return Observation(
+        np.concatenate([first.covered, second.covered]),
+        np.concatenate([first.residual, size * second.residual]),
+        block_diag(first.basis, second.basis),
+        (1.0, size),
+    )
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,7 @@ def _single_rows(dies: Sequence[Outcome], snr: float) -> list[Row]:
         Row("single faults: probes of a back-trace", mean_of(dies, lambda item: item.trace_probes), "probes"),
         Row("single faults: probes against the back-trace", ratio, "ratio", most),
         Row("single faults: top-1 of the fail log alone (SLAT)", mean_of(dies, lambda item: item.slat_top), "part"),
+        *_stop_rows("single faults: ", dies),
     ]
 
 
@@ -181,20 +182,25 @@ def _path_rows(dies: Sequence[Outcome]) -> list[Row]:
     ]
 
 
-def _overall_rows(outcomes: Sequence[Outcome], faulty: Sequence[Outcome]) -> list[Row]:
-    stopped = [item for item in faulty if item.verdict == "located"]
+def _stop_rows(of: str, dies: Sequence[Outcome]) -> list[Row]:
+    """Return how often a stop names the wrong site, and how far confidence is from truth; ``of`` says of which dies."""
+    stopped = [item for item in dies if item.verdict == "located"]
     wrong = 1 - mean_of(stopped, lambda item: item.top > 0) if stopped else 0.0
+    rows = [Row(f"{of}wrong stops among {len(stopped)} located of {len(dies)}", wrong, "part", "<= 0.02")]
+    if dies:
+        error = calibration_error([item.confidence for item in dies], [item.top for item in dies])
+        chance = error_by_chance([item.confidence for item in dies])
+        rows.append(Row(f"{of}calibration error of the first posterior", error, "part", "<= 0.03"))
+        rows.append(Row(f"{of}the same, were every posterior right", chance, "part"))
+    return rows
+
+
+def _overall_rows(outcomes: Sequence[Outcome], faulty: Sequence[Outcome]) -> list[Row]:
     users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     memory_mb = max(resource.getrusage(user).ru_maxrss for user in users) / 1024
-    rows = [Row(f"wrong stops among {len(stopped)} located of {len(faulty)}", wrong, "part", "<= 0.02")]
-    if faulty:
-        error = calibration_error([item.confidence for item in faulty], [item.top for item in faulty])
-        chance = error_by_chance([item.confidence for item in faulty])
-        rows.append(Row("calibration error of the first posterior", error, "part", "<= 0.03"))
-        rows.append(Row("the same, were every posterior right", chance, "part"))
     seconds = [value for item in outcomes for value in item.seconds]
     return [
-        *rows,
+        *_stop_rows("", faulty),
         Row("called unmodelled", mean_of(faulty, lambda item: item.verdict == "unmodelled"), "part"),
         Row("laboratory time", mean_of(faulty, lambda item: item.minutes), "min"),
         Row(

@@ -15,7 +15,6 @@ from analysis.localization import evidence, priors, probe_plan
 from analysis.localization.localizer import ProbedWaveform, Problem, Progress, localize_fault
 from analysis.localization.mixture import Spot
 from analysis.results import LOCATED_ABOVE, Localization
-from analysis.waveforms.cycles import MOST_DELAY, SETTLED
 from instruments.documents import decode_document
 from instruments.packing import PackedReading, PackedRecord, unpack_raster, unpack_waveform
 from instruments.records import Netlist, PatternSet, ProbingSession, Raster, Samples, Waveform
@@ -300,8 +299,6 @@ def parameters() -> dict[str, Any]:
         "misplaced": evidence.MISPLACED,
         "stray_prior": list(evidence.STRAY_PRIOR),
         "prior_no_fault_untested": priors.PRIOR_NO_FAULT_UNTESTED,
-        "settled": list(SETTLED),
-        "most_delay": MOST_DELAY,
         "stage_settle_s": probe_plan.STAGE_SETTLE_S,
         "stage_um_per_s": probe_plan.STAGE_UM_PER_S,
         "averaging": list(probe_plan.AVERAGING),

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from analysis.localization import edge_timing
 from analysis.results import WaveformVerdict
 from analysis.waveforms import alignment, delay_estimation, delay_outliers, delay_statistics
 from analysis.waveforms.alignment import Acquisition, Skew, weigh_skews
+from analysis.waveforms.cycles import MOST_DELAY, SETTLED
 from analysis.waveforms.edge_delays import EdgeDelay
 from analysis.waveforms.forward_model import Optics, Timing, edge_sigma_s
 from analysis.waveforms.noise import NoiseModel, TimingNoise, averaged, estimate_noise_of_repeats
@@ -83,7 +85,7 @@ def _ps(seconds: float | None) -> float | None:
 
 
 def timing_parameters() -> dict[str, Any]:
-    """Return the constants that skews depend on."""
+    """Return the constants that levels and skews depend on."""
     return {
         "skew_most_elsewhere": delay_estimation.MOST_ELSEWHERE,
         "skew_most_spread": delay_estimation.MOST_SPREAD,
@@ -93,4 +95,8 @@ def timing_parameters() -> dict[str, Any]:
         "skew_spike": delay_statistics.SPIKE,
         "finest_edge_s": alignment.FINEST_EDGE_S,
         "widest_edge_cycles": alignment.WIDEST_EDGE,
+        "settled": list(SETTLED),
+        "most_delay": MOST_DELAY,
+        "least_between": edge_timing.LEAST_BETWEEN,
+        "timings": edge_timing.TIMINGS,
     }

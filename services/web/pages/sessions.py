@@ -41,7 +41,8 @@ _LISTS = {
 }
 VERDICTS = {
     "located": "One site holds at least 0.95 of the probability: the failing gate is located.",
-    "ambiguous": "Several sites remain. Probe the first of the next probes, add it to the session and ask again.",
+    "ambiguous": "Several sites remain, or only the fail log speaks for a late one. Probe the first of the next "
+    "probes, add it to the session and ask again.",
     "unmodelled": "No fault that is modelled explains the measurements: look for a defect outside the model, or a "
     "mistake in netlist, patterns or probing.",
     "no-fault": "The fail log and the waveforms agree with a good die.",

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.circuits.logic_simulation import pack_patterns, pattern_mask, unpack_patterns
+from analysis.localization.edge_timing import EdgePrediction
 from analysis.localization.evidence import (
     ACTIVITIES,
     FALSE_FAIL,
@@ -24,7 +25,8 @@ from analysis.localization.evidence import (
     resembling_fail_evidence,
     weigh_waveform,
 )
-from analysis.waveforms.comparison import broad_prior, observe
+from analysis.waveforms.comparison import broad_prior, observe, observe_both
+from analysis.waveforms.cycles import CycleLevels
 from tests.analysis.waveforms.signals import levels_of, random_bits
 from tests.naive.fails import log_likelihood
 
@@ -109,6 +111,59 @@ def test_a_late_edge_spoils_as_much_of_a_level_as_it_is_late() -> None:
     evidence = weigh(late[2, 0] + noise, spot, good)
     assert evidence.faults[1].argmax() == 2
     assert evidence.faults[1, 2] > evidence.faults[0, 0] + 5
+
+
+def edge_scene() -> tuple[SpotPrediction, EdgePrediction, np.ndarray]:
+    """A net whose edges come at one of three times in time, and a late suspect whose edges come later at each lateness.
+
+    The settled levels of all of them are the same.
+    """
+    good = random_bits(200, 1)[None].astype(np.uint8)
+    come = np.linspace(0.9, 0.7, 3)
+    late = np.linspace(0.6, 0.1, len(ACTIVITIES))
+    before = np.roll(good, 1, axis=-1)
+    timings = np.stack([before + part * (good.astype(float) - before) for part in come]).astype(np.float32)
+    lateness = np.stack([before + part * (good.astype(float) - before) for part in late]).astype(np.float32)
+    changes = np.zeros((2, 1, 4), np.uint64)
+    levels = np.broadcast_to(good, (1, len(ACTIVITIES), 1, 1, 200)).astype(np.float32)
+    spot = SpotPrediction(good, changes, np.array([False, True]), levels, np.empty(0))
+    return spot, EdgePrediction(timings, lateness[None, :, None]), before
+
+
+@pytest.mark.parametrize(("part", "late"), [(0.8, False), (0.35, True)])
+def test_an_edge_that_is_late_before_the_settled_part_is_seen_between_them(part: float, late: bool) -> None:
+    spot, edges, before = edge_scene()
+    numbers = np.random.default_rng(3)
+    good = spot.good.astype(np.float64)
+    settled = CycleLevels(good[0] + numbers.normal(0, 0.4, 200), np.ones(200, np.bool_), (0.3, 0.95))
+    came = (before + part * (good - before))[0] + numbers.normal(0, 0.4 * np.sqrt(0.65 / 0.35), 200)
+    between = CycleLevels(came, np.ones(200, np.bool_), (-0.05, 0.3))
+    prior = broad_prior()
+    blind = weigh_waveform(compare_waveform(observe(settled), prior.ratios, spot, spot.good), prior)
+    assert blind.faults[1, 2] == pytest.approx(blind.faults[0, 0], abs=0.1)
+    seen = weigh_waveform(compare_waveform(observe_both(settled, between), prior.ratios, spot, spot.good, edges), prior)
+    gain = seen.faults[1].max() - seen.good
+    assert gain > 5 if late else gain < -2
+    assert seen.faults[0, 0] == pytest.approx(seen.good)
+    assert not late or seen.faults[1].argmax() == 2
+
+
+def test_what_changes_a_net_moves_its_edges_with_it() -> None:
+    spot, edges, _ = edge_scene()
+    good = spot.good.astype(np.float64)
+    stuck = np.zeros((2, 1, 200), np.uint8)
+    stuck[0, 0, ::4] = 1
+    changes = np.stack([pack_patterns(each.T) for each in stuck])
+    faulty = np.abs(good - stuck[0])[0]
+    came = np.roll(faulty, 1) + 0.8 * (faulty - np.roll(faulty, 1))
+    numbers = np.random.default_rng(5)
+    settled = CycleLevels(faulty + numbers.normal(0, 0.5, 200), np.ones(200, np.bool_), (0.3, 0.95))
+    between = CycleLevels(came + numbers.normal(0, 0.7, 200), np.ones(200, np.bool_), (-0.05, 0.3))
+    observation, prior = observe_both(settled, between), broad_prior()
+    spot = replace(spot, changes=changes)
+    both = weigh_waveform(compare_waveform(observation, prior.ratios, spot, spot.good, edges), prior)
+    one = weigh_waveform(compare_waveform(observe(settled), prior.ratios, spot, spot.good), prior)
+    assert both.faults[0, 0] - both.good > one.faults[0, 0] - one.good + 3
 
 
 @pytest.mark.parametrize("seed", range(3))

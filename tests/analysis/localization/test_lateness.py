@@ -25,10 +25,10 @@ from analysis.localization.lateness import (
     ToldDelays,
     delay_edges,
     draw_loops,
-    levels_within,
     propagate_late,
 )
 from analysis.localization.stimulation import stimulate
+from analysis.localization.window_levels import levels_within
 from benchmarks.localization_trials.timed_die import SlowNet, run_timed
 from services.demo.circuit import DemoCircuit
 from services.demo.die import Stimulus, random_stimulus
@@ -158,7 +158,7 @@ def test_the_fault_that_made_the_log_explains_it_best_and_its_levels_follow() ->
     kept, settings = keep_likely(evidence)
     assert int(np.logaddexp.reduce(kept, axis=1).argmax()) == true
     assert np.logaddexp.reduce(kept, axis=1) == pytest.approx(np.log(np.exp(evidence).mean(axis=(1, 2))))
-    levels = late_levels(STIMULATED, faults, settings, [CIRCUIT.number["g1"], CIRCUIT.number["a"]], (0.5, 1.0))
+    (levels,) = late_levels(STIMULATED, faults, settings, [CIRCUIT.number["g1"], CIRCUIT.number["a"]], (0.5, 1.0))
     assert levels.shape == (len(faults), KEPT, 3, 2, CYCLES)
     good = levels_within(loop.good[CIRCUIT.number["a"]], (0.5, 1.0), CYCLES)
     assert np.abs(levels[true, :, 1, 1] - good).max() < 0.1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.waveforms.comparison import (
+    BASELINE_TERMS,
     Expectations,
     RatioPrior,
     broad_prior,
@@ -12,6 +13,7 @@ from analysis.waveforms.comparison import (
     log_evidence,
     mean_over_ratios,
     observe,
+    observe_both,
     of_one_net,
     prior_around,
     spot_ratio,
@@ -199,3 +201,16 @@ def test_each_net_counts_once_for_the_usual_ratio() -> None:
     assert usual([[2.0, 2.0, 50.0]]) == pytest.approx(2.0, rel=0.15)
     assert (usual_ratio([[5.0], [5.0]]).weights == broad_prior().weights).all()
     assert (usual_ratio([]).weights == broad_prior().weights).all()
+
+
+def test_two_levels_of_a_cycle_are_brought_to_one_noise() -> None:
+    numbers = np.random.default_rng(8)
+    samples = numbers.normal(3.0, 1.0, (2000, 20))
+    whole = np.ones(2000, np.bool_)
+    settled = CycleLevels(samples[:, 4:].mean(axis=1), whole, (0.2, 1.0))
+    between = CycleLevels(samples[:, :4].mean(axis=1), whole, (0.0, 0.2))
+    both = observe_both(settled, between)
+    assert both.residual[:2000].std() == pytest.approx(both.residual[2000:].std(), rel=0.1)
+    assert both.freedom == 4000 - 2 * BASELINE_TERMS
+    assert np.abs(both.basis.T @ both.residual).max() < 1e-9
+    assert both.lay_out(np.ones(3), np.ones((2, 3))).tolist() == [[1.0, 1.0, 1.0, 0.5, 0.5, 0.5]] * 2
