@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from analysis.waveforms.comparison import Expectations, Observation, evidence_by_ratio, observe_both
-from analysis.waveforms.cycles import CycleLevels, levels_within
+from analysis.waveforms.cycles import CycleLevels, WaveformError, levels_within
 from analysis.waveforms.edges import Record
 
 LEAST_BETWEEN = 0.2
@@ -40,18 +40,22 @@ def between(window: tuple[float, float]) -> tuple[float, float]:
 
 
 def observe_edges(record: Record, cycle_s: float, levels: CycleLevels) -> Observation | None:
-    """Return the observation of ``levels`` and of those between; ``None`` where too little lies between.
+    """Return the observation of ``levels`` and of those between; ``None`` where these tell nothing.
 
-    ``levels`` were read from ``record``, whose tester's cycle is ``cycle_s`` seconds.
-
-    Raises:
-        WaveformError: the levels cannot be compared.
+    That is where too little lies between, where it is not covered, and where it has one level without any noise.
+    ``levels`` were read from ``record``, whose tester's cycle is ``cycle_s`` seconds;
+    they can be compared by themselves.
     """
     begin, end = between(levels.window)
     if end - begin < LEAST_BETWEEN:
         return None
     edges = levels_within(record, cycle_s, len(levels.covered), (begin, end))
-    return observe_both(levels, edges) if edges.covered[1:].all() else None
+    if not edges.covered[1:].all():
+        return None
+    try:
+        return observe_both(levels, edges)
+    except WaveformError:
+        return None
 
 
 def likely_timings(
