@@ -148,7 +148,7 @@ def test_a_slow_path_is_told_through_the_job(bench: Bench, program_id: uuid.UUID
     bench.finish(context, localize_stored(context, localize))
     (stored,) = bench.rows(result)
     first = stored.body["candidates"][0]
-    assert stored.verdict == "located"
+    assert stored.verdict == "ambiguous"  # no delay fault is located by the log alone
     assert first["net"] in gates
     assert first["net"] in first["fault"].removeprefix("PATH:").split(" > ")
     assert first["fault"].startswith("PATH:")
