@@ -171,6 +171,21 @@ class PosteriorStep:
 
 
 @dataclass(frozen=True)
+class TimeOffset:
+    """How much later the waveforms of a session come than their times say.
+
+    Attributes:
+        cycles: in tester cycles, the likeliest; a part of a cycle is told in fifths, and only where edges are compared.
+        probability: of it.
+        stated: probability that they come as stated.
+    """
+
+    cycles: float
+    probability: float
+    stated: float
+
+
+@dataclass(frozen=True)
 class Localization:
     """The answer.
 
@@ -187,6 +202,7 @@ class Localization:
         expected_probes: how many more probes it takes to decide, as far as the best ones tell; 0 when decided.
         sites: every net that holds some of the posterior, most first.
         history: the posterior after the fail log alone and after each waveform.
+        time_offset: of the waveforms; ``None`` without any.
     """
 
     verdict: str
@@ -200,3 +216,4 @@ class Localization:
     expected_probes: float = 0.0
     sites: tuple[SiteMass, ...] = ()
     history: tuple[PosteriorStep, ...] = ()
+    time_offset: TimeOffset | None = None

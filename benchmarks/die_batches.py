@@ -23,7 +23,8 @@ from analysis.circuits.faults import list_faults
 from analysis.circuits.logic_simulation import Words, pack_patterns, pattern_mask
 from analysis.device import choose_device
 from analysis.localization.die_triage import TriagedDie, triage_dies
-from analysis.localization.localizer import Problem, screen_die
+from analysis.localization.problem import Problem
+from analysis.localization.weighing import screen_die
 from benchmarks.localization import Bench, Settings
 from benchmarks.localization_trials.circuits import default_folder, read_circuits
 from benchmarks.localization_trials.defects import STRATA, Trial, Undetected

@@ -24,7 +24,8 @@ from analysis.circuits.regions import extract_region, suspects_of
 from analysis.circuits.timing_simulation import simulate_loop_pairs
 from analysis.device import choose_device
 from analysis.localization.evidence import count_fails
-from analysis.localization.localizer import Problem, localize_fault
+from analysis.localization.localizer import localize_fault
+from analysis.localization.problem import Problem
 from benchmarks.report import Row, print_rows
 from benchmarks.simulation_trials.generated_netlist import generate_netlist
 

@@ -22,8 +22,9 @@ from analysis.circuits.faults import list_faults, simulate_faults
 from analysis.circuits.logic_simulation import pack_patterns
 from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
 from analysis.localization.lateness import ToldDelays
-from analysis.localization.localizer import ProbedWaveform, Problem, localize_fault
+from analysis.localization.localizer import localize_fault
 from analysis.localization.mixture import Spot
+from analysis.localization.problem import ProbedWaveform, Problem
 from analysis.results import Localization
 from benchmarks.localization_trials.circuits import default_folder, read_circuits, sky130_netlist
 from benchmarks.localization_trials.defects import SINGLE, STRATA, DefectSource, Trial, Undetected

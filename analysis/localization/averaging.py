@@ -16,9 +16,9 @@ from scipy.special import logsumexp
 from analysis.circuits.defects import neighbour_pairs
 from analysis.circuits.logic_simulation import unpack_patterns
 from analysis.localization.evidence import ACTIVITIES, MISPLACED
-from analysis.localization.localizer import Problem
 from analysis.localization.mixture import Spot
 from analysis.localization.priors import PRIOR_NO_FAULT, PRIOR_NO_FAULT_UNTESTED
+from analysis.localization.problem import Problem
 from analysis.localization.screening import screen
 from analysis.localization.stimulation import stimulate
 from analysis.localization.suspects import Suspects

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from analysis.circuits.logic_simulation import unpack_patterns
 from analysis.localization.candidates import best_told
-from analysis.localization.localizer import WeighedDie
 from analysis.localization.posterior import likeliest
+from analysis.localization.weighing import WeighedDie
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Evidence for each fault hypothesis: from the fail log, and from each waveform."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,7 @@ MISPLACED = 0.03
 """Chance that the spot was on another net than the session says."""
 FAIL_COLUMNS = ("explained", "missed", "idle", "unexplained", "active_cycles", "idle_cycles")
 """The columns of :class:`FailCounts`, one number by fault each."""
+_BLOCK = 512
 STRAY_PRIOR = (0.5, 50.0)
 """Beta prior of the rate of failing bits that a defect outside the model adds: 1 percent, and seldom much more."""
 
@@ -302,18 +304,29 @@ def _compare_late(
     observation: Observation, ratios: NDArray[np.float64], spot: SpotPrediction, edges: EdgePrediction | None
 ) -> NDArray[np.float64]:
     """Compare late suspects, by lateness; levels that are the same are compared once."""
-    levels = spot.late_levels if edges is None else np.concatenate([spot.late_levels, edges.late_levels], axis=-1)
-    shape = levels.shape
-    levels = levels.reshape(-1, *shape[3:])
-    rows = np.ascontiguousarray(levels.reshape(len(levels), -1))
-    whole = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).reshape(-1)
-    _, first, place = np.unique(whole, return_index=True, return_inverse=True)
-    chosen = levels[first].astype(np.float64)
-    if edges is not None:
-        chosen = observation.lay_out(*np.split(chosen, 2, axis=-1))
-    found = evidence_by_ratio(observation, Expectations(chosen, spot.spreads), ratios)
-    by_shift = found[place.reshape(-1)].reshape(*shape[:3], -1)
+    shape = spot.late_levels.shape
+    parts = [spot.late_levels] if edges is None else [spot.late_levels, edges.late_levels]
+    rows = [np.ascontiguousarray(part).reshape(-1, *shape[3:]) for part in parts]
+    first, place = _distinct(rows)
+    pieces = [np.empty((0, len(ratios)))]
+    for start in range(0, len(first), _BLOCK):
+        chosen = observation.lay_out(*(part[first[start : start + _BLOCK]] for part in rows))
+        pieces.append(evidence_by_ratio(observation, Expectations(chosen, spot.spreads), ratios))
+    by_shift = np.concatenate(pieces)[place].reshape(*shape[:3], -1)
     return np.asarray(logsumexp(by_shift, axis=2) - np.log(shape[2]), np.float64)
+
+
+def _distinct(parts: Sequence[NDArray[np.float32]]) -> tuple[list[int], list[int]]:
+    """Return the places of rows of all ``parts`` unlike those before, and of each row its place among these."""
+    numbers: dict[bytes, int] = {}
+    first: list[int] = []
+    place: list[int] = []
+    for row in range(len(parts[0])):
+        digest = hashlib.blake2b(b"".join(part[row].tobytes() for part in parts), digest_size=16).digest()
+        if numbers.setdefault(digest, len(first)) == len(first):
+            first.append(row)
+        place.append(numbers[digest])
+    return first, place
 
 
 def weigh_waveform(comparison: Comparison, prior: RatioPrior) -> WaveformEvidence:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.localization.evidence import WaveformEvidence
-from analysis.localization.posterior import Posterior, combine
+from analysis.localization.posterior import Posterior, combine_axes
 from analysis.localization.screening import Screening
 from analysis.results import PosteriorStep
 
@@ -16,17 +16,23 @@ MOST_STEPS = 200
 
 
 def posterior_history(
-    screening: Screening, evidence: Sequence[WaveformEvidence], nets: Sequence[str], *, tested: bool
+    screening: Screening,
+    evidence: Sequence[tuple[float, Sequence[WaveformEvidence]]],
+    nets: Sequence[str],
+    *,
+    tested: bool,
 ) -> tuple[PosteriorStep, ...]:
-    """Return the posterior of ``screening`` alone and after each of ``evidence``, waveforms on ``nets`` in that order.
+    """Return the posterior of ``screening`` alone and after each waveform, those on ``nets`` in that order.
 
-    ``tested`` says whether there was a fail log. Waveforms are independent given the fault, so that their order does
+    ``evidence`` has for each time axis the log of its prior and the evidence of the waveforms on it; ``tested`` says
+    whether there was a fail log. Waveforms are independent given fault and time axis, so that their order does
     not matter for the last step. Only the last :data:`MOST_STEPS` are told.
     """
-    first = max(0, len(evidence) - MOST_STEPS)
+    first = max(0, len(nets) - MOST_STEPS)
+    log_priors = [log_prior for log_prior, _ in evidence]
     steps = []
-    for count in range(first, len(evidence) + 1):
-        posterior = combine(screening, evidence[:count], tested=tested)
+    for count in range(first, len(nets) + 1):
+        posterior, _ = combine_axes(screening, [items[:count] for _, items in evidence], log_priors, tested=tested)
         steps.append(_step(screening, posterior, count, nets[count - 1] if count else None))
     return tuple(steps)
 

@@ -23,12 +23,14 @@ class Posterior:
         resembling: float64 of shape ``(faults,)``: a defect outside the model that looks most like this fault.
         sites: int64 of shape ``(faults,)``: net number that each fault is reported at, see
             :func:`~analysis.localization.sites.choose_sites`.
+        log_evidence: of everything, on whatever scale its evidence was.
     """
 
     faults: NDArray[np.float64]
     no_fault: float
     resembling: NDArray[np.float64]
     sites: NDArray[np.int64]
+    log_evidence: float
 
     @property
     def unmodelled(self) -> float:
@@ -61,7 +63,35 @@ def combine(screening: Screening, waveforms: Sequence[WaveformEvidence], *, test
     total = logsumexp(np.concatenate([scores.ravel(), [no_fault], resembling]))
     faults = np.exp(scores - total)
     sites = choose_sites(suspects, faults.sum(axis=1))
-    return Posterior(faults, float(np.exp(no_fault - total)), np.exp(resembling - total), sites)
+    return Posterior(faults, float(np.exp(no_fault - total)), np.exp(resembling - total), sites, float(total))
+
+
+def combine_axes(
+    screening: Screening,
+    waveforms: Sequence[Sequence[WaveformEvidence]],
+    log_priors: Sequence[float],
+    *,
+    tested: bool,
+) -> tuple[Posterior, NDArray[np.float64]]:
+    """Return the posterior when it is open on which time axis the waveforms came, and the probability of each axis.
+
+    ``waveforms`` has for each axis what :func:`combine` is given on it, ``log_priors`` the log of its prior;
+    ``screening`` and ``tested`` are as there. The probabilities are float64 of shape ``(axes,)``.
+    """
+    found = [combine(screening, items, tested=tested) for items in waveforms]
+    logs = np.asarray([item.log_evidence for item in found]) + np.asarray(log_priors)
+    parts = np.exp(logs - logsumexp(logs))
+    if len(found) == 1:
+        return found[0], parts
+    faults = np.tensordot(parts, np.stack([item.faults for item in found]), axes=1)
+    mixed = Posterior(
+        faults,
+        float(parts @ [item.no_fault for item in found]),
+        parts @ np.stack([item.resembling for item in found]),
+        choose_sites(screening.suspects, faults.sum(axis=1)),
+        float(logsumexp(logs)),
+    )
+    return mixed, parts
 
 
 def faulty_probability(posterior: Posterior, waveform: WaveformEvidence) -> float:

@@ -29,7 +29,7 @@ from analysis.localization.suspects import Suspects
 from analysis.results import NextProbe
 
 if TYPE_CHECKING:
-    from analysis.localization.localizer import Problem
+    from analysis.localization.problem import Problem
 
 STAGE_SETTLE_S = 5.0
 """Settling, focusing and finding the spot after a move."""

@@ -28,7 +28,7 @@ from analysis.waveforms.residual_tests import examine_residual, variance_within
 from analysis.waveforms.unmixing import SpotModel, Unmixing, parts_of, spot_evidence, unmix
 
 if TYPE_CHECKING:
-    from analysis.localization.localizer import ProbedWaveform, Problem
+    from analysis.localization.problem import ProbedWaveform, Problem
 
 MOST_HYPOTHESES = 10
 LOOKED_AT = 24

@@ -13,7 +13,7 @@ The neighbours' weights integrate out in closed form: given ``sigma`` and ``rho`
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,16 @@ class Observation:
         """Return expected ``levels``, of shape ``(..., cycles)`` for each of :attr:`sizes`, as this observation is."""
         sized = [size * np.asarray(part, np.float64) for size, part in zip(self.sizes, levels, strict=True)]
         return np.concatenate(np.broadcast_arrays(*sized), axis=-1)
+
+    def earlier(self, cycles: int) -> "Observation":
+        """Return the observation as it were had all of it come ``cycles`` whole cycles earlier in the loop."""
+        if not cycles:
+            return self
+        rows = np.full(self.covered.size, -1)
+        rows[self.covered] = np.arange(self.residual.size)
+        moved = np.roll(rows.reshape(len(self.sizes), -1), -cycles, axis=1).reshape(-1)
+        order = moved[moved >= 0]
+        return replace(self, covered=moved >= 0, residual=self.residual[order], basis=self.basis[order])
 
     @property
     def freedom(self) -> int:

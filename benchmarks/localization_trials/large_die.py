@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.circuits.netlist import LogicGate, build_circuit
-from analysis.localization.localizer import ProbedWaveform, Problem, localize_fault
+from analysis.localization.localizer import localize_fault
 from analysis.localization.mixture import Spot
+from analysis.localization.problem import ProbedWaveform, Problem
 from benchmarks.localization_trials.made_circuits import build_multiplier
 from benchmarks.report import Row
 from services.demo.die import DieOptions, SimulatedDie

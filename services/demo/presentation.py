@@ -8,6 +8,7 @@ from rich.table import Table
 
 from services.presentation.die import print_places
 from services.presentation.slow_path import shorten_fault
+from services.presentation.time_offset import describe_offset
 
 WRONG_ABOVE = 0.5
 
@@ -25,6 +26,9 @@ def print_localization(document: dict[str, Any], console: Console | None = None,
     verdict = str(document["verdict"])
     label = " (SIMULATED)" if document["simulated"] else ""
     console.print(f"\nVerdict: [bold]{verdict}[/] ({VERDICTS.get(verdict, '')}){label}")
+    offset = describe_offset(document)
+    if offset:
+        console.print(f"[bold]{offset}[/]")
     candidates = document["candidates"]
     if candidates:
         console.print(_suspects(candidates[:most], len(candidates)))

@@ -1,6 +1,6 @@
 """Versions of the analyses, importable without the analyses: they are part of job keys."""
 
-LOCALIZATION_VERSION = "18"
+LOCALIZATION_VERSION = "19"
 """Of :mod:`services.pipelines.probing.localization`; raised whenever the same input may give another answer."""
 
 BATCH_LOCALIZATION_VERSION = "4"

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.localization.localizer import localize_fault, weigh_die
+from analysis.localization.localizer import localize_fault
+from analysis.localization.weighing import weigh_die
 from services.pipelines.probing.localization import SessionError, build_problem, localize, read_session
 from services.pipelines.probing.simulation import simulate_session
 from tests.pipelines.test_averaging import CYCLES, outputs, write_session

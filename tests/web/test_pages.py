@@ -89,6 +89,7 @@ SLOW_PATH = "PATH:" + " > ".join(f"G{gate}" for gate in range(20, 29))
 LOCALIZATION = {
     "verdict": "ambiguous", "no_fault": 0.0002, "unmodelled": 0.03, "missing_bits": 1.5, "expected_probes": 2.0,
     "decided": False, "simulated": True, "heat_map": None,
+    "time_offset": {"cycles": -2, "probability": 0.97, "stated": 0.01},
     "candidates": [
         {"net": "<G16>", "fault": "SA1", "posterior": 0.7, "equivalent": ["G17"], "x_um": 1.0, "y_um": 2.0},
         {"net": "G22", "fault": SLOW_PATH, "posterior": 0.2698, "equivalent": [], "x_um": None, "y_um": None},
@@ -224,6 +225,7 @@ def test_a_session_says_its_verdict_in_words_and_escapes_names(world: World) -> 
     for said in ("Several sites remain", "&lt;G16&gt;", "0.700", "&lt; 0.001", "1.6", "simulated", "1.5 bits"):
         assert said in text, said
     assert "<G16>" not in text
+    assert "The waveforms seem to come 2 cycles earlier than their times say (probability 0.97)" in text
     short = "G20 &gt; G21 &gt; G22 &gt; … &gt; G27 &gt; G28"
     assert f'title="{SLOW_PATH.replace(">", "&gt;")}">PATH:{short} (9 gates) <span class="faint">' in text
     assert f"slow along the path {short} (9 gates), all of which are late together" in text

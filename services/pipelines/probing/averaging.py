@@ -9,7 +9,8 @@ import numpy as np
 from analysis.localization import averaging
 from analysis.localization.averaging import AveragingState, RepeatedProbe, judge_averaging
 from analysis.localization.evidence import MISPLACED
-from analysis.localization.localizer import ProbedWaveform, Problem, Progress
+from analysis.localization.problem import ProbedWaveform, Problem
+from analysis.localization.weighing import Progress
 from analysis.waveforms import sequential_test
 from analysis.waveforms.confidence_sequence import EXPECTED_RATIO, Interval
 from analysis.waveforms.edges import Record

@@ -116,6 +116,14 @@ def history_document(result: Localization) -> list[dict[str, Any]]:
     ]
 
 
+def time_offset_document(result: Localization) -> dict[str, float] | None:
+    """Return how many cycles later than stated the waveforms come, how likely that is, and that they come as stated."""
+    offset = result.time_offset
+    if offset is None:
+        return None
+    return {"cycles": offset.cycles, "probability": offset.probability, "stated": offset.stated}
+
+
 def next_probe(probe: NextProbe, stage: StageMap | None) -> dict[str, Any]:
     """Return ``probe`` with its place on the layout, and on the stage where ``stage`` is known."""
     return {

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
 from analysis.circuits.sequential import SequentialCircuit, build_sequential
 from analysis.localization import evidence, priors, probe_plan
-from analysis.localization.localizer import ProbedWaveform, Problem, Progress, localize_fault
+from analysis.localization.localizer import localize_fault
 from analysis.localization.mixture import Spot
+from analysis.localization.problem import ProbedWaveform, Problem
+from analysis.localization.weighing import Progress
 from analysis.results import LOCATED_ABOVE, Localization
 from instruments.documents import decode_document
 from instruments.packing import PackedReading, PackedRecord, unpack_raster, unpack_waveform
@@ -27,23 +29,14 @@ from services.pipelines.probing.die_documents import (
     history_document,
     next_probe,
     quality_document,
+    time_offset_document,
     waveform_places,
 )
 from services.pipelines.probing.power_sessions import check_power_sessions, zero_power_documents
 from services.pipelines.probing.session_delays import SessionDelays, delay_document, told_delays
-from services.pipelines.probing.session_places import (
-    StageMap,
-    alignment_document,
-    places_of,
-    probe_place,
-    stage_map,
-)
+from services.pipelines.probing.session_places import StageMap, alignment_document, places_of, probe_place, stage_map
 from services.pipelines.probing.simulated_session import compare_with_simulation
-from services.pipelines.probing.skew_documents import (
-    acquisition_of,
-    timing_documents,
-    timing_parameters,
-)
+from services.pipelines.probing.skew_documents import acquisition_of, timing_documents, timing_parameters
 from services.pipelines.versions import LOCALIZATION_VERSION
 
 
@@ -252,6 +245,7 @@ def _document(session: ProbingSession, result: Localization, waveforms: list[Pro
         ],
         "next_probes": [next_probe(item, stage) for item in result.next_probes],
         "history": history_document(result),
+        "time_offset": time_offset_document(result),
         "decided": result.decided,
         "missing_bits": result.missing_bits,
         "expected_probes": result.expected_probes,
@@ -276,6 +270,7 @@ def _provenance(session: ProbingSession) -> dict[str, Any]:
             "skew_outlier_probability": "that the delay is not where stated, or unlike the session's other delays",
             **die_documents.CONVENTIONS,
             "bits": "mutual information about the site",
+            "time_offset": "positive: the waveforms come later than their times say, in tester cycles",
             "history": "posterior after the fail log alone, then after each waveform; bits is the entropy left",
             "next_probes": "most bits in a second of laboratory time first",
             "decided": "one site or no fault holds enough, or no probe is worth its time",

@@ -1,16 +1,18 @@
 """Sessions with a dump of the good die in place of a netlist: each waveform is compared with its net's trace."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from analysis.localization.evidence import MISPLACED, WaveformEvidence
-from analysis.localization.localizer import DOUBTFUL_ABOVE, ProbedWaveform
+from analysis.localization.localizer import DOUBTFUL_ABOVE
 from analysis.localization.posterior import faulty_probability_alone
-from analysis.results import Localization, WaveformVerdict
+from analysis.localization.problem import ProbedWaveform
+from analysis.localization.time_axis import TimeAxis, likely_axes
+from analysis.results import Localization, TimeOffset, WaveformVerdict
 from analysis.waveforms.alignment import estimate_skew
 from analysis.waveforms.comparison import (
     Observation,
@@ -42,10 +44,15 @@ def compare_with_simulation(
     cycles = cycles_of(session, cycle_s)
     values = {trace.name: bits for trace in session.simulation if (bits := _bits(trace, cycle_s, cycles)) is not None}
     observed = [_observe(waveform, values, cycle_s) for waveform in waveforms]
-    prior = usual_ratio([[fit_levels(item.observation, of_one_net(item.expected[None])).ratio] for item in observed])
-    verdicts = [_compare(item, values, cycle_s, prior) for item in observed]
+    expected = [(item.observation, item.expected[None].astype(np.uint8)) for item in observed]
+    found = [_compare_on(axis, observed, values, cycle_s) for axis in likely_axes(expected, timed=False)]
+    likeliest = max(found, key=lambda item: item.log_evidence)
+    parts = softmax([item.log_evidence for item in found])
+    verdicts = likeliest.verdicts
     wrong = max((verdict.p_faulty for verdict in verdicts), default=0.0)
-    return Localization("no-fault" if wrong < DOUBTFUL_ABOVE else "ambiguous", (), 0.0, wrong, tuple(verdicts), ())
+    verdict = "no-fault" if wrong < DOUBTFUL_ABOVE else "ambiguous"
+    offset = TimeOffset(likeliest.axis.cycles, float(parts.max()), float(parts[0]))
+    return Localization(verdict, (), 0.0, wrong, verdicts, (), time_offset=offset)
 
 
 def trace_values(session: ProbingSession, cycle_s: float, nets: Collection[str]) -> dict[str, NDArray[np.float64]]:
@@ -116,25 +123,46 @@ def _observe(waveform: ProbedWaveform, values: dict[str, NDArray[np.float64]], c
         raise WaveformError(f"the waveform on {waveform.net}: {error}") from error
 
 
-def _compare(
-    item: _Observed, values: dict[str, NDArray[np.float64]], cycle_s: float, prior: RatioPrior
-) -> WaveformVerdict:
+@dataclass(frozen=True)
+class _Compared:
+    """All waveforms on one time axis, with the log evidence of the axis, its prior in it."""
+
+    axis: TimeAxis
+    verdicts: tuple[WaveformVerdict, ...]
+    log_evidence: float
+
+
+def _compare_on(
+    axis: TimeAxis, observed: Sequence[_Observed], values: dict[str, NDArray[np.float64]], cycle_s: float
+) -> _Compared:
+    told = [replace(item, observation=item.observation.earlier(axis.cycles)) for item in observed]
+    prior = usual_ratio([[fit_levels(item.observation, of_one_net(item.expected[None])).ratio] for item in told])
+    weighed = [_weigh(item, values, prior) for item in told]
+    verdicts = tuple(_describe(item, own, cycle_s, axis.cycles) for item, own in zip(told, weighed, strict=True))
+    likelihood = sum(float(np.logaddexp(own.good, own.other)) for own in weighed)
+    cycles = len(told[0].expected) if told else 1
+    return _Compared(axis, verdicts, likelihood + axis.log_prior(cycles, timed=False))
+
+
+def _weigh(item: _Observed, values: dict[str, NDArray[np.float64]], prior: RatioPrior) -> WaveformEvidence:
     """Weigh the net's own values against no signal at all and, seldom, against those of another net."""
-    waveform, expected = item.waveform, item.expected
-    good = float(log_evidence(item.observation, of_one_net(expected[None]), prior)[0])
-    others = [bits for bits in values.values() if not _same(bits, expected)]
+    good = float(log_evidence(item.observation, of_one_net(item.expected[None]), prior)[0])
+    others = [bits for bits in values.values() if not _same(bits, item.expected)]
     elsewhere = -np.inf
     if others:
         evidence = log_evidence(item.observation, of_one_net(np.stack(others)), prior)
         elsewhere = float(logsumexp(evidence) - np.log(evidence.size))
     mixed = float(np.logaddexp(np.log1p(-MISPLACED) + good, np.log(MISPLACED) + elsewhere))
     wrong = float(np.logaddexp(np.log1p(-ANOTHER_NET), np.log(ANOTHER_NET) + elsewhere))
-    nothing = np.empty((0, 0))
-    alone = faulty_probability_alone(WaveformEvidence(nothing, mixed, elsewhere, wrong, np.empty(0, np.bool_)))
+    return WaveformEvidence(np.empty((0, 0)), mixed, elsewhere, wrong, np.empty(0, np.bool_))
+
+
+def _describe(item: _Observed, evidence: WaveformEvidence, cycle_s: float, late_cycles: int) -> WaveformVerdict:
+    waveform, expected = item.waveform, item.expected
+    alone = faulty_probability_alone(evidence)
     fit = fit_levels(item.observation, of_one_net(expected[None]))
-    skew = estimate_skew(
-        waveform.values, waveform.t0_s, waveform.dt_s, cycle_s, expected, acquisition=waveform.acquisition
-    )
+    timing, own = (waveform.t0_s, waveform.dt_s, cycle_s), np.roll(expected, late_cycles)
+    skew = estimate_skew(waveform.values, *timing, own, acquisition=waveform.acquisition)
     return WaveformVerdict(
         net=waveform.net,
         p_faulty=alone,

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.localization.behaviours import SuspectBehaviour, good_values, suspect_behaviours
-from analysis.localization.localizer import ProbedWaveform, Problem, Progress, WeighedDie, weigh_die
+from analysis.localization.problem import ProbedWaveform, Problem
+from analysis.localization.weighing import Progress, WeighedDie, weigh_die
 from analysis.waveforms.cycles import WaveformError, read_cycle_levels
 from analysis.waveforms.forward_model import Optics, Timing, edge_sigma_s
 from instruments.records import ProbingSession

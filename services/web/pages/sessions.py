@@ -15,6 +15,7 @@ from services.api.context import RequestUnit
 from services.api.listing import SessionQuery
 from services.api.routers import planned_probes as planned
 from services.api.routers import sessions as api
+from services.presentation.time_offset import describe_offset
 from services.problems import Problem
 from services.web.heat_map import draw
 from services.web.history_plot import draw_history
@@ -91,6 +92,7 @@ def show_session(session_id: uuid.UUID, page: AnyPage) -> Response:
             ids_by_net={row["net"]: row["id"] for row in waveforms if row["net"]},
             ranked=sorted(result["body"]["waveforms"], key=_wrongest_first) if result else [],
             drawing=draw(_worth_drawing(result["body"]), drains) if result else None,
+            offset=describe_offset(result["body"]) if result else "",
             sentence=VERDICTS.get(result["body"]["verdict"], "") if result else "",
             most_waveforms=MOST_WAVEFORMS,
             worthwhile=_worth_listing(result["body"]["next_probes"]) if result else [],

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from analysis.circuits.netlist import Circuit, LogicGate, build_circuit
-from analysis.localization.localizer import ProbedWaveform, Problem
 from analysis.localization.mixture import Spot
+from analysis.localization.problem import ProbedWaveform, Problem
 from services.demo.circuit import DemoCircuit
 from services.demo.die import DieOptions, SimulatedDie
 from services.demo.machine import HiddenFault

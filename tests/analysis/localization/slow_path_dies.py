@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.localization.localizer import ProbedWaveform, Problem
 from analysis.localization.mixture import Spot
+from analysis.localization.problem import ProbedWaveform, Problem
 from benchmarks.localization_trials.dies import PlainDies
 from benchmarks.localization_trials.timed_die import SlowPath, TimedDie
 from services.demo.circuit import DemoCircuit

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from analysis.circuits.netlist import LogicGate, build_circuit
-from analysis.localization.localizer import ProbedWaveform, Problem, localize_fault
+from analysis.localization.localizer import localize_fault
 from analysis.localization.mixture import Spot, spot_weight
+from analysis.localization.problem import ProbedWaveform, Problem
 from analysis.results import LOCATED_ABOVE, VERDICTS, Localization
 from analysis.waveforms.cycles import WaveformError
 from services.demo.circuit import build_accumulator

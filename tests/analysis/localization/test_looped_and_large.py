@@ -8,8 +8,9 @@ import pytest
 from analysis.circuits.faults import Fault, list_faults, list_opens
 from analysis.circuits.netlist import CircuitError, LogicGate
 from analysis.circuits.sequential import UnsettledLoopError, build_sequential
-from analysis.localization import confinement, localizer, screening
-from analysis.localization.localizer import ProbedWaveform, Problem, localize_fault
+from analysis.localization import confinement, screening, weighing
+from analysis.localization.localizer import localize_fault
+from analysis.localization.problem import ProbedWaveform, Problem
 from analysis.localization.stimulation import Shelf
 from benchmarks.simulation_trials.generated_netlist import generate_netlist
 from tests.naive.logic import simulate_one
@@ -110,7 +111,7 @@ def test_a_large_circuit_gives_the_answer_of_the_whole(monkeypatch: pytest.Monke
         assert problem.fails.any()
         whole = localize_fault(problem)
         with monkeypatch.context() as patch:
-            patch.setattr(localizer, "MOST_GATES", 10)
+            patch.setattr(weighing, "MOST_GATES", 10)
             patch.setattr(confinement, "MOST_GATES", 10)
             part = localize_fault(problem)
         assert [item.net for item in part.candidates[:3]] == [item.net for item in whole.candidates[:3]]
@@ -146,7 +147,7 @@ def test_little_memory_gives_the_same_suspects(monkeypatch: pytest.MonkeyPatch) 
 def test_a_large_circuit_without_any_hint_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     circuit = generate_netlist(50)
     patterns = np.zeros((64, len(circuit.inputs)), np.uint8)
-    monkeypatch.setattr(localizer, "MOST_GATES", 10)
+    monkeypatch.setattr(weighing, "MOST_GATES", 10)
     monkeypatch.setattr(confinement, "MOST_GATES", 10)
     with pytest.raises(CircuitError, match="a circuit of 50 gates needs a fail log or a waveform"):
         localize_fault(Problem(circuit, patterns, None, [], CYCLE_S))

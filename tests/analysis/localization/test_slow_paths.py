@@ -15,12 +15,14 @@ from analysis.circuits.netlist import Circuit, LogicGate
 from analysis.circuits.sequential import build_sequential
 from analysis.localization.candidates import rank_candidates
 from analysis.localization.late_suspects import LATENESSES
-from analysis.localization.localizer import ProbedWaveform, Problem, localize_fault, screen_die
+from analysis.localization.localizer import localize_fault
 from analysis.localization.posterior import Posterior
+from analysis.localization.problem import ProbedWaveform, Problem
 from analysis.localization.sites import choose_sites
 from analysis.localization.slow_paths import BROKEN_OFF, Grown, grow_slow_paths, path_prior
 from analysis.localization.stimulation import stimulate
 from analysis.localization.suspects import Suspects, table_of
+from analysis.localization.weighing import screen_die
 from tests.analysis.localization.slow_path_dies import CIRCUIT, INPUTS, probe, problem_of, slow_die
 
 STIMULATED = stimulate(CIRCUIT, INPUTS)
@@ -95,7 +97,7 @@ def weigh(masses: Sequence[tuple[Defect, float]]) -> tuple[Suspects, Posterior]:
     probability = np.asarray([mass for _, mass in masses])
     sites = choose_sites(table, probability)
     spread = probability[:, None] * np.asarray([[0.6, 0.1, 0.1, 0.1, 0.1]])
-    return table, Posterior(spread, 1 - float(probability.sum()), np.zeros(len(defects)), sites)
+    return table, Posterior(spread, 1 - float(probability.sum()), np.zeros(len(defects)), sites, 0.0)
 
 
 def slow(name: str) -> Fault:
