@@ -248,18 +248,29 @@ class Comparison:
     differs: NDArray[np.bool_]
 
 
+def compare_elsewhere(
+    observation: Observation, ratios: NDArray[np.float64], all_good: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    """Return the log evidence of ``observation`` for a spot on any net, at each of ``ratios``: ``(ratios,)``.
+
+    ``all_good`` is uint8 0/1 of shape ``(nets, cycles)``, the fault-free values of the whole circuit.
+    """
+    every = halfway(observation, all_good.astype(np.float64))
+    return _mean_of(evidence_by_ratio(observation, of_one_net(every), ratios))
+
+
 def compare_waveform(
     observation: Observation,
     ratios: NDArray[np.float64],
     spot: SpotPrediction,
-    all_good: NDArray[np.uint8],
+    elsewhere: NDArray[np.float64],
     edges: EdgePrediction | None = None,
 ) -> Comparison:
     """Return the comparison of a waveform, an ``observation``, with all suspects at each of ``ratios``.
 
-    ``spot`` says what the nets under it do; every one of them follows the hypothesis, neighbours too. ``all_good`` is
-    uint8 0/1 of shape ``(nets, cycles)``, the fault-free values of the whole circuit. ``edges`` is given where the
-    observation has the levels between the settled ones too.
+    ``spot`` says what the nets under it do; every one of them follows the hypothesis, neighbours too. ``elsewhere`` is
+    what :func:`compare_elsewhere` says. ``edges`` is given where the observation has the levels between the settled
+    ones too.
     """
     good = spot.good.astype(np.float64)
     differs = np.asarray(spot.changes[:, 0].any(axis=1), np.bool_)
@@ -283,13 +294,11 @@ def compare_waveform(
         faults[rows] = _mean_of(np.stack(found))[place.reshape(-1)]
     if spot.late.any():
         faults[spot.late] = _compare_late(observation, ratios, spot, edges)
-    every = all_good.astype(np.float64)
-    nets = evidence_by_ratio(observation, of_one_net(halfway(observation, every)), ratios)
     clean = np.stack([in_time(observation, good, good, timing) for timing in timings])
     return Comparison(
         faults=faults,
         good=_mean_of(evidence_by_ratio(observation, Expectations(clean, spot.spreads), ratios)),
-        elsewhere=np.asarray(logsumexp(nets, axis=0) - np.log(len(nets)), np.float64),
+        elsewhere=elsewhere,
         wrong=differs & ~spot.late,
         differs=differs,
     )

@@ -12,6 +12,12 @@ from analysis.localization.priors import PRIOR_NO_FAULT, PRIOR_NO_FAULT_UNTESTED
 from analysis.localization.screening import Screening
 from analysis.localization.sites import choose_sites
 
+Array = NDArray[np.float64]
+
+LATE_TRUST = 0.5
+"""Weight of the waveforms in what they say of late suspects against each other: a few draws of the cells' delays stand
+for this die's, and what they miss it by adds up over the cycles as if it were told."""
+
 
 @dataclass(frozen=True)
 class Posterior:
@@ -60,10 +66,25 @@ def combine(screening: Screening, waveforms: Sequence[WaveformEvidence], *, test
         softened = np.logaddexp(waveform.faults, anything) - np.log(3)
         scores = scores + np.where(vague, softened, waveform.faults)
         no_fault += waveform.good
+    scores = _temper(scores, suspects.scores, suspects.late)
     total = logsumexp(np.concatenate([scores.ravel(), [no_fault], resembling]))
     faults = np.exp(scores - total)
     sites = choose_sites(suspects, faults.sum(axis=1))
     return Posterior(faults, float(np.exp(no_fault - total)), np.exp(resembling - total), sites, float(total))
+
+
+def _temper(scores: Array, before: Array, late: NDArray[np.bool_]) -> Array:
+    """Return ``scores`` with what was added to ``before`` counted by :data:`LATE_TRUST` among the ``late`` suspects.
+
+    All of them together keep what they have.
+    """
+    if not late.any():
+        return scores
+    whole, own = scores[late], before[late]
+    tempered = own + LATE_TRUST * (whole - own)
+    result = scores.copy()
+    result[late] = tempered + (logsumexp(whole) - logsumexp(tempered))
+    return result
 
 
 def combine_axes(

@@ -192,7 +192,7 @@ def _bridges(stimulated: Stimulated, observed: Words, pairs: NDArray[np.int64]) 
     differ = stimulated.good[pairs[:, 0]] ^ stimulated.good[pairs[:, 1]]
     part = np.bitwise_count(differ & failing).sum(axis=1, dtype=np.int64) / int(np.bitwise_count(failing).sum())
     likely, prior = pairs[part >= BRIDGED], bridge_prior(len(pairs))
-    many = max(8, FLIP_BYTES // (2 * observed.nbytes))
+    many = max(8, FLIP_BYTES // (8 * observed.nbytes))
     some = [likely[begin : begin + many] for begin in range(0, max(1, len(likely)), many)]
     if len(some) == 1:
         return _score_bridges(stimulated, observed, likely, prior)

@@ -7,6 +7,7 @@ from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from analysis.circuits.defects import Defect, DelayDefect, DoubleFault, SlowPath
 from analysis.circuits.faults import Fault
@@ -16,6 +17,9 @@ from analysis.localization.evidence import ACTIVITIES, Comparison
 from analysis.localization.late_suspects import late_levels
 from analysis.localization.stimulation import Shelf, Stimulated
 from analysis.localization.window_levels import shifted_levels
+
+MOST_COMPARED = 32
+"""Comparisons of all suspects that are kept."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Suspects:
         resembling: float64 of shape ``(suspects,)``: the same for a defect outside the model that is like this one.
         settings: int64 of shape ``(suspects, activities, 2)``: of a delay fault the columns are latenesses, see
             :func:`~analysis.localization.late_suspects.keep_likely`; -1 of others.
-        comparisons: the last waveforms that all of them were compared with.
+        comparisons: the last waveforms that all of them were compared with, on each time axis.
     """
 
     stimulated: Stimulated
@@ -42,8 +46,9 @@ class Suspects:
     scores: NDArray[np.float64]
     resembling: NDArray[np.float64]
     settings: NDArray[np.int64]
-    comparisons: Shelf[Comparison] = field(default_factory=lambda: Shelf(16))
+    comparisons: Shelf[Comparison] = field(default_factory=lambda: Shelf(MOST_COMPARED))
     _columns: dict[int, Words] = field(default_factory=dict)
+    _likeliest: dict[int, "Suspects"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.defects)
@@ -80,6 +85,13 @@ class Suspects:
             self.resembling[chosen],
             self.settings[chosen],
         )
+
+    def likeliest(self, count: int) -> "Suspects":
+        """Return the ``count`` suspects that the fail log likes best, likeliest first; always the same table."""
+        if count not in self._likeliest:
+            order = np.argsort(-logsumexp(self.scores, axis=1), kind="stable")
+            self._likeliest[count] = self.pick(order[:count])
+        return self._likeliest[count]
 
     def changes(self, watched: Sequence[int]) -> Words:
         """Return in which patterns each suspect changes ``watched`` nets: uint64 of ``(suspects, watched, words)``.

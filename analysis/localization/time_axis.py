@@ -19,7 +19,7 @@ PARTS = (0.0, -0.2, 0.2, 0.4)
 """Parts of a cycle by which a session may be late; each stands for what is nearer to it than to the others."""
 LEAST_GAIN = 8.0
 """Gain in log likelihood from which whole cycles other than the stated ones are looked at."""
-KEPT_WITHIN = 8.0
+KEPT_WITHIN = 6.0
 """Time axes whose log evidence is further behind the best are left."""
 _ALIKE = 1 - 1e-9
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from analysis.circuits.defects import neighbour_pairs
 from analysis.localization.confinement import MOST_GATES, confine
@@ -15,6 +14,7 @@ from analysis.localization.evidence import (
     Comparison,
     SpotPrediction,
     WaveformEvidence,
+    compare_elsewhere,
     compare_waveform,
     say_nothing,
     weigh_waveform,
@@ -23,7 +23,7 @@ from analysis.localization.looped import screen_loop
 from analysis.localization.posterior import Posterior, combine, combine_axes
 from analysis.localization.problem import ProbedWaveform, Problem
 from analysis.localization.screening import Screening, screen
-from analysis.localization.stimulation import stimulate
+from analysis.localization.stimulation import Shelf, Stimulated, stimulate
 from analysis.localization.suspects import Suspects
 from analysis.localization.time_axis import KEPT_WITHIN, STATED, TimeAxis, likely_axes
 from analysis.waveforms.comparison import Expectations, Observation, RatioPrior, observe, spot_ratio, usual_ratio
@@ -33,6 +33,7 @@ from analysis.waveforms.edges import Record
 PREVIEWED = 40
 """Suspects, the likeliest by the fail log, that say which time axes are worth weighing all of them on."""
 
+_ELSEWHERE: Shelf[NDArray[np.float64]] = Shelf(64)
 Progress = Callable[[float, str], None]
 
 
@@ -190,8 +191,7 @@ def _likely_axes(
     axes = likely_axes([(item.observation, bits[item.nets]) for item in counted], timed=timed)
     if len(axes) == 1:
         return axes
-    by_log = logsumexp(suspects.scores, axis=1)
-    few = suspects.pick(np.argsort(-by_log, kind="stable")[:PREVIEWED])
+    few = suspects.likeliest(PREVIEWED)
     preview = replace(screening, suspects=few)
     logs = [
         combine(preview, _weigh_all([item.on(axis) for item in counted], few), tested=tested).log_evidence
@@ -211,18 +211,25 @@ def _weigh(spotted: SpottedWaveform, prior: RatioPrior, suspects: Suspects) -> W
 
     def compare() -> Comparison:
         bits, timed = suspects.stimulated.bits, spotted.timed
+        seen = spotted.observation if timed is None else timed
+        elsewhere = _elsewhere(seen, prior.ratios, suspects.stimulated)
         windows = [spotted.seen] if timed is None else [spotted.seen, spotted.axis.earlier(between(spotted.window))]
         levels, *early = suspects.late_levels(spotted.nets, *windows)
         prediction = SpotPrediction(
             bits[spotted.nets], suspects.changes(spotted.nets), suspects.late, levels, spotted.spreads
         )
-        if timed is None:
-            return compare_waveform(spotted.observation, prior.ratios, prediction, bits)
-        edges = EdgePrediction(suspects.good_levels(spotted.nets, windows[1]), early[0])
-        return compare_waveform(timed, prior.ratios, prediction, bits, edges)
+        edges = EdgePrediction(suspects.good_levels(spotted.nets, windows[1]), early[0]) if early else None
+        return compare_waveform(seen, prior.ratios, prediction, elsewhere, edges)
 
     weighed = weigh_waveform(suspects.comparisons.take(spotted.key + prior.ratios.tobytes().hex(), compare), prior)
     return say_nothing(weighed) if spotted.uncounted else weighed
+
+
+def _elsewhere(seen: Observation, ratios: NDArray[np.float64], stimulated: Stimulated) -> NDArray[np.float64]:
+    """Compare a waveform with all nets; what is seen on another part of the cycle or for other suspects is the same."""
+    parts = (seen.residual.tobytes(), seen.covered.tobytes(), ratios.tobytes(), stimulated.key.encode())
+    key = hashlib.sha256(b"|".join(parts)).hexdigest()
+    return _ELSEWHERE.take(key, lambda: compare_elsewhere(seen, ratios, stimulated.bits))
 
 
 def _observe(problem: Problem, waveform: ProbedWaveform) -> SpottedWaveform:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.localization import edge_timing, time_axis, weighing
+from analysis.localization import edge_timing, posterior, time_axis, weighing
 from analysis.results import WaveformVerdict
 from analysis.waveforms import alignment, delay_estimation, delay_outliers, delay_statistics
 from analysis.waveforms.alignment import Acquisition, Skew, weigh_skews
@@ -99,6 +99,7 @@ def timing_parameters() -> dict[str, Any]:
         "most_delay": MOST_DELAY,
         "least_between": edge_timing.LEAST_BETWEEN,
         "timings": edge_timing.TIMINGS,
+        "late_trust": posterior.LATE_TRUST,
         "time_axis_as_stated": time_axis.AS_STATED,
         "time_axis_parts": list(time_axis.PARTS),
         "time_axis_least_gain": time_axis.LEAST_GAIN,

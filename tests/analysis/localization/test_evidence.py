@@ -13,10 +13,12 @@ from analysis.localization.evidence import (
     ACTIVITIES,
     FALSE_FAIL,
     MISPLACED,
+    Comparison,
     FailCounts,
     SpotPrediction,
     WaveformEvidence,
     byzantine_evidence,
+    compare_elsewhere,
     compare_waveform,
     count_fails,
     fail_evidence,
@@ -25,7 +27,7 @@ from analysis.localization.evidence import (
     resembling_fail_evidence,
     weigh_waveform,
 )
-from analysis.waveforms.comparison import broad_prior, observe, observe_both
+from analysis.waveforms.comparison import Observation, broad_prior, observe, observe_both
 from analysis.waveforms.cycles import CycleLevels
 from tests.analysis.waveforms.signals import levels_of, random_bits
 from tests.naive.fails import log_likelihood
@@ -86,10 +88,18 @@ def spot_scene(neighbour_follows: bool) -> tuple[SpotPrediction, np.ndarray, np.
     return SpotPrediction(good, changes, np.zeros(2, np.bool_), levels, np.array([0.5])), good, changed
 
 
+def compare(
+    observation: Observation, spot: SpotPrediction, good: np.ndarray, edges: EdgePrediction | None = None
+) -> Comparison:
+    """The comparison at all ratios of the broad prior, ``good`` being what all nets do."""
+    ratios = broad_prior().ratios
+    return compare_waveform(observation, ratios, spot, compare_elsewhere(observation, ratios, good), edges)
+
+
 def weigh(levels: np.ndarray, spot: SpotPrediction, good: np.ndarray) -> WaveformEvidence:
     """The evidence of a waveform with these levels, its ratio unknown."""
     prior = broad_prior()
-    return weigh_waveform(compare_waveform(observe(levels_of(levels)), prior.ratios, spot, good), prior)
+    return weigh_waveform(compare(observe(levels_of(levels)), spot, good), prior)
 
 
 @pytest.mark.parametrize("neighbour_follows", [True, False])
@@ -139,9 +149,9 @@ def test_an_edge_that_is_late_before_the_settled_part_is_seen_between_them(part:
     came = (before + part * (good - before))[0] + numbers.normal(0, 0.4 * np.sqrt(0.65 / 0.35), 200)
     between = CycleLevels(came, np.ones(200, np.bool_), (-0.05, 0.3))
     prior = broad_prior()
-    blind = weigh_waveform(compare_waveform(observe(settled), prior.ratios, spot, spot.good), prior)
+    blind = weigh_waveform(compare(observe(settled), spot, spot.good), prior)
     assert blind.faults[1, 2] == pytest.approx(blind.faults[0, 0], abs=0.1)
-    seen = weigh_waveform(compare_waveform(observe_both(settled, between), prior.ratios, spot, spot.good, edges), prior)
+    seen = weigh_waveform(compare(observe_both(settled, between), spot, spot.good, edges), prior)
     gain = seen.faults[1].max() - seen.good
     assert gain > 5 if late else gain < -2
     assert seen.faults[0, 0] == pytest.approx(seen.good)
@@ -161,8 +171,8 @@ def test_what_changes_a_net_moves_its_edges_with_it() -> None:
     between = CycleLevels(came + numbers.normal(0, 0.7, 200), np.ones(200, np.bool_), (-0.05, 0.3))
     observation, prior = observe_both(settled, between), broad_prior()
     spot = replace(spot, changes=changes)
-    both = weigh_waveform(compare_waveform(observation, prior.ratios, spot, spot.good, edges), prior)
-    one = weigh_waveform(compare_waveform(observe(settled), prior.ratios, spot, spot.good), prior)
+    both = weigh_waveform(compare(observation, spot, spot.good, edges), prior)
+    one = weigh_waveform(compare(observe(settled), spot, spot.good), prior)
     assert both.faults[0, 0] - both.good > one.faults[0, 0] - one.good + 3
 
 

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from analysis.localization.evidence import ACTIVITIES, WaveformEvidence
-from analysis.localization.posterior import combine, faulty_probability, faulty_probability_alone, likeliest
+from analysis.localization.posterior import (
+    LATE_TRUST,
+    combine,
+    combine_axes,
+    faulty_probability,
+    faulty_probability_alone,
+    likeliest,
+)
 from analysis.localization.priors import CLASS_PRIORS, PRIOR_NO_FAULT_UNTESTED
 from analysis.localization.screening import Screening, screen
 from analysis.localization.stimulation import stimulate
@@ -75,3 +82,33 @@ def test_a_waveform_alone_from_even_odds() -> None:
     assert faulty_probability_alone(evidence(nothing, good=1.0, other=1.0)) == pytest.approx(0.5)
     assert faulty_probability_alone(evidence(nothing, good=np.log(9), other=0.0)) == pytest.approx(0.1)
     assert faulty_probability_alone(evidence(nothing, good=-1e5, other=1e5)) == pytest.approx(1.0)
+
+
+def test_waveforms_count_by_half_among_late_suspects_and_whole_for_all_of_them() -> None:
+    suspects = UNTESTED.suspects
+    late = np.flatnonzero(suspects.late)
+    weights = np.random.default_rng(3).normal(0, 3, (COUNT, len(ACTIVITIES)))
+    waveforms = [evidence(weights), evidence(0.5 * weights)]
+    found = combine(UNTESTED, waveforms, tested=False)
+    whole = np.exp(suspects.scores + 1.5 * weights)
+    part = whole[late].sum() / whole[~suspects.late].sum()
+    assert found.faults[late].sum() / found.faults[~suspects.late].sum() == pytest.approx(part)
+    odds = np.log(found.faults[late[0], 0] / found.faults[late[1], 0])
+    before = suspects.scores[late[0], 0] - suspects.scores[late[1], 0]
+    told = 1.5 * (weights[late[0], 0] - weights[late[1], 0])
+    assert odds == pytest.approx(before + LATE_TRUST * told)
+
+
+def test_on_several_time_axes_the_posterior_is_their_mean() -> None:
+    numbers = np.random.default_rng(5)
+    on_axes = [[evidence(numbers.normal(0, 2, (COUNT, len(ACTIVITIES))))] for _ in range(2)]
+    priors = [np.log(0.9), np.log(0.1)]
+    alone = [combine(UNTESTED, waveforms, tested=False) for waveforms in on_axes]
+    mixed, parts = combine_axes(UNTESTED, on_axes, priors, tested=False)
+    weights = np.exp([item.log_evidence + prior for item, prior in zip(alone, priors, strict=True)])
+    assert parts == pytest.approx(weights / weights.sum())
+    assert mixed.faults == pytest.approx(parts[0] * alone[0].faults + parts[1] * alone[1].faults)
+    assert mixed.faults.sum() + mixed.no_fault + mixed.unmodelled == pytest.approx(1.0)
+    same, sure = combine_axes(UNTESTED, on_axes[:1], priors[:1], tested=False)
+    assert (same.faults == alone[0].faults).all()
+    assert sure == pytest.approx([1.0])
