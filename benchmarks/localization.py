@@ -50,7 +50,8 @@ class Settings:
     """What a run measures: dies by circuit, their mix, signal-to-noise ratio of a cycle, placement error, budget.
 
     ``told`` is the relative error of the cells' delays that the localizer is told; ``None`` tells it nothing.
-    ``generator`` is what makes the dies: ``plain`` or ``icarus``.
+    ``generator`` is what makes the dies: ``plain`` or ``icarus``. ``late_cycles`` is by how many tester cycles every
+    waveform comes later than its times say.
     """
 
     dies: int
@@ -62,6 +63,7 @@ class Settings:
     mix: tuple[str, ...] = STRATA
     told: float | None = None
     generator: str = "plain"
+    late_cycles: float = 0.0
 
 
 class Bench:
@@ -128,10 +130,11 @@ class Bench:
         )
 
     def probe(self, die: Die, net: str) -> ProbedWaveform:
-        """Measure ``net``."""
+        """Measure ``net``; the loop goes on while a late trigger is waited for."""
         probe = die.measure(net)
         spot = Spot(probe.x_um, probe.y_um, die.options.optics.spot_fwhm_nm, die.options.placement_sigma_nm)
-        return ProbedWaveform(net, probe.values, 0.0, probe.dt_s, spot)
+        late = round(self.settings.late_cycles * die.cycle_s / probe.dt_s)
+        return ProbedWaveform(net, np.roll(probe.values, late), 0.0, probe.dt_s, spot)
 
     def trial(self, trial: Trial) -> Outcome:
         """Probe what the localizer asks for until it says stop or the budget is spent."""
@@ -270,6 +273,9 @@ def main() -> None:
     parser.add_argument("--probes", type=int, default=12, help="most probes of one die")
     parser.add_argument("--told", type=float, default=None, help="tell the cells' delays, with this relative error")
     parser.add_argument("--generator", choices=GENERATORS, default="plain", help="what simulates the dies")
+    parser.add_argument(
+        "--late-cycles", type=float, default=0.0, help="tester cycles by which the trigger is late, unsaid"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1, help="processes; a circuit is measured by one of them")
     options = parser.parse_args()
@@ -288,6 +294,7 @@ def main() -> None:
         tuple(options.mix),
         options.told,
         options.generator,
+        options.late_cycles,
     )
     circuits = build_made() if options.made else read_circuits(options.circuits)
     names = [name for name in circuits if options.only is None or name in options.only]
