@@ -27,6 +27,9 @@ SEEDS, MOST_PATHS, FINE_PATHS = 6, 64, 12
 """Slow nets that paths are grown from, grown paths that are simulated in every draw, and those at every lateness."""
 FAR_BEHIND = 60.0
 """Log evidence behind a static fault from which a delay fault is given up while its lateness is rough."""
+EACH_FAIL = 1.0
+"""What is added to that for each failing bit while one draw is tried at a few latenesses: a log that hangs on how late
+an edge is seems far worse there than it is."""
 TOO_FAR = 30.0
 """The same when every draw was tried at some latenesses: no other lateness is tried then."""
 
@@ -110,13 +113,14 @@ def _sift(
     draws, rough = range(len(stimulated.timed_loops)), range(len(LATENESSES))[ROUGH // 2 :: ROUGH]
     chosen = np.arange(len(defects))
     evidence = np.empty((0, len(draws), len(rough)))
-    for trial in ((draws[:1], rough[1::3]), (draws, rough)):
+    doubt = EACH_FAIL * int(np.bitwise_count(observed & stimulated.mask).sum())
+    for *trial, behind in ((draws[:1], rough[1::3], FAR_BEHIND + doubt), (draws, rough, FAR_BEHIND)):
         if not chosen.size:
             break
-        evidence = late_fails(stimulated, [defects[place] for place in chosen.tolist()], observed, trial)
+        evidence = late_fails(stimulated, [defects[place] for place in chosen.tolist()], observed, (trial[0], trial[1]))
         worth = prior[chosen] + logsumexp(evidence, axis=(1, 2))
         kept = _best(worth, most[0])
-        kept = kept[worth[kept] > -FAR_BEHIND]
+        kept = kept[worth[kept] > -behind]
         chosen, evidence = chosen[kept], evidence[kept]
     if not chosen.size:
         return _Sifted(chosen, np.empty((0, KEPT)), np.empty((0, KEPT, 2), np.int64))
